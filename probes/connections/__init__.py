@@ -1,0 +1,6 @@
+"""Long-lived HTTP/1.1 connections with heartbeats, so that "broken" is measured. Knows nothing of what serves them."""
+
+from probes.connections.log import ConnectionRecord, Heartbeat, Refusal
+from probes.connections.manager import Connections
+
+__all__ = ["ConnectionRecord", "Connections", "Heartbeat", "Refusal"]

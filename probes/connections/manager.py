@@ -1,0 +1,149 @@
+"""Starts the connecting process in a client's network namespace and reads its log while it runs. Judges nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+import msgspec
+
+from probes.child import Child, ProbeError
+from probes.connections.client import Plan
+from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Connections:
+    """`count` connections from one vantage, each beating once per `interval_ns`. A context manager.
+
+    `host`, `path` and `identity` (the header that names the backend) come from the service. An unanswered heartbeat
+    breaks its connection after `stall_ns`. A broken connection is replaced, from a new source port.
+    """
+
+    def __init__(
+        self,
+        netns: Path,
+        directory: Path,
+        *,
+        vantage: str,
+        src: str,
+        dst: str,
+        dport: int,
+        host: str,
+        path: str = "/",
+        identity: str = "x-backend",
+        count: int = 40,
+        base_port: int = 24000,
+        ports: int = 4000,
+        interval_ns: int = 500_000_000,
+        stall_ns: int = 2_000_000_000,
+        attempts_per_s: int = 100,
+    ) -> None:
+        if not 0 < count <= ports or base_port + ports > 65536:
+            raise ValueError(f"{count} connections from ports {base_port}..{base_port + ports - 1}: not enough ports")
+        self.vantage = vantage
+        self.count = count
+        self.interval_ns = interval_ns
+        self._netns = netns
+        self._directory = directory
+        self._log = directory / "connections.jsonl"
+        self._plan = Plan(
+            src=src,
+            dst=dst,
+            dport=dport,
+            count=count,
+            base_port=base_port,
+            ports=ports,
+            host=host,
+            path=path,
+            identity=identity,
+            interval_ns=interval_ns,
+            stall_ns=stall_ns,
+            attempts_per_s=attempts_per_s,
+            log=str(self._log),
+        )
+        self._child: Child | None = None
+        self._ledger = Ledger(vantage)
+        self._read = 0
+        self._decoder = msgspec.json.Decoder(AnyLine)
+
+    def __enter__(self) -> Connections:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self, deadline_s: float = 10.0) -> None:
+        """Returns when every connection has had its first answer. Raises ProbeError saying how many were missing."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._log.write_bytes(b"")
+        plan = self._directory / "connections.plan"
+        plan.write_bytes(msgspec.json.encode(self._plan))
+        argv = [sys.executable, "-m", "probes.connections", str(plan)]
+        environment = {"PYTHONPATH": str(REPOSITORY)}
+        self._child = Child(argv, self._netns, self._directory / "connections.log", environment)
+        try:
+            self._child.wait_ready(deadline_s, self._missing)
+        except ProbeError as error:
+            raise ProbeError(f"connections of {self.vantage}: {error}") from error
+
+    def stop(self) -> None:
+        """Closes all connections (by reset); the records stay readable."""
+        if self._child is not None:
+            self._child.stop()
+
+    @property
+    def pid(self) -> int:
+        if self._child is None:
+            raise ProbeError("the connections were not started")
+        return self._child.pid
+
+    def alive(self) -> bool:
+        """Whether the process exists. A frozen one does: see heartbeat_age_ns."""
+        return self._child is not None and self._child.alive()
+
+    def heartbeat_age_ns(self) -> int:
+        """Time since the process last wrote its pulse (every 100 ms when it is well)."""
+        self._catch_up()
+        last = self._ledger.pulses[-1].t_ns if self._ledger.pulses else 0
+        return time.monotonic_ns() - last
+
+    def max_lag_ns(self, t0_ns: int, t1_ns: int) -> int:
+        """The most that the process's event loop was late in [t0, t1)."""
+        self._catch_up()
+        return max((p.lag_ns for p in self._ledger.pulses if t0_ns <= p.t_ns < t1_ns), default=0)
+
+    def open_count(self) -> int:
+        """Connections that are established, answered, and not broken."""
+        self._catch_up()
+        return len(self._ledger.open_ids())
+
+    def records(self) -> list[ConnectionRecord]:
+        """Every connection there has been, in the order they were opened."""
+        self._catch_up()
+        return self._ledger.records()
+
+    def refusals(self) -> list[Refusal]:
+        """Every failed attempt to open a connection."""
+        self._catch_up()
+        return list(self._ledger.refusals)
+
+    def _missing(self) -> str:
+        reasons = {r.reason for r in self.refusals()}
+        why = f" ({', '.join(sorted(reasons))})" if reasons else ""
+        to = f"{self._plan.dst} port {self._plan.dport}"
+        return f"{self.open_count()} of {self.count} connections to {to} were answered{why}"
+
+    def _catch_up(self) -> None:
+        with self._log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read += len(whole)
+        self._ledger.add(self._decoder.decode_lines(whole))

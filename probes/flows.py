@@ -1,0 +1,75 @@
+"""What became of every probe of a time window, as arrays. Knows records, not processes, faults or verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.packets import ProbeFlow
+
+ANSWERED, LOST, LATE, CORRUPT, NOT_SENT = range(5)
+"""A probe's state, as the evidence has it. NOT_SENT: the harness never sent it, which says nothing of the network."""
+
+FORWARDING_DELAY_THRESHOLD_NS = 2_000_000_000
+"""RFC 6412: an answer that takes longer makes the probe a lost one."""
+
+Ints = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowTrace:
+    """One flow's probes in order of sequence. Times in CLOCK_MONOTONIC ns, 0 where there is none.
+
+    `tx`, `rx` are the kernel's stamps, `sent` is when the prober called send; `backend` indexes FlowWindow.backends.
+    """
+
+    flow: ProbeFlow
+    seq: Ints
+    due: Ints
+    tx: Ints
+    rx: Ints
+    sent: Ints
+    backend: Bytes
+    state: Bytes
+    unstamped: NDArray[np.bool_]
+
+    def lateness(self) -> Ints:
+        """How late each probe left, by the kernel's stamp where there is one; probes never sent are left out."""
+        left = np.where(self.tx > 0, self.tx, self.sent)
+        return (left - self.due)[left > 0]
+
+    def missing_stamps(self) -> int:
+        """Answered probes without a kernel stamp of sending. (A lost one may have died before it was stamped.)"""
+        answered = (self.state != LOST) & (self.state != NOT_SENT)
+        return int(np.count_nonzero(answered & (self.tx == 0) & ~self.unstamped))
+
+
+@dataclass(frozen=True, slots=True)
+class FlowWindow:
+    """All flows of one prober, probes due in [t0, t1). `clock_step_ns`: largest step of the wall clock against ours."""
+
+    t0_ns: int
+    t1_ns: int
+    read_ns: int
+    backends: tuple[str, ...]
+    flows: tuple[FlowTrace, ...]
+    clock_step_ns: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether even the last probe has had the whole Forwarding Delay Threshold to be answered."""
+        return self.read_ns - self.t1_ns >= FORWARDING_DELAY_THRESHOLD_NS
+
+    def lateness(self) -> Ints:
+        """Lateness of every probe of every flow."""
+        return np.concatenate([t.lateness() for t in self.flows]) if self.flows else np.zeros(0, np.int64)
+
+    def missing_stamps(self) -> int:
+        return sum(t.missing_stamps() for t in self.flows)
+
+    def count(self, *states: int) -> int:
+        """How many probes are in one of these states."""
+        return sum(int(np.count_nonzero(np.isin(t.state, states))) for t in self.flows)

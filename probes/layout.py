@@ -1,0 +1,135 @@
+"""The byte layout of the prober's two files, as numpy types. Mirrors probes/native/record.h and knows nothing else."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+
+import numpy as np
+from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.packet import Packet
+
+PLAN_MAGIC = 0x5050534E
+RECORD_MAGIC = 0x5250534E
+VERSION = 1
+PAGE = 4096
+NO_BACKEND = 255
+ERRNOS = 256
+OFFSETS = 8192
+
+STARTING, RUNNING, STOPPED, FAILED = range(4)
+
+WRITTEN = 1
+ANSWERED = 2
+CORRUPT = 4
+NOT_SENT = 8
+REFUSED = 16
+DUPLICATE = 32
+UNSTAMPED = 64
+
+PLAN_HEADER = np.dtype([("magic", "u4"), ("version", "u4"), ("flow_count", "u4"), ("capacity", "u4")])
+
+PLAN_FLOW = np.dtype(
+    [
+        ("id", "u4"),
+        ("family", "u2"),
+        ("sport", "u2"),
+        ("dport", "u2"),
+        ("tos", "u1"),
+        ("ttl", "u1"),
+        ("src", "u1", 16),
+        ("dst", "u1", 16),
+        ("reserved", "u4"),
+        ("interval_ns", "i8"),
+        ("phase_ns", "i8"),
+        ("payload", "u1", 64),
+    ],
+    align=True,
+)
+
+HEADER = np.dtype(
+    [
+        ("magic", "u4"),
+        ("version", "u4"),
+        ("header_bytes", "u4"),
+        ("flow_count", "u4"),
+        ("capacity", "u4"),
+        ("record_bytes", "u4"),
+        ("pid", "u4"),
+        ("state", "u4"),
+        ("start_ns", "i8"),
+        ("heartbeat_ns", "i8"),
+        ("sent", "u8"),
+        ("received", "u8"),
+        ("duplicates", "u8"),
+        ("corrupt", "u8"),
+        ("foreign", "u8"),
+        ("socket_drops", "u8"),
+        ("not_sent", "u8"),
+        ("refused", "u8"),
+        ("harness_errors", "u8"),
+        ("unstamped", "u8"),
+        ("names_overflow", "u8"),
+        ("offset_count", "u8"),
+        ("name_count", "u4"),
+        ("reserved", "u4"),
+        ("send_errors", "u8", ERRNOS),
+        ("names", "S32", 64),
+        ("offsets", [("mono_ns", "i8"), ("offset_ns", "i8")], OFFSETS),
+        ("error", "S256"),
+    ],
+    align=True,
+)
+
+FLOW_STATUS = np.dtype([("id", "u4"), ("socket_drops", "u4"), ("next_seq", "u8")], align=True)
+
+RECORD = np.dtype(
+    [
+        ("seq", "u8"),
+        ("due_ns", "i8"),
+        ("tx_ns", "i8"),
+        ("rx_ns", "i8"),
+        ("sent_ns", "i8"),
+        ("backend", "u1"),
+        ("flags", "u1"),
+        ("reserved", "u1", 6),
+    ],
+    align=True,
+)
+
+
+def paged(size: int) -> int:
+    """`size` rounded up to whole pages."""
+    return -(-size // PAGE) * PAGE
+
+
+def pack_plan(flows: Iterable[tuple[int, Packet, int, int]], capacity: int) -> bytes:
+    """The plan file's bytes from (flow id, whole-packet template, interval, phase) of every flow.
+
+    What the prober sends is read back from the packet as it would go on the wire, so the template is the only truth.
+    """
+    rows = [_plan_row(*flow) for flow in flows]
+    header = np.array((PLAN_MAGIC, VERSION, len(rows), capacity), PLAN_HEADER)
+    return header.tobytes() + np.array(rows, PLAN_FLOW).tobytes()
+
+
+def _plan_row(flow_id: int, packet: Packet, interval_ns: int, phase_ns: int) -> tuple[object, ...]:
+    version6 = packet.haslayer(IPv6)
+    built = (IPv6 if version6 else IP)(bytes(packet))
+    family = socket.AF_INET6 if version6 else socket.AF_INET
+    tos, ttl = (built.tc, built.hlim) if version6 else (built.tos, built.ttl)
+    return (
+        flow_id,
+        int(family),
+        built[UDP].sport,
+        built[UDP].dport,
+        tos,
+        ttl,
+        np.frombuffer(socket.inet_pton(family, built.src).ljust(16, b"\0"), np.uint8),
+        np.frombuffer(socket.inet_pton(family, built.dst).ljust(16, b"\0"), np.uint8),
+        0,
+        interval_ns,
+        phase_ns,
+        np.frombuffer(bytes(built[UDP].payload), np.uint8),
+    )

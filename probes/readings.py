@@ -1,0 +1,51 @@
+"""Reads how the instruments themselves did, for trust to judge. Knows running instruments, not limits or verdicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from probes.connections import Connections
+from probes.flows import LOST, NOT_SENT, FlowWindow
+from probes.prober import Counters, Prober
+from probes.trust import ConnectionsReading, ProberReading
+
+
+def read_prober(prober: Prober, window: FlowWindow, before: Counters | None = None) -> ProberReading:
+    """How the prober did in `window`; `before` are its counters from when the window began (None: from its start)."""
+    lateness = window.lateness()
+    total = sum(len(t.state) for t in window.flows)
+    return ProberReading(
+        vantage=prober.flows[0].vantage,
+        alive=prober.alive(),
+        heartbeat_age_ns=prober.heartbeat_age_ns(),
+        interval_ns=min(f.interval_ns for f in prober.flows),
+        lateness_p99_ns=int(np.percentile(lateness, 99, method="higher")) if lateness.size else None,
+        lateness_max_ns=int(lateness.max()) if lateness.size else None,
+        answered=total - window.count(LOST, NOT_SENT),
+        not_sent=window.count(NOT_SENT),
+        socket_drops=prober.counters().socket_drops - (before.socket_drops if before else 0),
+        missing_stamps=window.missing_stamps(),
+        clock_step_ns=window.clock_step_ns,
+    )
+
+
+def read_connections(connections: Connections, t0_ns: int, t1_ns: int) -> ConnectionsReading:
+    """How the connecting process did in [t0, t1)."""
+    return ConnectionsReading(
+        vantage=connections.vantage,
+        alive=connections.alive(),
+        heartbeat_age_ns=connections.heartbeat_age_ns(),
+        max_lag_ns=connections.max_lag_ns(t0_ns, t1_ns),
+        interval_ns=connections.interval_ns,
+    )
+
+
+def read_cpu_pressure(path: Path = Path("/proc/pressure/cpu")) -> float | None:
+    """PSI `some avg10` of the host's CPUs in %, None where the kernel does not keep it."""
+    try:
+        first = path.read_text().split()
+    except OSError:
+        return None
+    return next((float(word.removeprefix("avg10=")) for word in first if word.startswith("avg10=")), None)

@@ -1,0 +1,90 @@
+/* echo PORT NAME: answers every UDP datagram with its payload and NAME behind it, from the address it came to.
+ * It must not know VIPs or tunnels: IP_PKTINFO tells it which of the node's addresses was asked. */
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#define BATCH 64
+#define PAYLOAD 2048
+#define NAME 64
+
+static struct {
+	struct sockaddr_in peer;
+	char payload[PAYLOAD + NAME];
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	} control;
+	struct iovec part;
+} slot[BATCH];
+
+static struct mmsghdr message[BATCH];
+
+static void prepare(int i)
+{
+	slot[i].part = (struct iovec){ slot[i].payload, PAYLOAD };
+	message[i].msg_hdr = (struct msghdr){
+		.msg_name = &slot[i].peer, .msg_namelen = sizeof(slot[i].peer),
+		.msg_iov = &slot[i].part, .msg_iovlen = 1,
+		.msg_control = &slot[i].control, .msg_controllen = sizeof(slot[i].control),
+	};
+}
+
+/* The interface that the packet came by says nothing about the way back: only the address is kept. */
+static void answer_from_same_address(struct msghdr *header)
+{
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		struct in_pktinfo *info = (void *)CMSG_DATA(c);
+
+		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
+			continue;
+		info->ipi_spec_dst = info->ipi_addr;
+		info->ipi_ifindex = 0;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_in here = { .sin_family = AF_INET };
+	int on = 1, room = 4 << 20, fd, got, sent, i;
+	size_t name;
+
+	if (argc != 3 || atoi(argv[1]) < 1 || atoi(argv[1]) > 65535 || strlen(argv[2]) > NAME) {
+		fprintf(stderr, "usage: echo PORT NAME (a port of 1..65535, a name of at most %d bytes)\n", NAME);
+		return 2;
+	}
+	name = strlen(argv[2]);
+	here.sin_port = htons(atoi(argv[1]));
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0
+	    || bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0) {
+		fprintf(stderr, "echo: UDP port %s: %s\n", argv[1], strerror(errno));
+		return 1;
+	}
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	for (;;) {
+		for (i = 0; i < BATCH; i++)
+			prepare(i);
+		got = recvmmsg(fd, message, BATCH, MSG_WAITFORONE, NULL);
+		if (got < 0) {
+			if (errno == EINTR)
+				continue;
+			fprintf(stderr, "echo: receiving: %s\n", strerror(errno));
+			return 1;
+		}
+		for (i = 0; i < got; i++) {
+			memcpy(slot[i].payload + message[i].msg_len, argv[2], name);
+			slot[i].part.iov_len = message[i].msg_len + name;
+			answer_from_same_address(&message[i].msg_hdr);
+		}
+		/* A datagram that cannot be sent (no route back, buffer full) is given up; the rest still goes. */
+		for (i = 0; i < got; i += sent > 0 ? sent : 1)
+			sent = sendmmsg(fd, message + i, got - i, 0);
+	}
+}

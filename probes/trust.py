@@ -1,0 +1,213 @@
+"""Whether the instrument can be believed: one check per way in which it can lie, each with its figure and its limit.
+
+Pure: it knows readings, not processes, and says nothing of what the network under test did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+TOUCHED_NEEDS = 10
+"""A fault that fewer flows or connections crossed has not been tried."""
+
+HEARTBEAT_LIMIT_NS = 1_000_000_000
+"""A measuring process that has not gone round its loop (every 100 ms) for this long is stopped."""
+
+MISSING_STAMPS_LIMIT = 0.01
+"""Share of answered probes without a kernel stamp of sending, above which lateness is no longer the kernel's word."""
+
+CPU_PRESSURE_LIMIT = 80.0
+"""Share of time in % (PSI `some`) in which something waited for a CPU: above it, nothing on the host ran when it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProberReading:
+    """One vantage's prober over the time that was judged. Lateness is None if nothing was sent."""
+
+    vantage: str
+    alive: bool
+    heartbeat_age_ns: int
+    interval_ns: int
+    lateness_p99_ns: int | None
+    lateness_max_ns: int | None
+    answered: int
+    not_sent: int
+    socket_drops: int
+    missing_stamps: int
+    clock_step_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsReading:
+    """One vantage's connecting process over the time that was judged. `interval_ns` is between two heartbeats."""
+
+    vantage: str
+    alive: bool
+    heartbeat_age_ns: int
+    max_lag_ns: int
+    interval_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrustInput:
+    """All that trust depends on. None: the scenario has no such thing, and there is no check of it.
+
+    `control_lost`, `control_broken`: probes lost and connections broken in the control window, without any fault.
+    """
+
+    probers: tuple[ProberReading, ...]
+    connections: tuple[ConnectionsReading, ...]
+    control_lost: int
+    control_broken: int
+    touched_flows: int | None
+    touched_connections: int | None
+    fault_effective: bool | None
+    healed: bool | None
+    cpu_pressure: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrustCheck:
+    """One way to lie, and whether it was kept out. `sentence` says it whole, with figures, for people."""
+
+    check: str
+    ok: bool
+    value: float | None
+    limit: float | None
+    unit: str
+    sentence: str
+
+
+def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
+    """Every check, in the order in which a reader would ask. The verdict is unknown unless all are ok."""
+    found: list[TrustCheck | None] = [
+        _running("prober", given.probers),
+        _lateness(given.probers),
+        _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
+        _count(
+            "socket-drops", given.probers, lambda p: p.socket_drops, "answers", "dropped by the prober's own sockets"
+        ),
+        _stamps(given.probers),
+        _clock(given.probers),
+        _running("connector", given.connections) if given.connections else None,
+        _lag(given.connections) if given.connections else None,
+        _none("control-loss", given.control_lost, "probes", "lost in the control window, before any fault"),
+        _none("control-broken", given.control_broken, "connections", "broken in the control window, before any fault"),
+        _yes("fault", given.fault_effective, "The fault took effect.", "The fault was not seen to take effect."),
+        _touched("touched-flows", given.touched_flows, "flows"),
+        _touched("touched-connections", given.touched_connections, "connections"),
+        _yes("healed", given.healed, "The fault was healed, and shown to be.", "The fault was not shown to be healed."),
+        _pressure(given.cpu_pressure),
+    ]
+    return tuple(check for check in found if check is not None)
+
+
+def trusted(checks: Sequence[TrustCheck]) -> bool:
+    """Whether every check is ok. No checks at all is no reason to trust."""
+    return bool(checks) and all(c.ok for c in checks)
+
+
+def _running(check: str, readings: Sequence[ProberReading | ConnectionsReading]) -> TrustCheck:
+    limit = HEARTBEAT_LIMIT_NS / 1e6
+    if not readings:
+        return TrustCheck(check, False, None, limit, "ms", f"No {check} was running.")
+    dead = [r.vantage for r in readings if not r.alive]
+    if dead:
+        return TrustCheck(check, False, None, limit, "ms", f"The {check} of {', '.join(dead)} has ended.")
+    worst = max(readings, key=lambda r: r.heartbeat_age_ns)
+    age = worst.heartbeat_age_ns / 1e6
+    if worst.heartbeat_age_ns > HEARTBEAT_LIMIT_NS:
+        return TrustCheck(
+            check,
+            False,
+            age,
+            limit,
+            "ms",
+            f"The {check} of {worst.vantage} has not moved for {age:.0f} ms; it is stopped.",
+        )
+    return TrustCheck(
+        check, True, age, limit, "ms", f"Every {check} was running (last sign of life {age:.0f} ms before)."
+    )
+
+
+def _lateness(probers: Sequence[ProberReading]) -> TrustCheck:
+    silent = [p.vantage for p in probers if p.lateness_p99_ns is None]
+    if silent or not probers:
+        who = ", ".join(silent) or "any vantage"
+        return TrustCheck("lateness", False, None, None, "ms", f"Nothing was sent from {who}, so nothing is known.")
+    # each against its own interval: what is late for one rate is not for another
+    worst = max(probers, key=lambda p: (p.lateness_p99_ns or 0) / p.interval_ns)
+    p99, limit = (worst.lateness_p99_ns or 0) / 1e6, worst.interval_ns / 1e6
+    most = max(p.lateness_max_ns or 0 for p in probers) / 1e6
+    ok = p99 <= limit
+    sentence = (
+        f"Probes left {'on time' if ok else 'too late'}: p99 {p99:.3g} ms late ({worst.vantage}), at most {most:.3g} ms; "
+        f"the interval is {limit:g} ms."
+    )
+    return TrustCheck("lateness", ok, p99, limit, "ms", sentence)
+
+
+def _count(
+    check: str, probers: Sequence[ProberReading], count: Callable[[ProberReading], int], unit: str, what: str
+) -> TrustCheck:
+    total = sum(count(p) for p in probers)
+    where = ", ".join(f"{count(p)} at {p.vantage}" for p in probers if count(p))
+    sentence = f"{total} {unit} were {what}: {where}." if total else f"No {unit} were {what}."
+    return TrustCheck(check, total == 0, total, 0, unit, sentence)
+
+
+def _stamps(probers: Sequence[ProberReading]) -> TrustCheck:
+    missing, answered = sum(p.missing_stamps for p in probers), sum(p.answered for p in probers)
+    share = missing / answered if answered else 0.0
+    return TrustCheck(
+        "stamps",
+        share <= MISSING_STAMPS_LIMIT,
+        round(100 * share, 3),
+        100 * MISSING_STAMPS_LIMIT,
+        "%",
+        f"{missing} of {answered} answered probes lack the kernel's stamp of when they left.",
+    )
+
+
+def _clock(probers: Sequence[ProberReading]) -> TrustCheck:
+    step = max((p.clock_step_ns for p in probers), default=0) / 1e6
+    limit = min((p.interval_ns for p in probers), default=0) / 10 / 1e6
+    ok = step <= limit
+    sentence = (
+        f"The wall clock kept step with the monotonic one (within {step:.3g} ms)."
+        if ok
+        else f"The wall clock stepped by {step:.3g} ms; kernel stamps around it are off by as much."
+    )
+    return TrustCheck("clock", ok, step, limit, "ms", sentence)
+
+
+def _lag(connections: Sequence[ConnectionsReading]) -> TrustCheck:
+    worst = max(connections, key=lambda c: c.max_lag_ns / c.interval_ns)
+    lag, limit = worst.max_lag_ns / 1e6, worst.interval_ns / 1e6
+    sentence = (
+        f"Connections were served within {lag:.3g} ms of when they should be ({worst.vantage}); limit {limit:g} ms."
+    )
+    return TrustCheck("connector-lag", lag <= limit, lag, limit, "ms", sentence)
+
+
+def _none(check: str, count: int, unit: str, what: str) -> TrustCheck:
+    return TrustCheck(check, count == 0, count, 0, unit, f"{count or 'No'} {unit} were {what}.")
+
+
+def _yes(check: str, seen: bool | None, good: str, bad: str) -> TrustCheck | None:
+    return None if seen is None else TrustCheck(check, seen, float(seen), 1, "", good if seen else bad)
+
+
+def _touched(check: str, count: int | None, unit: str) -> TrustCheck | None:
+    if count is None:
+        return None
+    sentence = f"{count} {unit} crossed what was broken; {TOUCHED_NEEDS} are needed."
+    return TrustCheck(check, count >= TOUCHED_NEEDS, count, TOUCHED_NEEDS, unit, sentence)
+
+
+def _pressure(pressure: float | None) -> TrustCheck | None:
+    if pressure is None:
+        return None
+    sentence = f"Something waited for a CPU in {pressure:.0f} % of the time."
+    return TrustCheck("cpu", pressure <= CPU_PRESSURE_LIMIT, pressure, CPU_PRESSURE_LIMIT, "%", sentence)

@@ -1,0 +1,119 @@
+"""Three namespaces in a row, client - router - server, made by ip(8) and sysctls alone. Knows nothing of the probes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CLIENT, SERVER = "10.9.1.2", "10.9.2.2"
+CLIENT6, SERVER6 = "fd09:1::2", "fd09:2::2"
+CLONE_NEWNET = 0x40000000
+
+
+@dataclass
+class Wire:
+    """The namespaces' names, and processes started in them."""
+
+    name: str
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def netns(self, node: str) -> Path:
+        return Path("/run/netns") / f"{self.name}-{node}"
+
+    def responder(self, *arguments: str, node: str = "s") -> subprocess.Popen[bytes]:
+        """A responder (tests/probes/responder.py) that listens when this returns."""
+        script = Path(__file__).with_name("responder.py")
+        process = subprocess.Popen(
+            ["nsenter", f"--net={self.netns(node)}", sys.executable, "-S", str(script), *arguments],
+            stdout=subprocess.PIPE,
+        )
+        self.processes.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"listening\n"
+        return process
+
+    def sysctl(self, node: str, name: str) -> Sysctl:
+        return Sysctl(self.netns(node), name)
+
+
+class Sysctl:
+    """One network sysctl of a namespace, held open so that a write takes microseconds."""
+
+    def __init__(self, netns: Path, name: str) -> None:
+        self.fd = -1
+        thread = threading.Thread(target=self._open, args=(netns, name))  # the thread enters, and ends there
+        thread.start()
+        thread.join()
+        assert self.fd >= 0, f"{name} in {netns}"
+
+    def _open(self, netns: Path, name: str) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        with netns.open() as handle:
+            if libc.setns(handle.fileno(), CLONE_NEWNET) == 0:
+                self.fd = os.open(f"/proc/sys/net/{name}", os.O_WRONLY)
+
+    def write(self, value: str) -> tuple[int, int]:
+        """Writes and returns the monotonic times before and after."""
+        before = time.monotonic_ns()
+        os.write(self.fd, value.encode())
+        return before, time.monotonic_ns()
+
+
+def ip(*lines: str, node: str | None = None) -> None:
+    """Runs ip(8) commands as one batch."""
+    where = [] if node is None else ["-n", node]
+    done = subprocess.run(
+        ["ip", *where, "-batch", "-"], input="\n".join(lines) + "\n", text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def wire() -> Iterator[Wire]:
+    """The three namespaces, wired, addressed in both families, and gone afterwards."""
+    name = f"npt{uuid.uuid4().hex[:8]}"
+    c, r, s = (f"{name}-{node}" for node in "crs")
+    built = Wire(name)
+    try:
+        ip(*(f"netns add {n}" for n in (c, r, s)))
+        ip(f"link add eth1 type veth peer name c netns {r}", node=c)
+        ip(f"link add eth1 type veth peer name s netns {r}", node=s)
+        for node, (a4, a6), (g4, g6) in (
+            (c, (CLIENT, CLIENT6), ("10.9.1.1", "fd09:1::1")),
+            (s, (SERVER, SERVER6), ("10.9.2.1", "fd09:2::1")),
+        ):
+            ip(
+                f"address add {a4}/24 dev eth1",
+                f"address add {a6}/64 dev eth1 nodad",
+                "link set eth1 up",
+                "link set lo up",
+                node=node,
+            )
+            side = "c" if node == c else "s"
+            ip(
+                f"address add {g4}/24 dev {side}",
+                f"address add {g6}/64 dev {side} nodad",
+                f"link set {side} up",
+                node=r,
+            )
+            ip(f"route add default via {g4}", f"route add default via {g6}", node=node)
+        built.sysctl("r", "ipv4/ip_forward").write("1")
+        built.sysctl("r", "ipv6/conf/all/forwarding").write("1")
+        yield built
+    finally:
+        for process in built.processes:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+        for node in (c, r, s):
+            subprocess.run(["ip", "netns", "delete", node], capture_output=True, check=False)

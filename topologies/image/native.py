@@ -1,0 +1,43 @@
+"""Compiles the project's C: programs for the host or a node, and BPF objects. Knows compilers, not what is compiled."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from topologies.image.cache import cached_file, digest
+
+
+class CompileError(Exception):
+    """A compiler is missing or refused a source; the message holds the command and the compiler's own words."""
+
+
+def _run(argv: list[str]) -> None:
+    if shutil.which(argv[0]) is None:
+        raise CompileError(f"{argv[0]} is not installed; `./nospof` installs it, or: apt-get install {argv[0]}")
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CompileError(f"{' '.join(argv)}\n{done.stderr}")
+
+
+def _key(source: Path, flags: list[str]) -> str:
+    headers = sorted(source.parent.glob("*.h"))
+    return digest([source.read_bytes(), *(h.read_bytes() for h in headers), *flags, platform.machine()])
+
+
+def compile_program(source: Path, *, shared: bool = False) -> Path:
+    """A C source as a static program (or a shared object for LD_PRELOAD), from the cache or built now."""
+    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
+    flags += ["-shared", "-fPIC"] if shared else ["-static"]
+    name = source.stem + (".so" if shared else "")
+    return cached_file("native", name, _key(source, flags), lambda out: _run(["gcc", *flags, "-o", str(out), str(source)]))
+
+
+def compile_bpf(source: Path) -> Path:
+    """A `*.bpf.c` as an object file with BTF, from the cache or built now."""
+    multiarch = f"/usr/include/{platform.machine()}-linux-gnu"
+    flags = ["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", f"-I{multiarch}"]
+    name = source.name.removesuffix(".bpf.c") + ".bpf.o"
+    return cached_file("native", name, _key(source, flags), lambda out: _run(["clang", *flags, "-c", "-o", str(out), str(source)]))

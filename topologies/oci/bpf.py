@@ -1,0 +1,125 @@
+"""BPF objects and maps of the harness, through libbpf. Thin: it moves bytes and descriptors and decides nothing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+
+class BpfError(OSError):
+    """libbpf or the kernel refused; `strerror` says what was being done."""
+
+
+class _MapInfo(ctypes.Structure):
+    _fields_ = (
+        ("type", ctypes.c_uint32),
+        ("id", ctypes.c_uint32),
+        ("key_size", ctypes.c_uint32),
+        ("value_size", ctypes.c_uint32),
+        ("max_entries", ctypes.c_uint32),
+        ("map_flags", ctypes.c_uint32),
+        ("name", ctypes.c_char * 16),
+    )
+
+
+@lru_cache
+def _lib() -> ctypes.CDLL:
+    lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
+    pointer = ctypes.c_void_p
+    for name in ("bpf_object__open_file", "bpf_object__find_program_by_name", "bpf_object__find_map_by_name"):
+        getattr(lib, name).restype = pointer
+    lib.bpf_object__open_file.argtypes = (ctypes.c_char_p, pointer)
+    for name in ("bpf_object__find_program_by_name", "bpf_object__find_map_by_name"):
+        getattr(lib, name).argtypes = (pointer, ctypes.c_char_p)
+    for name in ("bpf_object__load", "bpf_program__fd", "bpf_map__fd", "bpf_object__close"):
+        getattr(lib, name).argtypes = (pointer,)
+    lib.bpf_object__close.restype = None
+    lib.libbpf_set_print.argtypes = (pointer,)
+    lib.libbpf_set_print(None)  # its chatter says nothing that the error does not
+    return lib
+
+
+def _check(code: int, doing: str) -> int:
+    if code < 0:
+        number = ctypes.get_errno() or -code
+        raise BpfError(number, f"{doing}: {os.strerror(number)}")
+    return code
+
+
+class Map:
+    """A BPF map held by descriptor; keys and values are raw bytes in the machine's order."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        info = _MapInfo()
+        size = ctypes.c_uint32(ctypes.sizeof(info))
+        _check(_lib().bpf_obj_get_info_by_fd(fd, ctypes.byref(info), ctypes.byref(size)), "reading a map's description")
+        self.id: int = info.id
+        self.key_size: int = info.key_size
+        self.value_size: int = info.value_size
+
+    @classmethod
+    def by_id(cls, number: int) -> Map:
+        """The map with this kernel id. Raises BpfError when it is gone."""
+        return cls(_check(_lib().bpf_map_get_fd_by_id(ctypes.c_uint32(number)), f"opening BPF map {number}"))
+
+    def update(self, key: bytes, value: bytes) -> None:
+        _check(_lib().bpf_map_update_elem(self.fd, key, value, ctypes.c_uint64(0)), "writing a map")
+
+    def update_all(self, pairs: list[tuple[bytes, bytes]]) -> None:
+        """All pairs in one system call, so that they take effect within microseconds of each other."""
+        count = ctypes.c_uint32(len(pairs))
+        keys = b"".join(k for k, _ in pairs)
+        values = b"".join(v for _, v in pairs)
+        code = _lib().bpf_map_update_batch(self.fd, keys, values, ctypes.byref(count), None)
+        _check(code, "writing a map in one step")
+
+    def get(self, key: bytes) -> bytes | None:
+        value = ctypes.create_string_buffer(self.value_size)
+        return value.raw if _lib().bpf_map_lookup_elem(self.fd, key, value) == 0 else None
+
+    def delete(self, key: bytes) -> None:
+        _lib().bpf_map_delete_elem(self.fd, key)
+
+    def keys(self) -> Iterator[bytes]:
+        following = ctypes.create_string_buffer(self.key_size)
+        current: bytes | None = None
+        while _lib().bpf_map_get_next_key(self.fd, current, following) == 0:
+            current = following.raw
+            yield current
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+class Object:
+    """A loaded BPF object file. Its programs and maps live while it, an attachment or a `Map` holds them."""
+
+    def __init__(self, path: Path) -> None:
+        lib = _lib()
+        self._handle = lib.bpf_object__open_file(str(path).encode(), None)
+        if not self._handle:
+            raise BpfError(ctypes.get_errno(), f"opening {path}")
+        _check(lib.bpf_object__load(self._handle), f"loading {path.name} into the kernel")
+
+    def program_fd(self, name: str) -> int:
+        found = _lib().bpf_object__find_program_by_name(self._handle, name.encode())
+        if not found:
+            raise BpfError(2, f"no program {name}")
+        return int(_lib().bpf_program__fd(found))
+
+    def map(self, name: str) -> Map:
+        found = _lib().bpf_object__find_map_by_name(self._handle, name.encode())
+        if not found:
+            raise BpfError(2, f"no map {name}")
+        return Map(os.dup(_lib().bpf_map__fd(found)))
+
+    def close(self) -> None:
+        if self._handle:
+            _lib().bpf_object__close(self._handle)
+            self._handle = None

@@ -1,0 +1,153 @@
+"""A running lab of the oci runtime: commands in nodes, processes, kills and restarts. How it is made: deploy.py."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from topologies.model import Node, Topology
+from topologies.oci import containers, links
+from topologies.oci.bundle import process_of
+from topologies.oci.links import End
+from topologies.oci.processes import by_namespace, kill_and_wait
+from topologies.oci.state import Places
+from topologies.oci.wire import Instant, Wire
+from topologies.runtime import Done, NoSuchLab, RuntimeFailure
+from topologies.source import load_topology
+
+FIRST_INDEX = 10  # below are lo and what the kernel makes by itself
+
+
+def ends_of(topology: Topology) -> dict[str, list[End]]:
+    """Node → its link ends. Interface indices are unique in the lab: the same index at both ends delays loss of carrier."""
+    ends: dict[str, list[End]] = {name: [] for name in topology.nodes}
+    index = FIRST_INDEX
+    for link in topology.links:
+        for point in link.endpoints:
+            mac = links.mac_of(topology.name, point.node, point.interface)
+            ends[point.node].append(End(point.node, point.interface, index, link.mtu, mac))
+            index += 1
+    return ends
+
+
+def pairs_of(topology: Topology) -> list[tuple[End, End]]:
+    """The links as pairs of ends, in the file's order."""
+    flat = sorted((end for found in ends_of(topology).values() for end in found), key=lambda end: end.index)
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+@dataclass
+class OciLab:
+    """Implements `topologies.runtime.Lab`. Open one by `OciLab.open(name)`; it holds the wires' maps."""
+
+    topology: Topology
+    places: Places
+    wire: Wire
+
+    def __post_init__(self) -> None:
+        self.numbers = {name: number for number, name in enumerate(self.topology.nodes)}
+        self.ends = ends_of(self.topology)
+        self._before_kill: dict[str, frozenset[str]] = {}
+
+    @classmethod
+    def open(cls, name: str) -> OciLab:
+        """The lab of that name. Raises NoSuchLab when it is not up."""
+        places = Places(name)
+        state = places.read()
+        if state is None or not state.up:
+            raise NoSuchLab(f"lab {name} is not up")
+        return cls(load_topology(Path(state.topology)), places, Wire.open(state.map_ids))
+
+    def node(self, name: str) -> Node:
+        """Raises NoSuchLab-like ValueError with the names there are."""
+        try:
+            return self.topology.nodes[name]
+        except KeyError:
+            raise ValueError(f"no node {name!r} in lab {self.topology.name}; there are {', '.join(self.topology.nodes)}") from None
+
+    def netns(self, node: str) -> Path:
+        return self.places.netns(node)
+
+    def init_pid(self, node: str) -> int | None:
+        """Pid of the node's init, or None when the node is dead."""
+        try:
+            pid = int(self.places.pid(node).read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if pid in by_namespace({node: self.netns(node)})[node] else None
+
+    def pids(self, node: str) -> dict[int, str]:
+        """Every process of the node: pid → command name."""
+        return by_namespace({node: self.netns(node)})[node]
+
+    def exec_argv(self, node: str, argv: Sequence[str]) -> list[str]:
+        """The host's command that runs `argv` inside the node. Raises RuntimeFailure when the node is dead."""
+        pid = self.init_pid(node)
+        if pid is None:
+            raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
+        enter = ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/"]
+        return [*enter, "env", "-i", *process_of(self.node(node), self.topology.name).env, *argv]
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
+        command = self.exec_argv(node, argv)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeFailure(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def snapshot(self, node: str) -> frozenset[str]:
+        """Addresses, routes, interfaces, XDP and qdiscs of the node as comparable lines."""
+        return links.snapshot(self.netns(node))
+
+    def snapshots(self, nodes: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        return {node: self.snapshot(node) for node in nodes}
+
+    def tap_nodes(self, nodes: Sequence[str]) -> None:
+        self.wire.tap([self.numbers[n] for n in nodes])
+
+    def untap_nodes(self, nodes: Sequence[str]) -> None:
+        self.wire.untap([self.numbers[n] for n in nodes])
+
+    def kill(self, nodes: Sequence[str]) -> Instant:
+        """Links cut in one step (the returned instant), then SIGKILL to every process and XDP off."""
+        self._before_kill.update({n: self.snapshot(n) for n in nodes if self.init_pid(n) is not None})
+        instant = self.wire.cut_nodes([self.numbers[n] for n in nodes])
+        found = by_namespace({n: self.netns(n) for n in nodes})
+        kill_and_wait([pid for pids in found.values() for pid in pids])
+        for node in nodes:
+            links.detach_xdp(self.netns(node), self.ends[node])
+            self.places.pid(node).unlink(missing_ok=True)
+        return instant
+
+    def restart(self, nodes: Sequence[str]) -> None:
+        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew."""
+        dead = [n for n in nodes if self.init_pid(n) is None]
+        for node in dead:
+            links.flush_dynamic(self.netns(node))
+        containers.run_all(self.topology, self.places, dead)
+        self.wire.join_nodes([self.numbers[n] for n in nodes])
+
+    def log(self, node: str) -> str:
+        """What the node's processes printed."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self.places.bundle(node) / "log").read_text(errors="replace")
+        return ""
+
+    def cpu_seconds(self) -> float:
+        """CPU seconds spent by the nodes' processes so far, from their own accounting in /proc."""
+        tick = os.sysconf("SC_CLK_TCK")
+        total = 0.0
+        for pids in by_namespace({n: self.netns(n) for n in self.topology.nodes}).values():
+            for pid in pids:
+                with contextlib.suppress(OSError):
+                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                    total += (int(fields[11]) + int(fields[12])) / tick
+        return total
+
+    def close(self) -> None:
+        self.wire.close()

@@ -1,0 +1,154 @@
+"""Interfaces of a lab by netlink: veth pairs between namespaces, their offloads, their wires. Decides no names or numbers."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import hashlib
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyroute2 import IPRoute
+
+from topologies.oci.netns import inside
+
+SIOCETHTOOL = 0x8946
+ETHTOOL_STXCSUM = 0x17
+ETHTOOL_SGRO = 0x2C
+INGRESS = 0xFFFFFFF2
+EGRESS = 0xFFFFFFF3
+RTPROT_STATIC = 4  # rtnetlink(7): higher numbers are routing daemons
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a link: node's number and name, interface, index (unique in the lab), link MTU, MAC from the names."""
+
+    node: str
+    interface: str
+    index: int
+    mtu: int
+    mac: str
+
+
+def mac_of(lab: str, node: str, interface: str) -> str:
+    """A locally administered MAC from the names: the same lab has the same link-local addresses every time."""
+    raw = bytearray(hashlib.sha256(f"{lab}/{node}/{interface}".encode()).digest()[:6])
+    raw[0] = (raw[0] & 0xFC) | 0x02
+    return raw.hex(":")
+
+
+def _ethtool(sock: socket.socket, interface: str, command: int, value: int) -> None:
+    data = array.array("B", struct.pack("=II", command, value))
+    address, _ = data.buffer_info()
+    fcntl.ioctl(sock, SIOCETHTOOL, struct.pack("16sP", interface.encode(), address) + bytes(16))
+
+
+def write_sysctls(namespace: Path, settings: Sequence[tuple[str, str]]) -> None:
+    """Writes net.* settings inside the namespace. Raises OSError naming the one that the kernel does not have."""
+
+    def body() -> None:
+        for name, value in settings:
+            path = Path("/proc/sys") / name.replace(".", "/")
+            try:
+                path.write_text(value)
+            except OSError as error:
+                raise OSError(error.errno, f"sysctl {name}={value}: {error.strerror}") from error
+
+    inside(namespace, body)
+
+
+def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
+    """The veth pairs whose first end lives in `namespace`; third: a descriptor of the peer's namespace."""
+
+    def body() -> None:
+        with IPRoute() as netlink:
+            for end, peer, peer_ns in pairs:
+                netlink.link(
+                    "add", ifname=end.interface, kind="veth", index=end.index, mtu=end.mtu, address=end.mac,
+                    peer={"ifname": peer.interface, "index": peer.index, "mtu": peer.mtu, "address": peer.mac, "net_ns_fd": peer_ns},
+                )  # fmt: skip
+
+    inside(namespace, body)
+
+
+def bring_up(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> None:
+    """Wires, offloads and carrier for every end in the namespace.
+
+    GRO on: an XDP program's redirected frames are only received by a veth whose NAPI runs. TX checksums in software, as
+    containerlab does: an encapsulated packet must not carry a checksum that a card was to finish.
+    """
+
+    def body() -> None:
+        with IPRoute() as netlink, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+            netlink.link("set", index=1, state="up")
+            for end in ends:
+                _ethtool(control, end.interface, ETHTOOL_STXCSUM, 0)
+                _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
+                netlink.tc("add", "clsact", end.index)
+                for parent, fd, name in ((INGRESS, wire_in, "wire_in"), (EGRESS, wire_out, "wire_out")):
+                    netlink.tc("add-filter", "bpf", end.index, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True)
+                netlink.link("set", index=end.index, state="up")
+
+    inside(namespace, body)
+
+
+def detach_xdp(namespace: Path, ends: Sequence[End]) -> None:
+    """Takes XDP programs off every end: a killed node's kernel must not forward for it."""
+
+    def body() -> None:
+        with IPRoute() as netlink:
+            for end in ends:
+                netlink.link("set", index=end.index, xdp_fd=-1)
+
+    inside(namespace, body)
+
+
+def snapshot(namespace: Path) -> frozenset[str]:
+    """Addresses, routes, interface states, XDP and qdiscs of a namespace as comparable lines."""
+
+    def attr(message: object, name: str) -> object:
+        return message.get_attr(name)  # type: ignore[attr-defined]
+
+    def body() -> frozenset[str]:
+        lines = set()
+        with IPRoute() as netlink:
+            for link in netlink.get_links():
+                xdp = attr(link, "IFLA_XDP")
+                attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp else 0
+                lines.add(f"link {link['index']} {attr(link, 'IFLA_OPERSTATE')} mtu {attr(link, 'IFLA_MTU')} xdp {int(bool(attached))}")
+            for address in netlink.get_addr():
+                lines.add(f"address {address['index']} {attr(address, 'IFA_ADDRESS')}/{address['prefixlen']}")
+            for route in netlink.get_routes():
+                if route["type"] == 1 and not route["flags"] & 0x200:  # unicast, not a clone of a route
+                    lines.add("route " + _route(route))
+            for qdisc in netlink.get_qdiscs():
+                lines.add(f"qdisc {qdisc['index']} {attr(qdisc, 'TCA_KIND')} {qdisc['parent']:x}")
+        return frozenset(lines)
+
+    return inside(namespace, body)
+
+
+def _route(route: object) -> str:
+    get = route.get_attr  # type: ignore[attr-defined]
+    hops = get("RTA_MULTIPATH")
+    if hops:
+        via = " ".join(sorted(f"dev {h['oif']}" for h in hops))
+    else:
+        via = f"dev {get('RTA_OIF')}"
+    return f"{get('RTA_DST') or 'default'}/{route['dst_len']} table {get('RTA_TABLE')} {via}"  # type: ignore[index]
+
+
+def flush_dynamic(namespace: Path) -> None:
+    """Removes the routes that a dead node's daemons left behind (whatever the kernel did not make itself)."""
+
+    def body() -> None:
+        with IPRoute() as netlink:
+            for proto in {route["proto"] for route in netlink.get_routes()}:
+                if proto > RTPROT_STATIC:
+                    netlink.flush_routes(proto=proto)
+
+    inside(namespace, body)

@@ -1,0 +1,65 @@
+"""Processes by the network namespace they live in: how a lab's are found without trusting a pid that was written down."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from topologies.runtime import RuntimeFailure
+
+
+def namespace_id(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a held namespace; None where nothing is held."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def by_namespace(namespaces: Mapping[str, Path]) -> dict[str, dict[int, str]]:
+    """Node → {pid: command name} for every process on the host that lives in one of these namespaces."""
+    wanted = {namespace_id(path): node for node, path in namespaces.items()}
+    wanted.pop(None, None)
+    found: dict[str, dict[int, str]] = {node: {} for node in namespaces}
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            stat = Path(entry.path, "ns/net").stat()
+            node = wanted.get((stat.st_dev, stat.st_ino))
+            if node is not None:
+                found[node][int(entry.name)] = Path(entry.path, "comm").read_text().strip()
+    return found
+
+
+def kill_and_wait(pids: Iterable[int], *, deadline_s: float = 5) -> None:
+    """SIGKILL to each, then waits until every one is gone. Raises RuntimeFailure naming those that stayed."""
+    handles: dict[int, int] = {}
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            handles[os.pidfd_open(pid)] = pid
+    try:
+        for handle in handles:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+        poller = select.poll()
+        for handle in handles:
+            poller.register(handle, select.POLLIN)
+        left = set(handles)
+        end = time.monotonic() + deadline_s
+        while left:
+            ready = poller.poll(max(0, int((end - time.monotonic()) * 1000)))
+            if not ready:
+                raise RuntimeFailure(f"processes {sorted(handles[h] for h in left)} did not end {deadline_s} s after SIGKILL")
+            for handle, _ in ready:
+                poller.unregister(handle)
+                left.discard(handle)
+    finally:
+        for handle in handles:
+            os.close(handle)

@@ -1,0 +1,165 @@
+"""Writes the reference's topology file, contract and configurations, and those of the counterexamples made from it.
+
+`python -m topologies.reference.generate` writes them; they are committed, and a test holds them to this generator.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+
+from topologies.reference import frr
+from topologies.reference.plan import APP_PORT, ECHO, WEB, Member, Network, app_addresses, app_link, network
+
+TOPOLOGIES = Path(__file__).resolve().parents[1]
+CONTRACT = f"""version: 1
+prefixes: [203.0.113.0/24]
+services:
+  web:  {{vip: [{WEB}], port: 80, protocol: http, host: web.test, path: /, identity: x-backend}}
+  echo: {{vip: [{ECHO}], port: 7, protocol: udp}}
+processes: {{l4: [python3, bgpd, bfdd], l7: [envoy]}}
+actions:
+  l4:
+    drain: [l4ctl, drain]
+    undrain: [l4ctl, undrain]
+    withdraw: [l4ctl, withdraw]
+    announce: [l4ctl, announce]
+budgets:
+  drain: {{black_hole: 0ms, broken: 0}}
+  withdraw: {{black_hole: 0ms, broken: 0}}
+  kill-node: {{black_hole: 300ms, broken: own}}
+  kill-node/l4: {{black_hole: 300ms, broken: 0}}
+  kill-region: {{black_hole: 500ms, broken: own}}
+availability: 99.99%
+"""
+HEAD = """# Made by `python -m topologies.reference.generate`; change that, not this.
+# {what}
+name: {name}
+topology:
+  defaults:
+    kind: linux
+    image: nospof/reference:latest
+    network-mode: none
+  nodes:
+"""
+
+
+def _start(member: Member) -> str:
+    return member.role if member.role in ("l4", "l7", "app", "control") else "router"
+
+
+def _environment(net: Network, member: Member) -> dict[str, str]:
+    if member.role == "app":
+        ends = [(interface, *app_link(l7, member)) for interface, l7 in net.ends(member.name)]
+        return {"PORT": str(APP_PORT), "LINKS": " ".join(f"{interface},{own}/31,{l7}" for interface, l7, own in ends)}
+    if not member.router:
+        return {}
+    settings = {"LOOPBACK": f"{member.loopback}/32", "HASH_SEED": str(zlib.crc32(member.name.encode()) & 0x7FFFFFFF | 1)}
+    if member.role == "l7":
+        links = [f"{app_link(member, app)[0]}/31,{interface}" for interface, app in net.ends(member.name) if app.role == "app"]
+        settings |= {"VIPS": f"{WEB}/32 {ECHO}/32", "APP_LINKS": " ".join(links)}
+    return settings
+
+
+def _services() -> list[dict[str, object]]:
+    return [
+        {"name": "web", "vip": [WEB], "port": 80, "protocol": "tcp", "check": {"kind": "http", "path": "/", "host": "web.test"}},
+        {"name": "echo", "vip": [ECHO], "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
+    ]
+
+
+def _l4(net: Network, member: Member) -> dict[str, object]:
+    return {
+        "name": member.name,
+        "loopback": member.loopback,
+        "interfaces": [interface for interface, _ in net.ends(member.name)],
+        "asn": member.asn,
+        "services": _services(),
+        "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
+        "check": {"interval_ms": 100, "timeout_ms": 200, "fall": 3, "rise": 2},
+    }
+
+
+def _l7(net: Network, member: Member) -> dict[str, object]:
+    apps = [
+        {"name": app.name, "region": app.region, "address": address, "port": APP_PORT}
+        for app in net.of("app")
+        for address in app_addresses(net, member, app)
+    ]
+    return {
+        "name": member.name,
+        "region": member.region,
+        "loopback": member.loopback,
+        "interfaces": [interface for interface, peer in net.ends(member.name) if peer.role == "edge"],
+        "vips": [f"{WEB}/32", f"{ECHO}/32"],
+        "port": 80,
+        "apps": apps,
+    }
+
+
+def _configurations(net: Network, member: Member) -> dict[str, str]:
+    files: dict[str, str] = {}
+    if member.router:
+        files |= {"zebra.conf": frr.zebra(member), "bfdd.conf": frr.bfdd(member), "bgpd.conf": frr.bgpd(net, member)}
+    if member.role == "l4":
+        files["l4.json"] = json.dumps(_l4(net, member), indent=1) + "\n"
+    if member.role == "l7":
+        files["l7.json"] = json.dumps(_l7(net, member), indent=1) + "\n"
+    return files
+
+
+def topology_text(net: Network, what: str, configs: str) -> str:
+    """The containerlab file."""
+    lines = [HEAD.format(what=what, name=net.name).rstrip("\n")]
+    for member in net.members.values():
+        lines += [
+            f"    {member.name}:",
+            f"      cmd: /opt/reference/node/start {_start(member)}",
+            f"      labels: {{nospof.role: {member.role}, nospof.region: {member.region}}}",
+        ]
+        settings = _environment(net, member)
+        if settings:
+            lines += ["      env:", *(f'        {key}: "{value}"' for key, value in settings.items())]
+        if _configurations(net, member):
+            lines.append(f'      binds: ["{configs}/{member.name}:/etc/reference:ro"]')
+    lines.append("  links:")
+    for wire in net.wires:
+        ends = f'"{wire.a.name}:{wire.a_interface}", "{wire.b.name}:{wire.b_interface}"'
+        lines.append(f"    - {{endpoints: [{ends}], mtu: {wire.mtu}}}")
+    return "\n".join([*lines, ""])
+
+
+def _files(folder: str, net: Network, what: str) -> dict[Path, str]:
+    stem = net.name
+    configs = f"configs/{stem}"
+    made = {
+        Path(folder, f"{stem}.clab.yml"): topology_text(net, what, configs),
+        Path(folder, f"{stem}.contract.yml"): CONTRACT,
+    }
+    for member in net.members.values():
+        for name, text in _configurations(net, member).items():
+            made[Path(folder, configs, member.name, name)] = text
+    return made
+
+
+def everything() -> dict[Path, str]:
+    """Every generated file: path below `topologies/` → text."""
+    reference = network("reference")
+    single = network("single-l4", l4={"eu": 1})
+    return {
+        **_files("reference", reference, "The reference: three regions, no single point of failure."),
+        **_files("counterexamples", single, "The reference, but eu has a single L4: its flows leave the region when it goes."),
+    }
+
+
+def main() -> None:
+    """Writes every file below `topologies/`."""
+    for path, text in everything().items():
+        target = TOPOLOGIES / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""What every runtime can do, as a protocol, and the errors it raises. It knows no runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from topologies.model import Topology
+
+Say = Callable[[str], None]
+
+
+class RuntimeFailure(Exception):
+    """The host or a tool failed us; the message names what was being done and what was found. Exit code 3."""
+
+
+class LabExists(Exception):
+    """A lab of that name is up already (or half torn down); the message says how to take it down. Exit code 2."""
+
+
+class NoSuchLab(Exception):
+    """No lab of that name is up. Exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Outcome of a command run in a node."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Lab(Protocol):
+    """A running lab, whatever runs it."""
+
+    topology: Topology
+
+    def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
+        """Runs a command in a node. Raises RuntimeFailure when it cannot be started or does not end in time."""
+        ...
+
+    def netns(self, node: str) -> Path:
+        """Path of the node's network namespace; it outlives the node's processes."""
+        ...
+
+    def kill(self, nodes: Sequence[str]) -> object:
+        """Cuts all links of the nodes in one step, silently, then kills their processes and takes their XDP off."""
+        ...
+
+    def restart(self, nodes: Sequence[str]) -> None:
+        """Starts killed nodes anew on mended links."""
+        ...
+
+
+Labs = Callable[[str], Lab]
