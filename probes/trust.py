@@ -18,7 +18,7 @@ MISSING_STAMPS_LIMIT = 0.01
 """Share of answered probes without a kernel stamp of sending, above which lateness is no longer the kernel's word."""
 
 CPU_PRESSURE_LIMIT = 80.0
-"""Share of time in % (PSI `some`) in which something waited for a CPU: above it, nothing on the host ran when it should."""
+"""Share of time in % (PSI `some`) in which something waited for a CPU: above it, nothing ran when it should."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,8 @@ def _lateness(probers: Sequence[ProberReading]) -> TrustCheck:
     most = max(p.lateness_max_ns or 0 for p in probers) / 1e6
     ok = p99 <= limit
     sentence = (
-        f"Probes left {'on time' if ok else 'too late'}: p99 {p99:.3g} ms late ({worst.vantage}), at most {most:.3g} ms; "
-        f"the interval is {limit:g} ms."
+        f"Probes left {'on time' if ok else 'too late'}: p99 {p99:.3g} ms late ({worst.vantage}), "
+        f"at most {most:.3g} ms; the interval is {limit:g} ms."
     )
     return TrustCheck("lateness", ok, p99, limit, "ms", sentence)
 

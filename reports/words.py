@@ -15,12 +15,30 @@ SHAPES: dict[VerdictWord, str] = {"pass": "✔", "fail": "✖", "unknown": "◌"
 NOTHING = "–"
 INTERRUPTED = "the run ended before this scenario was judged"
 
+_BUDGETS = {
+    "black_hole": "black hole",
+    "broken": "broken connections",
+    "new_fail": "new connections failing",
+    "recover": "recovery",
+}
+_UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|%)(?!\w))|(?<=[±≥<]) (?=\d)")
 _DURATION = re.compile(r"^\D*?(\d+(?:\.\d+)?)\s*(ms|s)\b")
 
 
 def spoken(verdict: VerdictWord) -> str:
     """Shape and word, never colour alone: `✔ PASS`."""
     return f"{SHAPES[verdict]} {verdict.upper()}"
+
+
+def tied(text: str) -> str:
+    """A number stays on the line of its unit."""
+    return _UNIT.sub("\u00a0", text)
+
+
+def budget_name(what: str) -> str:
+    """The contract's key as it is said: `elsewhere.black_hole` is `black hole elsewhere`."""
+    key = what.removeprefix("elsewhere.")
+    return _BUDGETS.get(key, key.replace("_", " ")) + (" elsewhere" if key != what else "")
 
 
 def plain(value: float) -> str:
@@ -73,7 +91,7 @@ def cause(verdict: Verdict) -> str:
     broken = broken_budgets(verdict)
     if not broken:
         return f"{verdict.reason} (element {verdict.element})"
-    said = "; ".join(f"{one.what} {one.measured}, budget {one.budget}" for one in broken)
+    said = "; ".join(f"{budget_name(one.what)} {one.measured}, budget {one.budget}" for one in broken)
     return f"Broken budget at {verdict.element}: {said}"
 
 
@@ -144,4 +162,4 @@ def _named_failure(one: ScenarioEvidence) -> str:
     broken = broken_budgets(verdict) if verdict else []
     if verdict is None or not broken:
         return one.name
-    return f"{one.name}: {broken[0].what} {broken[0].measured} at {verdict.element}, budget {broken[0].budget}"
+    return f"{one.name}: {budget_name(broken[0].what)} {broken[0].measured} at {verdict.element}, budget {broken[0].budget}"

@@ -131,7 +131,8 @@ class Definitions:
             return
         where = _last(layers, "kind") or at
         if kind in OTHER_KINDS:
-            where.complain("'linux': this kind is known to containerlab, not supported by this runtime yet", shown(kind))
+            expected = "'linux': this kind is known to containerlab, not supported by this runtime yet"
+            where.complain(expected, shown(kind))
         else:
             where.complain(f"'linux', the kind supported by this runtime{closest(kind, ['linux'])}", shown(kind))
 
@@ -141,7 +142,8 @@ class Definitions:
         if not image:
             at.complain_missing("image", known)
         elif image not in self.images and (where := _last(layers, "image")):
-            where.complain(f"{known}{closest(image, self.images)}", f"image {shown(image)}, which cannot be mapped to a root file system")
+            found = f"image {shown(image)}, which cannot be mapped to a root file system"
+            where.complain(f"{known}{closest(image, self.images)}", found)
         return image
 
     def _labels(self, layers: Sequence[Definition]) -> dict[str, tuple[Value, str]]:
@@ -169,7 +171,8 @@ class Definitions:
         for target, (value, source, suffix) in by_target.items():
             path = _absolute(self.directory, source)
             if not path.exists():
-                value.complain("a path that exists, relative to the topology's file or absolute", f"{str(path)!r}, which does not exist")
+                expected = "a path that exists, absolute or relative to the topology's file"
+                value.complain(expected, f"'{path}', which does not exist")
             elif ":" in str(path):
                 value.complain("a host path without ':', which separates it from the node's", shown(str(path)))
             binds.append(f"{path}:{target}{suffix}")
@@ -178,7 +181,8 @@ class Definitions:
     def _filled(self, value: Value, text: str, node: str) -> str:
         filled = text.replace("__clabNodeName__", node).replace("__clabLabName__", self.lab)
         if left := _MAGIC.search(filled):
-            value.complain("__clabNodeName__ or __clabLabName__; other variables are not supported by nospof yet", left.group())
+            expected = "__clabNodeName__ or __clabLabName__; others are not supported by nospof yet"
+            value.complain(expected, left.group())
         return filled
 
 
@@ -233,7 +237,8 @@ def _sysctls(layers: Sequence[Definition]) -> dict[str, str]:
     merged = _merged(layers, "sysctls")
     for key, (value, _) in merged.items():
         if not _NODE_SYSCTL.fullmatch(key) or ".." in key:
-            value.complain_of_key(f"the sysctl {shown(key)}", "one of a node's own namespaces, such as net.ipv4.ip_forward")
+            expected = "one of a node's own namespaces, such as net.ipv4.ip_forward"
+            value.complain_of_key(f"the sysctl {shown(key)}", expected)
     return {key: text for key, (_, text) in merged.items()}
 
 

@@ -116,6 +116,20 @@ class Value:
     def _below(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
+    def scalars(self) -> list[yaml.ScalarNode]:
+        """Every scalar at or below this value, keys too, each once."""
+        found: dict[int, yaml.ScalarNode] = {}
+        seen: set[int] = set()
+        todo: list[yaml.Node] = [self.node]
+        while todo:
+            node = todo.pop()
+            if isinstance(node, yaml.ScalarNode):
+                found[id(node)] = node
+            elif id(node) not in seen:  # an alias may lead back to a collection that holds it
+                seen.add(id(node))
+                todo += [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
+        return list(found.values())
+
     def entries(self, expected: str) -> dict[str, Value]:
         """A mapping's values by key, each key once; `<<` is merged as YAML says. Empty if absent or not a mapping."""
         if self.absent:

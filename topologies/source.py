@@ -36,7 +36,7 @@ def load_topology(path: Path, images: Collection[str] = IMAGES) -> Topology:
     document = read_document(path, "a containerlab topology file, *.clab.yml")
     _refuse_templates(document)
     root = document.root()
-    _refuse_substitution(document)
+    _refuse_substitution(root)
     top = root.fields("a topology file", _TOP_KEYS, _REFUSED_TOP_KEYS)
     name = _name(root, top.get("name"))
     prefix = _prefix(top.get("prefix"))
@@ -61,11 +61,12 @@ def _refuse_templates(document: Document) -> None:
     document.refuse_if_bad()
 
 
-def _refuse_substitution(document: Document) -> None:
-    for number, line in enumerate(document.text.splitlines(), start=1):
-        if not line.lstrip().startswith("#") and (match := _ENVSUBST.search(line)):
-            expected = "the value itself: environment substitution is known to containerlab, not supported by nospof yet"
-            document.complain(number, "substitution", shown(line[match.start() :].strip()), expected)
+def _refuse_substitution(root: Value) -> None:
+    expected = "the value itself: environment substitution is known to containerlab, not supported by nospof yet"
+    for scalar in root.scalars():
+        if match := _ENVSUBST.search(scalar.value):
+            found = shown(scalar.value[match.start() :])
+            root.document.complain(scalar.start_mark.line + 1, "substitution", found, expected)
 
 
 def _name(root: Value, value: Value | None) -> str:
@@ -87,12 +88,15 @@ def _prefix(value: Value | None) -> str:
     return _DEFAULT_PREFIX if text is None else text
 
 
-def _nodes(
-    topology: Value, fields: dict[str, Value], lab: str, path: Path, images: Collection[str]
-) -> dict[str, Node]:
+def _nodes(topology: Value, fields: dict[str, Value], lab: str, path: Path, images: Collection[str]) -> dict[str, Node]:
     defaults = read_definition(fields["defaults"], "defaults") if "defaults" in fields else NOTHING
     definitions = Definitions(
-        lab, path.parent, images, defaults, _definitions(fields, "kinds", "a kind"), _definitions(fields, "groups", "a group")
+        lab,
+        path.parent,
+        images,
+        defaults,
+        _definitions(fields, "kinds", "a kind"),
+        _definitions(fields, "groups", "a group"),
     )
     entries = fields["nodes"].entries("a mapping of node names to definitions") if "nodes" in fields else {}
     if not entries and ("nodes" not in fields or fields["nodes"].shape == "a mapping"):

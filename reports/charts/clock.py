@@ -21,6 +21,8 @@ MARKS_PER_LANE = 200
 LANES_OF_EVENTS = 6
 
 ACTIONS = {"inject": "▼", "effective": "◆", "heal": "△", "healed": "○"}
+OFFSETS = {"inject": -10.0, "effective": 10.0, "heal": -10.0, "healed": 10.0}
+"""What was done stands above the fault's bar, what was seen of it below: the two are often within a millisecond."""
 SHAPES_OF_SOURCES = ("●", "■", "◇", "▲", "□", "◆")
 
 
@@ -51,6 +53,7 @@ class Mark:
     x: float
     shape: str
     title: str
+    dy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,9 @@ def _clock(scenario: ScenarioEvidence, rows: Sequence[FlowRow], name: str, label
     y = 34.0
     for made in (_phases(scenario, view), _fault(scenario, view), *_events(scenario, view), _broken(scenario, view)):
         if made is not None:
-            lanes.append(Lane(made.label, y, made.kind, made.bars, made.marks, made.note))
-            y += LANE
+            room = 11.0 if any(mark.dy for mark in made.marks) else 0.0
+            lanes.append(Lane(made.label, y + room, made.kind, made.bars, made.marks, made.note))
+            y += LANE + 2 * room
     strips = draw_strips(rows, view.start_ns, view.end_ns, view.x, top=y + 2)
     return Clock(
         name=name,
@@ -169,6 +173,7 @@ def _fault(scenario: ScenarioEvidence, view: View) -> Lane | None:
             ACTIONS[record.data.action],
             f"{record.data.action} {since(record.t_ns, scenario.event_ns)}"
             f"{'' if record.data.ok else ', NOT OK'}{': ' + record.data.detail if record.data.detail else ''}",
+            OFFSETS[record.data.action],
         )
         for record in scenario.faults
         if view.shows(record.t_ns)

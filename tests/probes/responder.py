@@ -1,28 +1,32 @@
 """A stand-in for a service: answers UDP probes or HTTP requests with a name. Knows nothing of the probes but bytes.
 
 usage: responder.py udp ADDRESS PORT NAME [every=N corrupt|twice|drop|delay=S]
-       responder.py http ADDRESS PORT NAME[,NAME...]    (each N requests, the next name)
+       responder.py http ADDRESS PORT NAME[,NAME...] [reset]
+SIGUSR1 moves on to the next name; the name 503 is an error page without a name; with `reset`, connections end by reset.
 """
 
 from __future__ import annotations
 
 import select
+import signal
 import socket
+import struct
 import sys
 import time
 
 
 def udp(address: str, port: int, name: bytes, every: int, what: str) -> None:
     sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.bind((address, port))
-    held: list[tuple[float, bytes, object]] = []
+    held: list[tuple[float, bytes, tuple[str, int]]] = []
     print("listening", flush=True)
     count = 0
     while True:
         wait = max(0.0, held[0][0] - time.monotonic()) if held else None
-        if held and wait == 0.0:
-            _, data, to = held.pop(0)
-            sock.sendto(data, to)  # type: ignore[call-overload]
+        if wait == 0.0:
+            _, late, asker = held.pop(0)
+            sock.sendto(late, asker)
             continue
         if not select.select([sock], [], [], wait)[0]:
             continue
@@ -42,7 +46,11 @@ def udp(address: str, port: int, name: bytes, every: int, what: str) -> None:
         sock.sendto(answer, to)
 
 
-def http(address: str, port: int, name: bytes) -> None:
+def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
+    def move_on(*_: object) -> None:
+        names.pop(0)
+
+    signal.signal(signal.SIGUSR1, move_on)
     listener = socket.create_server((address, port), backlog=128)
     print("listening", flush=True)
     peers: dict[int, tuple[socket.socket, bytes]] = {}
@@ -52,6 +60,8 @@ def http(address: str, port: int, name: bytes) -> None:
         for fd, _ in poll.poll():
             if fd == listener.fileno():
                 peer, _ = listener.accept()
+                if reset:
+                    peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 peers[peer.fileno()] = (peer, b"")
                 poll.register(peer, select.EPOLLIN)
                 continue
@@ -67,20 +77,21 @@ def http(address: str, port: int, name: bytes) -> None:
                 continue
             got += data
             while b"\r\n\r\n" in got:
-                head, got = got.split(b"\r\n\r\n", 1)
-                # GET /be/OTHER names another backend, as a stack that moved the connection's requests would
-                path = head.split(b" ")[1]
-                status, body = (b"503 Service Unavailable", b"") if path == b"/503" else (b"200 OK", b"ok")
-                peer.sendall(
-                    b"HTTP/1.1 %s\r\nX-Backend: %s\r\nContent-Length: %d\r\n\r\n%s" % (status, name, len(body), body)
-                )
+                _, got = got.split(b"\r\n\r\n", 1)
+                peer.sendall(page(names[0]))
             peers[fd] = (peer, got)
+
+
+def page(name: bytes) -> bytes:
+    if name == b"503":
+        return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
+    return b"HTTP/1.1 200 OK\r\nX-Backend: " + name + b"\r\nContent-Length: 2\r\n\r\nok"
 
 
 if __name__ == "__main__":
     kind, address, port, name = sys.argv[1:5]
     if kind == "http":
-        http(address, int(port), name.encode())
+        http(address, int(port), name.encode().split(b","), "reset" in sys.argv[5:])
     else:
         every, what = (int(sys.argv[5].removeprefix("every=")), sys.argv[6]) if len(sys.argv) > 5 else (0, "")
         udp(address, int(port), name.encode(), every, what)

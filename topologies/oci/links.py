@@ -67,10 +67,11 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
     def body() -> None:
         with IPRoute() as netlink:
             for end, peer, peer_ns in pairs:
-                netlink.link(
-                    "add", ifname=end.interface, kind="veth", index=end.index, mtu=end.mtu, address=end.mac,
-                    peer={"ifname": peer.interface, "index": peer.index, "mtu": peer.mtu, "address": peer.mac, "net_ns_fd": peer_ns},
-                )  # fmt: skip
+                # The library's own `peer=` drops the peer's index, and indices must be ours at both ends.
+                names = (("IFLA_IFNAME", peer.interface), ("IFLA_MTU", peer.mtu), ("IFLA_ADDRESS", peer.mac), ("IFLA_NET_NS_FD", peer_ns))
+                data = {"attrs": [("VETH_INFO_PEER", {"index": peer.index, "attrs": names})]}
+                info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
+                netlink.link("add", ifname=end.interface, index=end.index, mtu=end.mtu, address=end.mac, IFLA_LINKINFO=info)
 
     inside(namespace, body)
 
@@ -88,9 +89,9 @@ def bring_up(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) 
             for end in ends:
                 _ethtool(control, end.interface, ETHTOOL_STXCSUM, 0)
                 _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
-                netlink.tc("add", "clsact", end.index)
+                netlink.tc("add", "clsact", index=end.index)
                 for parent, fd, name in ((INGRESS, wire_in, "wire_in"), (EGRESS, wire_out, "wire_out")):
-                    netlink.tc("add-filter", "bpf", end.index, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True)
+                    netlink.tc("add-filter", "bpf", index=end.index, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True)
                 netlink.link("set", index=end.index, state="up")
 
     inside(namespace, body)

@@ -1,0 +1,137 @@
+"""Services of a contract: a VIP, a port, a protocol, and how an answer names its backend.
+
+Must not know what serves them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Literal, cast
+
+from topologies.document import Value, shown
+from topologies.problems import closest, one_of
+
+Protocol = Literal["http", "tcp", "udp"]
+PROTOCOLS = ("http", "tcp", "udp")
+
+_REQUIRED = {"vip": "one address, or an IPv4 and an IPv6 one", "port": "1–65535", "protocol": one_of(PROTOCOLS)}
+_HTTP_ONLY = ("host", "identity", "path")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+# RFC 9110 section 5.6.2, a token: what a header's name may be.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+Address = IPv4Address | IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What clients reach. `vip` holds one address per family, IPv4 first; `identity` is the response header that
+    names the backend. `host`, `path` and `identity` are of HTTP only; `path` is `/` unless given."""
+
+    name: str
+    vip: tuple[str, ...]
+    port: int
+    protocol: Protocol
+    host: str | None = None
+    path: str | None = None
+    identity: str | None = None
+
+    @property
+    def transport(self) -> Literal["tcp", "udp"]:
+        return "udp" if self.protocol == "udp" else "tcp"
+
+    @property
+    def vip4(self) -> str | None:
+        return next((vip for vip in self.vip if ":" not in vip), None)
+
+    @property
+    def vip6(self) -> str | None:
+        return next((vip for vip in self.vip if ":" in vip), None)
+
+
+def read_services(value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> dict[str, Service]:
+    """The services by name. `lies_in_a_prefix` says what would be right of an address that lies in none."""
+    entries = value.entries("a mapping of names to services")
+    if not entries and value.shape == "a mapping":
+        value.complain("at least one service", "none")
+    services: dict[str, Service] = {}
+    taken: dict[tuple[str, int, str], str] = {}
+    for name, entry in entries.items():
+        if not _NAME.fullmatch(name):
+            entry.complain_of_key(f"the name {shown(name)}", "letters, digits, '-', '_' and '.'")
+        service = _service(name, entry, lies_in_a_prefix)
+        if service is None:
+            continue
+        services[name] = service
+        for vip in service.vip:
+            other = taken.setdefault((vip, service.port, service.transport), name)
+            if other != name:
+                found = f"{vip} port {service.port}/{service.transport} again, first in {other!r}"
+                entry.complain_of_key(found, "every address, port and transport once")
+    return services
+
+
+def _service(name: str, value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> Service | None:
+    fields = value.fields("a service", (*_REQUIRED, *_HTTP_ONLY))
+    for key, expected in _REQUIRED.items():
+        if key not in fields:
+            value.complain_missing(key, expected)
+    vip = _vip(fields["vip"], lies_in_a_prefix) if "vip" in fields else ()
+    port = fields["port"].integer(1, 65535, "a port, 1–65535") if "port" in fields else None
+    protocol = _protocol(fields["protocol"]) if "protocol" in fields else None
+    http = {key: _http_text(key, fields[key]) for key in _HTTP_ONLY if key in fields}
+    if protocol in ("tcp", "udp"):
+        for key in http:
+            fields[key].complain_of_key(f"the key {key!r}", f"it with protocol http only, not {protocol}")
+    if not vip or port is None or protocol is None:
+        return None
+    path = http.get("path") or "/" if protocol == "http" else None
+    return Service(name, vip, port, protocol, http.get("host"), path, http.get("identity"))
+
+
+def _vip(value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> tuple[str, ...]:
+    expected = "an address, or a list of an IPv4 and an IPv6 one"
+    items = value.items(expected) if value.shape.startswith("a list") else [value]
+    if not items:
+        value.complain(expected)
+    by_family: dict[int, Address] = {}
+    for item in items:
+        text = item.text(expected)
+        if text is None:
+            continue
+        try:
+            address = ip_address(text)
+        except ValueError:
+            item.complain("an IPv4 or IPv6 address such as 203.0.113.10 or '2001:db8:f::10'")
+            continue
+        if address.version in by_family:
+            item.complain(f"one IPv{address.version} address per service; another service for the other")
+        if (prefixes := lies_in_a_prefix(address)) is not None:
+            item.complain(f"an address in one of the contract's prefixes, {prefixes}", f"{text}, which lies in none")
+        by_family.setdefault(address.version, address)
+    return tuple(str(by_family[family]) for family in sorted(by_family))
+
+
+def _protocol(value: Value) -> Protocol | None:
+    text = value.text(one_of(PROTOCOLS))
+    if text is not None and text not in PROTOCOLS:
+        value.complain(f"{one_of(PROTOCOLS)}{closest(text, PROTOCOLS)}")
+        return None
+    return cast("Protocol | None", text)
+
+
+def _http_text(key: str, value: Value) -> str | None:
+    # These are sent as they are, so nothing may end a line of the request early.
+    rules = {
+        "host": (re.compile(r"[!-~]+"), "a host name such as web.test"),
+        "path": (re.compile(r"/[!-~]*"), "a path that begins with '/', without spaces"),
+        "identity": (_TOKEN, "the name of a response header, such as x-backend"),
+    }
+    pattern, expected = rules[key]
+    text = value.text(expected)
+    if text is not None and not pattern.fullmatch(text):
+        value.complain(expected)
+        return None
+    return text
