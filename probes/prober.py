@@ -186,7 +186,7 @@ class Prober:
                 f"and the records hold {self.capacity}"
             )
         seq = np.arange(first, after, dtype=np.int64)
-        records = self._rings[index][seq % self.capacity]
+        records = self._slots(index, first, after)
         written = ((records["flags"] & layout.WRITTEN) != 0) & (records["seq"].astype(np.int64) == seq)
         flags = np.where(written, records["flags"], 0).astype(np.uint8)
         sent, tx, rx = (np.where(written, records[name], 0) for name in ("sent_ns", "tx_ns", "rx_ns"))
@@ -201,6 +201,14 @@ class Prober:
             state=_states(flags, np.where(tx > 0, tx, sent), rx),
             unstamped=(flags & layout.UNSTAMPED) != 0,
         )
+
+    def _slots(self, index: int, first: int, after: int) -> Any:
+        ring, at, count = self._rings[index], first % self.capacity, after - first
+        if count > self.capacity:  # reaches far beyond what was sent, as after the prober's end
+            return ring[np.arange(first, after) % self.capacity]
+        if at + count <= self.capacity:
+            return ring[at : at + count]
+        return np.concatenate((ring[at:], ring[: at + count - self.capacity]))
 
     def _clock_step_ns(self, t0_ns: int, t1_ns: int) -> int:
         header = self._mapped()

@@ -95,7 +95,7 @@ def _section(scenario: ScenarioEvidence, slug: str) -> Section:
     unreadable = ""
     rows: list[FlowRow] = []
     try:
-        rows = flow_rows(scenario.flows)
+        rows = flow_rows(scenario.flows, scenario.heal_ns)
     except ValueError as error:
         # The verdict and the other numbers do not depend on the packed block: say so and show them.
         unreadable = f"The probes of this scenario cannot be drawn: {error}"
@@ -108,7 +108,9 @@ def _section(scenario: ScenarioEvidence, slug: str) -> Section:
         verdict=scenario.verdict,
         event_ns=scenario.event_ns,
         rows=tuple(rows),
-        worst=tuple(sorted((r for r in rows if r.touched), key=lambda r: (-r.lost, r.vantage, r.flow.id))),
+        worst=tuple(
+            sorted((r for r in rows if r.touched), key=lambda r: (-r.outage_ns, -r.lost, r.vantage, r.flow.id))
+        ),
         clocks=tuple(clocks),
         connections=scenario.connections,
         broken=tuple(c for c in scenario.connections if c.broken_by is not None or c.broken_ns is not None),
@@ -153,7 +155,7 @@ def _readout(rows: Sequence[FlowRow], clocks: Sequence[Clock]) -> Markup:
     lines = [
         f"{row.vantage} · flow {row.flow.id} · {row.tuple_text} · "
         + (
-            f"{words.count(row.lost, 'probe')} lost, {words.plain(row.outage_ns / 1e6)} ms"
+            f"{words.count(row.lost, 'probe')} lost, black hole {words.plain(row.outage_ns / 1e6)} ms"
             if row.lost
             else "nothing lost"
         )

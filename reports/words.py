@@ -63,11 +63,12 @@ def black_hole(verdict: Verdict) -> str:
     return longest if longest == NOTHING else f"{longest} ± {plain(verdict.interval_ms)} ms"
 
 
-def since(t_ns: int, event_ns: int | None) -> str:
-    """An instant as seconds after the fault."""
+def since(t_ns: int, event_ns: int | None, known_to_ns: int = 1_000_000) -> str:
+    """An instant as seconds after the fault, with the digits that its accuracy carries: at most milliseconds."""
     if event_ns is None:
         return NOTHING
-    return f"{(t_ns - event_ns) / 1e9:+,.3f} s".replace("-", "−")
+    digits = next((n for n in (3, 2, 1) if known_to_ns < 10 ** (10 - n)), 0)
+    return f"{(t_ns - event_ns) / 1e9:+,.{digits}f} s".replace("-", "−")
 
 
 def count(number: int, noun: str) -> str:
@@ -129,11 +130,12 @@ def headline(evidence: Evidence) -> str:
     words = [word_of(one) for one in scenarios]
     failed = [one for one in scenarios if word_of(one) == "fail"]
     unknown = [one for one in scenarios if word_of(one) == "unknown"]
-    parts = [f"{words.count('pass')} of {count(len(scenarios), 'scenario')} passed"]
+    parts = [f"{words.count('pass')} of {len(scenarios)} scenarios passed"]
     if failed:
         parts.append(f"{len(failed)} failed ({'; '.join(_named_failure(one) for one in failed)})")
     if unknown:
-        parts.append(f"{len(unknown)} could not be judged ({', '.join(one.name for one in unknown)})")
+        named = ", ".join(one.name for one in unknown) if len(unknown) > 1 else _named_doubt(unknown[0])
+        parts.append(f"{len(unknown)} could not be judged ({named})")
     if len(parts) == 1 and evidence.verdict == "pass":
         return f"{_all_of(len(scenarios))} passed: no client lost more than its budget allows."
     return "; ".join(parts) + "."
@@ -146,6 +148,8 @@ def caveats(evidence: Evidence) -> list[str]:
         found.append(f"The evidence is incomplete: {evidence.cut}.")
     if evidence.end is None:
         found.append("The run has no end: it was interrupted, so as a whole it cannot pass.")
+    elif evidence.verdict not in {word_of(one) for one in evidence.scenarios} and evidence.scenarios:
+        found.append(f"No scenario says so, but the run as a whole ended as {evidence.verdict}.")
     return found
 
 
@@ -157,9 +161,14 @@ def _all_of(scenarios: int) -> str:
     return "The only scenario" if scenarios == 1 else f"All {scenarios} scenarios"
 
 
+def _named_doubt(one: ScenarioEvidence) -> str:
+    return f"{one.name}: {one.verdict.reason if one.verdict else INTERRUPTED}"
+
+
 def _named_failure(one: ScenarioEvidence) -> str:
     verdict = one.verdict
     broken = broken_budgets(verdict) if verdict else []
     if verdict is None or not broken:
         return one.name
-    return f"{one.name}: {budget_name(broken[0].what)} {broken[0].measured} at {verdict.element}, budget {broken[0].budget}"
+    first = broken[0]
+    return f"{one.name}: {budget_name(first.what)} {first.measured} at {verdict.element}, budget {first.budget}"

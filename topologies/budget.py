@@ -67,10 +67,10 @@ def parse_duration(text: str) -> int | None:
     return int(exact) if exact.denominator == 1 else None
 
 
-def parse_percentage(text: str) -> float | None:
-    """0 to 100; None if the text is not a number followed by `%`, or outside."""
+def parse_percentage(text: str) -> Fraction | None:
+    """0 to 100, exactly as written; None if the text is not a number followed by `%`, or outside."""
     match = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]{1,12})?)%", text)
-    return float(match[1]) if match and float(match[1]) <= 100 else None
+    return Fraction(match[1]) if match and Fraction(match[1]) <= 100 else None
 
 
 def parse_broken(text: str) -> BrokenBudget | None:
@@ -80,7 +80,7 @@ def parse_broken(text: str) -> BrokenBudget | None:
     if re.fullmatch(r"[0-9]{1,9}", text):
         return BrokenBudget("count", float(text))
     percentage = parse_percentage(text)
-    return None if percentage is None else BrokenBudget("percentage", percentage)
+    return None if percentage is None else BrokenBudget("percentage", float(percentage))
 
 
 def read_budget(value: Value, *, elsewhere: bool = False) -> Budget:

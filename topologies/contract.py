@@ -187,4 +187,4 @@ def _availability(value: Value | None) -> float | None:
     percentage = parse_percentage(text)
     if percentage is None:
         value.complain("a percentage such as 99.99%")
-    return None if percentage is None else percentage / 100
+    return None if percentage is None else float(percentage / 100)

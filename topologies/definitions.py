@@ -172,7 +172,7 @@ class Definitions:
             path = _absolute(self.directory, source)
             if not path.exists():
                 expected = "a path that exists, absolute or relative to the topology's file"
-                value.complain(expected, f"'{path}', which does not exist")
+                value.complain(expected, f"{str(path)!r}, which does not exist")
             elif ":" in str(path):
                 value.complain("a host path without ':', which separates it from the node's", shown(str(path)))
             binds.append(f"{path}:{target}{suffix}")
@@ -182,7 +182,7 @@ class Definitions:
         filled = text.replace("__clabNodeName__", node).replace("__clabLabName__", self.lab)
         if left := _MAGIC.search(filled):
             expected = "__clabNodeName__ or __clabLabName__; others are not supported by nospof yet"
-            value.complain(expected, left.group())
+            value.complain(expected, repr(left.group()))
         return filled
 
 

@@ -114,7 +114,9 @@ class Value:
         self.document.complain(self.key_line, self._below(key), "nothing", expected)
 
     def _below(self, key: str) -> str:
-        return f"{self.path}.{key}" if self.path else key
+        # A field is told on one line, whatever a key is made of.
+        name = key if key.isprintable() and 0 < len(key) <= _SHOWN else shown(key)
+        return f"{self.path}.{name}" if self.path else name
 
     def scalars(self) -> list[yaml.ScalarNode]:
         """Every scalar at or below this value, keys too, each once."""

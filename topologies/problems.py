@@ -36,7 +36,7 @@ class BadInput(Exception):
 
 def one_of(known: Collection[str]) -> str:
     """`a`, or `one of a, b, c`, sorted."""
-    names = sorted(known)
+    names = sorted(name if name.isprintable() else repr(name) for name in known)
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 

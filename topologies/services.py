@@ -101,9 +101,8 @@ def _vip(value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> tup
         text = item.text(expected)
         if text is None:
             continue
-        try:
-            address = ip_address(text)
-        except ValueError:
+        address = _address(text)
+        if address is None:
             item.complain("an IPv4 or IPv6 address such as 203.0.113.10 or '2001:db8:f::10'")
             continue
         if address.version in by_family:
@@ -112,6 +111,15 @@ def _vip(value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> tup
             item.complain(f"an address in one of the contract's prefixes, {prefixes}", f"{text}, which lies in none")
         by_family.setdefault(address.version, address)
     return tuple(str(by_family[family]) for family in sorted(by_family))
+
+
+def _address(text: str) -> Address | None:
+    if "%" in text:  # a scope: it names an interface of one host, which no VIP can
+        return None
+    try:
+        return ip_address(text)
+    except ValueError:
+        return None
 
 
 def _protocol(value: Value) -> Protocol | None:

@@ -102,7 +102,7 @@ class Wiring:
         endpoint = Endpoint(node, interface)
         first = self.taken.setdefault(endpoint, value)
         if first is not value:
-            found = f"endpoint '{endpoint}' again, first on line {first.line}"
+            found = f"endpoint {shown(str(endpoint))} again, first on line {first.line}"
             value.complain("every endpoint in one link only; another interface name", found)
             sound = False
         return endpoint if sound else None

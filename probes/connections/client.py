@@ -104,7 +104,7 @@ class Client:
                 sock = await self._connect(sport)
             except OSError as error:
                 self._held.discard(sport)
-                reason = error.strerror or type(error).__name__
+                reason = os.strerror(error.errno) if error.errno else "no handshake in time"
                 self.write(Refused(connection_id, sport, started, time.monotonic_ns(), reason))
                 continue
             heart = Heart(self, connection_id, incarnation, sport, phase)

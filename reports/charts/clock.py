@@ -114,7 +114,7 @@ def views(scenario: ScenarioEvidence, worst_end_ns: int | None) -> list[tuple[st
 
 def draw(scenario: ScenarioEvidence, rows: Sequence[FlowRow]) -> list[Clock]:
     """One picture per view; none when there is no time to show."""
-    ends = [row.last_end_ns for row in rows if row.touched and row.last_end_ns is not None]
+    ends = [row.longest_end_ns for row in rows if row.touched and row.longest_end_ns is not None]
     return [_clock(scenario, rows, *one) for one in views(scenario, max(ends, default=None))]
 
 

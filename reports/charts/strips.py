@@ -21,7 +21,7 @@ from reports.evidence.schema import (
     unpack_u8,
 )
 
-MAX_INK = 5000
+MAX_INK = 9000
 """Stretches per picture before neighbours are joined: keeps four scenarios under a megabyte whatever was lost."""
 
 QUIET = 0.4
@@ -32,8 +32,10 @@ KINDS = {LOST: "lost", LATE: "late", CORRUPT: "corrupt", NOT_SENT: "unsent"}
 
 @dataclass(frozen=True)
 class FlowRow:
-    """One flow as it is drawn and listed. `lost` counts lost, late and corrupt probes; `outage_ns` is lost ÷ rate
-    (RFC 6412, loss-derived); the backends are the last named before the fault and the last named of all."""
+    """One flow as it is drawn and listed. `lost` counts lost, late and corrupt probes of the whole window; `outage_ns`
+    is those due between fault and heal, ÷ rate (RFC 6412, loss-derived): the others are no part of the black hole.
+    `longest_end_ns` is when the longest run of them ended. The backends are the last named before the fault and of all.
+    """
 
     vantage: str
     service: str
@@ -46,6 +48,7 @@ class FlowRow:
     episodes: int
     first_ns: int | None
     last_end_ns: int | None
+    longest_end_ns: int | None
     before: str | None
     after: str | None
 
@@ -80,7 +83,7 @@ class Strips:
     ys: tuple[float, ...]
 
 
-def flow_rows(blocks: Iterable[Flows]) -> list[FlowRow]:
+def flow_rows(blocks: Iterable[Flows], heal_ns: int | None = None) -> list[FlowRow]:
     """Every flow, grouped by vantage and service as they come, the longest outage of each group first.
 
     Raises ValueError when a block does not hold what it announces.
@@ -91,9 +94,9 @@ def flow_rows(blocks: Iterable[Flows]) -> list[FlowRow]:
         group: list[FlowRow] = []
         at = 0
         for flow, state in zip(block.flows, unpack_per_flow(block), strict=True):
-            group.append(_row(block, flow, state, backends[at : at + flow.count]))
+            group.append(_row(block, flow, state, backends[at : at + flow.count], heal_ns))
             at += flow.count
-        rows += sorted(group, key=lambda r: (-r.lost, not r.touched, r.flow.id))
+        rows += sorted(group, key=lambda r: (-r.outage_ns, -r.lost, not r.touched, r.flow.id))
     return sorted(rows, key=_by_vantage([(r.vantage, r.service) for r in rows]))
 
 
@@ -126,14 +129,20 @@ def draw_strips(rows: Sequence[FlowRow], start_ns: int, end_ns: int, x: Callable
         y += height + 5
         at += size
     ink, gap_ns = _ink(rows, ys, start_ns, end_ns, x)
-    return Strips(tuple(groups), ink, round(full * 0.86, 2), round(y, 2), gap_ns, tuple(ys))
+    return Strips(tuple(groups), ink, full, round(y, 2), gap_ns, tuple(ys))
 
 
-def _row(block: Flows, flow: Flow, state: bytes, backends: bytes) -> FlowRow:
+def _row(block: Flows, flow: Flow, state: bytes, backends: bytes, heal_ns: int | None) -> FlowRow:
     found = tuple(stretches(state))
     bad = [one for one in found if one.state in IMPAIRED]
     lost = impaired(state)
-    fault_at = max(0, min(flow.count, -(-(block.event_ns - flow.first_due_ns) // block.interval_ns)))
+
+    def due_from(t_ns: int) -> int:
+        return max(0, min(flow.count, -(-(t_ns - flow.first_due_ns) // block.interval_ns)))
+
+    fault_at = due_from(block.event_ns)
+    heal_at = flow.count if heal_ns is None else due_from(heal_ns)
+    longest = max((one for one in bad if one.end > fault_at), key=lambda one: one.length, default=None)
     return FlowRow(
         vantage=block.vantage,
         service=block.service,
@@ -142,18 +151,25 @@ def _row(block: Flows, flow: Flow, state: bytes, backends: bytes) -> FlowRow:
         found=found,
         lost=lost,
         unsent=state.count(bytes((NOT_SENT,))),
-        outage_ns=lost * block.interval_ns,
-        episodes=_episodes(bad),
+        outage_ns=impaired(state[fault_at:heal_at]) * block.interval_ns,
+        episodes=_episodes(found),
         first_ns=flow.first_due_ns + bad[0].start * block.interval_ns if bad else None,
         last_end_ns=flow.first_due_ns + bad[-1].end * block.interval_ns if bad else None,
+        longest_end_ns=flow.first_due_ns + longest.end * block.interval_ns if longest else None,
         before=_last_named(backends[:fault_at], block.backends),
         after=_last_named(backends[fault_at:], block.backends),
     )
 
 
-def _episodes(bad: Sequence[Stretch]) -> int:
-    """Impaired probes in a row are one episode, whatever kinds of impairment they mix."""
-    return sum(1 for n, one in enumerate(bad) if n == 0 or bad[n - 1].end != one.start)
+def _episodes(found: Sequence[Stretch]) -> int:
+    """Impaired probes in a row are one episode, whatever impairments they mix; a probe not sent ends none."""
+    episodes, end, within = 0, -1, False
+    for one in found:
+        within = within and one.start == end
+        if one.state in IMPAIRED and not within:
+            episodes, within = episodes + 1, True
+        end = one.end
+    return episodes
 
 
 def _last_named(backends: bytes, names: Sequence[str]) -> str | None:
@@ -191,7 +207,10 @@ def _spans(middles: Sequence[float], marked: Sequence[bool], pitch: float) -> st
 def _ink(
     rows: Sequence[FlowRow], ys: Sequence[float], start_ns: int, end_ns: int, x: Callable[[float], float]
 ) -> tuple[tuple[tuple[str, str], ...], int]:
-    """One path per state. When there are too many stretches, gaps are bridged until they fit, and how far is said."""
+    """One path per state, in whole tenths so that relative moves add up.
+
+    When there are too many stretches, gaps are bridged until they fit; the second value is how far, in ns.
+    """
     shown = [_shown(row, start_ns, end_ns) for row in rows]
     gap = 0
     drawn = shown
@@ -200,11 +219,16 @@ def _ink(
         drawn = [bridged(one, gap) for one in shown]
     paths: dict[int, list[str]] = {}
     for row, y, found in zip(rows, ys, drawn, strict=True):
+        pens: dict[int, int] = {}
         for one in found:
-            left = x(row.flow.first_due_ns + one.start * row.interval_ns)
-            right = x(row.flow.first_due_ns + one.end * row.interval_ns)
+            left = round(10 * x(row.flow.first_due_ns + one.start * row.interval_ns))
+            right = round(10 * x(row.flow.first_due_ns + one.end * row.interval_ns))
             # A single lost probe in a long window must still be seen: a black hole is ink, never a gap.
-            paths.setdefault(one.state, []).append(f"M{_short(left)} {_short(y)}h{_short(max(1.0, right - left))}")
+            width = max(10, right - left)
+            pen = pens.get(one.state)
+            move = f"M{_tenths(left)} {_short(y)}" if pen is None else f"m{_tenths(left - pen)} 0"
+            paths.setdefault(one.state, []).append(f"{move}h{_tenths(width)}")
+            pens[one.state] = left + width
     ink = tuple((KINDS.get(state, "lost"), "".join(parts)) for state, parts in sorted(paths.items()))
     interval = max((row.interval_ns for row in rows), default=0)
     return ink, gap * interval
@@ -213,6 +237,10 @@ def _ink(
 def _shown(row: FlowRow, start_ns: int, end_ns: int) -> list[Stretch]:
     first, step = row.flow.first_due_ns, row.interval_ns
     return [s for s in row.found if first + s.end * step > start_ns and first + s.start * step < end_ns]
+
+
+def _tenths(value: int) -> str:
+    return _short(value / 10)
 
 
 def _short(value: float) -> str:

@@ -89,6 +89,11 @@ class ScenarioEvidence:
             return self.flows[0].event_ns
         return next((r.t_ns for r in self.faults if r.data.action == "inject"), None)
 
+    @property
+    def heal_ns(self) -> int | None:
+        """When healing began: what is lost from then on is the cost of the heal, not of the fault."""
+        return next((r.t_ns for r in self.faults if r.data.action == "heal"), None)
+
 
 @dataclass(frozen=True)
 class Evidence:

@@ -1,4 +1,4 @@
-"""What the tests of the instruments share: a small wire, the prober's binary, a scratch folder on tmpfs, a way to wait."""
+"""What the tests of the instruments share: a small wire, the prober, a scratch folder on tmpfs, a way to wait."""
 
 from __future__ import annotations
 

@@ -51,7 +51,9 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
         names.pop(0)
 
     signal.signal(signal.SIGUSR1, move_on)
-    listener = socket.create_server((address, port), backlog=128)
+    listener = socket.create_server(
+        (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=128
+    )
     print("listening", flush=True)
     peers: dict[int, tuple[socket.socket, bytes]] = {}
     poll = select.epoll()
@@ -68,6 +70,10 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
             peer, got = peers[fd]
             try:
                 data = peer.recv(4096)
+                got += data
+                while b"\r\n\r\n" in got:
+                    _, got = got.split(b"\r\n\r\n", 1)
+                    peer.sendall(page(names[0]))
             except OSError:
                 data = b""
             if not data:
@@ -75,10 +81,6 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
                 del peers[fd]
                 peer.close()
                 continue
-            got += data
-            while b"\r\n\r\n" in got:
-                _, got = got.split(b"\r\n\r\n", 1)
-                peer.sendall(page(names[0]))
             peers[fd] = (peer, got)
 
 

@@ -1,4 +1,4 @@
-"""Episodes and black holes: what is said about an outage must be true at any phase, and never more exact than the probing."""
+"""Episodes and black holes: what is said of an outage is true at any phase, never more exact than the probing."""
 
 from __future__ import annotations
 

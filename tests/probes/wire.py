@@ -64,7 +64,7 @@ class Sysctl:
     def write(self, value: str) -> tuple[int, int]:
         """Writes and returns the monotonic times before and after."""
         before = time.monotonic_ns()
-        os.write(self.fd, value.encode())
+        os.pwrite(self.fd, value.encode(), 0)
         return before, time.monotonic_ns()
 
 
@@ -85,6 +85,8 @@ def wire() -> Iterator[Wire]:
     built = Wire(name)
     try:
         ip(*(f"netns add {n}" for n in (c, r, s)))
+        for node in "crs":
+            built.sysctl(node, "ipv6/conf/default/accept_dad").write("0")  # else IPv6 begins seconds late
         ip(f"link add eth1 type veth peer name c netns {r}", node=c)
         ip(f"link add eth1 type veth peer name s netns {r}", node=s)
         for node, (a4, a6), (g4, g6) in (

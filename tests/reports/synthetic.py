@@ -5,6 +5,7 @@ It stands in for the harness in tests of the reports, and must not import anythi
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ from reports.evidence.schema import (
     Verdict,
     VerdictWord,
     pack_u8,
+    unpack_per_flow,
 )
 from reports.evidence.writer import EvidenceWriter
 
@@ -159,8 +161,7 @@ def topology() -> Topology:
         for n, role in enumerate(roles)
     )
     links = tuple(
-        TopologyLink(a=a.name, a_if="eth1", b=b.name, b_if="eth2", mtu=1500)
-        for a, b in zip(nodes, nodes[1:], strict=False)
+        TopologyLink(a=a.name, a_if="eth1", b=b.name, b_if="eth2", mtu=1500) for a, b in itertools.pairwise(nodes)
     )
     services = (
         TopologyService(name="web", vip=("203.0.113.10",), port=80, protocol="http"),
@@ -283,7 +284,9 @@ def write_scenario(writer: EvidenceWriter, plan: Plan, event_ns: int, seed: int 
     dice = random.Random(seed)
     name = plan.scenario
 
-    def put(data: Phase | Fault | Event | Flows | Connection | Trust | Episode | Verdict, t_ns: int, **more: object) -> None:
+    def put(
+        data: Phase | Fault | Event | Flows | Connection | Trust | Episode | Verdict, t_ns: int, **more: object
+    ) -> None:
         node = more.get("node")
         writer.write(data, t_ns=t_ns, acc_ns=50_000, scenario=name, node=str(node) if node else None)
 
@@ -354,8 +357,6 @@ def write_run(path: Path, plans: Sequence[Plan] = PLANS, *, ended: bool = True, 
 
 
 def _lost(block_: Flows) -> list[int]:
-    from reports.evidence.schema import unpack_per_flow  # noqa: PLC0415
-
     return [state.count(bytes([LOST])) for state in unpack_per_flow(block_)]
 
 

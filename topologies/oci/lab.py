@@ -113,6 +113,16 @@ class OciLab:
     def untap_nodes(self, nodes: Sequence[str]) -> None:
         self.wire.untap([self.numbers[n] for n in nodes])
 
+    def frames_from(self, nodes: Sequence[str]) -> int:
+        """Frames that the neighbours of these nodes have received from them, by the neighbours' own interface counters."""
+        inner = set(nodes)
+        watched: dict[str, list[int]] = {}
+        for a, b in pairs_of(self.topology):
+            for end, peer in ((a, b), (b, a)):
+                if end.node in inner and peer.node not in inner:
+                    watched.setdefault(peer.node, []).append(peer.index)
+        return sum(links.received_frames(self.netns(peer), indices) for peer, indices in watched.items())
+
     def kill(self, nodes: Sequence[str]) -> Instant:
         """Links cut in one step (the returned instant), then SIGKILL to every process and XDP off."""
         self._before_kill.update({n: self.snapshot(n) for n in nodes if self.init_pid(n) is not None})

@@ -108,6 +108,17 @@ def detach_xdp(namespace: Path, ends: Sequence[End]) -> None:
     inside(namespace, body)
 
 
+def received_frames(namespace: Path, indices: Sequence[int]) -> int:
+    """Frames that these interfaces have received, summed, by the kernel's own counters."""
+
+    def body() -> int:
+        with IPRoute() as netlink:
+            found = [link for index in indices for link in netlink.get_links(index)]
+            return sum(int(link.get_attr("IFLA_STATS64")["rx_packets"]) for link in found)
+
+    return inside(namespace, body)
+
+
 def snapshot(namespace: Path) -> frozenset[str]:
     """Addresses, routes, interface states, XDP and qdiscs of a namespace as comparable lines."""
 

@@ -15,10 +15,11 @@ _MAX_HEAD = 16384
 
 
 def respond(head: bytes, name: str) -> tuple[bytes, bool]:
-    """The answer to one request head (without its blank line), and whether the connection stays open (RFC 9112, 9.3)."""
+    """The answer to one request head (without its blank line), and whether the connection stays (RFC 9112, 9.3)."""
     lines = head.split(b"\r\n")
     words = lines[0].split(b" ")
-    fields = {key.strip().lower(): value.strip().lower() for key, _, value in (line.partition(b":") for line in lines[1:])}
+    pairs = (line.partition(b":") for line in lines[1:])
+    fields = {key.strip().lower(): value.strip().lower() for key, _, value in pairs}
     well_formed = len(words) == 3 and words[2].startswith(b"HTTP/1.") and b"transfer-encoding" not in fields
     if not well_formed or fields.get(b"content-length", b"0") != b"0":
         return _answer(b"400 Bad Request", name, b"requests have no body here\n", keep=False, head_only=False), False
@@ -34,8 +35,11 @@ def respond(head: bytes, name: str) -> tuple[bytes, bool]:
 
 def _answer(status: bytes, name: str, body: bytes, *, keep: bool, head_only: bool) -> bytes:
     connection = b"keep-alive" if keep else b"close"
-    fields = b"content-type: text/plain\r\ncontent-length: %d\r\nx-origin: %s\r\nconnection: %s\r\n"
-    return b"HTTP/1.1 %s\r\n" % status + fields % (len(body), name.encode(), connection) + b"\r\n" + (b"" if head_only else body)
+    fields = (status, len(body), name.encode(), connection, b"" if head_only else body)
+    return (
+        b"HTTP/1.1 %s\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nx-origin: %s\r\nconnection: %s\r\n\r\n%s"
+        % fields
+    )
 
 
 class Connection(asyncio.Protocol):

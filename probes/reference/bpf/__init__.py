@@ -82,7 +82,8 @@ class _Library:
         if level == _PRINT_WARN:
             buffer = ctypes.create_string_buffer(65536)
             _libc.vsnprintf(buffer, ctypes.c_size_t(len(buffer)), template, ctypes.c_void_p(arguments))
-            self.words = [*self.words[-20:], buffer.value.decode(errors="replace").rstrip()]
+            lines = buffer.value.decode(errors="replace").splitlines()
+            self.words = [*self.words, *lines][-15:]  # a verifier's log gives its reason last
         return 0
 
     def failure(self, what: str, error: int) -> BpfError:
@@ -247,7 +248,9 @@ class Object:
     def __enter__(self) -> Object:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -23,6 +23,9 @@
 #define IP_DONT_FRAGMENT 0x4000
 #define AF_INET_FAMILY 2
 
+/* The compiler knows the range of a remainder and drops a bounds check behind it; the verifier does not know and wants it. */
+#define HIDE_RANGE(x) asm volatile("" : "+r"(x))
+
 /* Sentences for these are in l4/counters.py, in the same order. */
 enum counter {
 	RECEIVED, FORWARDED, PINNED, HASHED, REHASHED, PROMOTED, TO_STACK,
@@ -85,8 +88,8 @@ struct {
 	__array(values, struct {
 		__uint(type, BPF_MAP_TYPE_ARRAY);
 		__uint(max_entries, 1);
-		__type(key, __u32);
-		__type(value, struct ring);
+		__uint(key_size, sizeof(__u32));
+		__uint(value_size, sizeof(struct ring));
 	});
 } rings SEC(".maps");
 
@@ -169,7 +172,8 @@ static __always_inline void promote(struct bucket *bucket, __u64 entry, __u64 ha
 			break;
 		}
 	}
-	bucket->way[into % WAYS] = entry;
+	HIDE_RANGE(into);
+	bucket->way[into & (WAYS - 1)] = entry;
 	bucket->way[TRIAL] = 0;
 	count(PROMOTED);
 }
@@ -180,6 +184,7 @@ static __always_inline struct backend *hashed(__u32 service, __u64 hash, __u32 *
 	void *inner = bpf_map_lookup_elem(&rings, &service);
 	struct ring *ring = inner ? bpf_map_lookup_elem(inner, &zero) : NULL;
 
+	HIDE_RANGE(slot);
 	if (!ring || slot >= RING_SIZE)
 		return NULL;
 	*id = ring->slot[slot];
@@ -218,7 +223,8 @@ static __always_inline struct backend *choose(__u32 service, __u64 hash, bool op
 	backend = hashed(service, hash, &id);
 	if (!backend)
 		return NULL;
-	bucket->way[way % WAYS] = tag | (__u64)(backend->generation & 0xff) << 16 | id;
+	HIDE_RANGE(way);
+	bucket->way[way & (WAYS - 1)] = tag | (__u64)(backend->generation & 0xff) << 16 | id;
 	count(HASHED);
 	return backend;
 }

@@ -1,4 +1,4 @@
-"""Makes this node the end of the L4 tier's tunnels: VIPs on the loopback, the decapsulating program on the links.
+"""Makes this node the end of the L4 tier's tunnels: the decapsulating program on its links.
 It must not know services, backends or Envoy; the program stays when this process has ended.
 
 Run as `python3 -m l7.attach INTERFACE…`; reads /etc/reference/l7.json.
@@ -7,11 +7,10 @@ Run as `python3 -m l7.attach INTERFACE…`; reads /etc/reference/l7.json.
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import socket
 import struct
-import subprocess
 import sys
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from bpf import BpfError, Object
@@ -22,7 +21,7 @@ OBJECT_PATH = Path(__file__).with_name("decap.bpf.o")
 _PRESENT = struct.pack("I", 1)
 
 
-def prefix_key(network: ipaddress.IPv4Network) -> bytes:
+def prefix_key(network: IPv4Network) -> bytes:
     """The key of the `vips` trie: prefix length in host order, address in network order."""
     return struct.pack("I", network.prefixlen) + network.network_address.packed
 
@@ -36,12 +35,6 @@ def load(config: L7Config, path: Path = OBJECT_PATH) -> Object:
     return loaded
 
 
-def own_vips(config: L7Config) -> None:
-    """Puts the VIPs on lo, where the stack answers for them. They are never announced from here."""
-    for vip in config.vips:
-        subprocess.run(["ip", "address", "replace", str(vip), "dev", "lo"], check=True)
-
-
 def main() -> int:
     """Attaches to every interface named; 0, or 1 with one sentence on stderr."""
     parser = argparse.ArgumentParser(prog="l7.attach", description=__doc__)
@@ -51,11 +44,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         config = read_config(options.config)
-        own_vips(config)
         with load(config, options.object) as loaded:
             for interface in options.interfaces:
                 loaded.program("decapsulate").attach(socket.if_nametoindex(interface))
-    except (ConfigError, BpfError, OSError, subprocess.CalledProcessError) as error:
+    except (ConfigError, BpfError, OSError) as error:
         print(f"l7.attach: {error}", file=sys.stderr)
         return 1
     return 0

@@ -34,10 +34,11 @@ def _localities(config: L7Config) -> list[Json]:
     """The node's own region first; the others only where none of its own is healthy."""
     regions = sorted({app.region for app in config.apps}, key=lambda region: (region != config.region, region))
     has_own = bool(regions) and regions[0] == config.region
-    return [
-        _locality(region, int(has_own and region != config.region), [app for app in config.apps if app.region == region])
-        for region in regions
-    ]
+
+    def apps(region: str) -> list[App]:
+        return [app for app in config.apps if app.region == region]
+
+    return [_locality(region, int(has_own and region != config.region), apps(region)) for region in regions]
 
 
 def _cluster(config: L7Config) -> Json:

@@ -1,0 +1,240 @@
+"""The L4 node's agent: joins health, data plane and announcements. It must not know how any of the three works inside.
+
+Run as `python3 -m l4.agent`. Killed, it leaves the program forwarding with the last tables; started again it fills a
+new program's tables first and then replaces the old one in one step. A drain or withdrawal ends with the agent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from bpf import BpfError
+
+from .announce import Announcement, Drain, Mode, decide, serving
+from .bgp import Announcer, BgpError
+from .config import CONFIG_PATH, ConfigError, L4Config, read_config
+from .control import Reply, listening
+from .dataplane import OBJECT_PATH, DataPlane
+from .health import Checker
+
+_LAST_DRAIN = Drain(0, quiet_ns=300_000_000, deadline_ns=1_500_000_000)  # at SIGTERM: an init waits only a few seconds
+
+
+def say(sentence: str) -> None:
+    """One line for whoever reads the node's log."""
+    print(f"l4.agent: {sentence}", file=sys.stderr, flush=True)
+
+
+class Agent:
+    """One node's state, and the one place that changes it: `reconcile`."""
+
+    def __init__(self, config: L4Config, plane: DataPlane, announcer: Announcer) -> None:
+        self.config, self.plane, self.announcer = config, plane, announcer
+        self.mode = Mode.NORMAL
+        self.drained = False
+        self._healthy: Mapping[str, frozenset[str]] | None = None
+        self._attached = False
+        self._due = asyncio.Event()
+        self._mode_changed = asyncio.Event()
+        self._complaint = ""
+        self.checkers = [
+            Checker(service, backend, config.timing, config.loopback, self._due.set)
+            for service in config.services
+            for backend in config.backends
+        ]
+
+    def wanted(self) -> dict[IPv4Address, Announcement]:
+        """What every VIP's announcement has to be now."""
+        assert self._healthy is not None
+        return decide(self.config, self.mode, self._attached, self._healthy)
+
+    async def reconcile(self) -> None:
+        """Makes tables, program and announcements what health and mode ask for.
+
+        In this order, so that no VIP is announced before its packets are forwarded.
+        """
+        found = serving(self.config, {(c.service.name, c.backend.name): c.health.up for c in self.checkers})
+        if found is None:
+            return
+        if found != self._healthy:
+            self.plane.serve(found)
+            self._healthy = found
+            parts = (f"{name}: {', '.join(sorted(names)) or 'nobody'}" for name, names in found.items())
+            say(f"healthy: {'; '.join(parts)}")
+        self._attached = self.plane.attach()
+        await self.announcer.apply(self.wanted)
+
+    async def _attempt(self) -> None:
+        """Reconciles; what fails is said once and tried again at the next tick."""
+        complaint = ""
+        try:
+            await self.reconcile()
+        except (BgpError, BpfError, OSError) as error:
+            complaint = str(error)
+        if complaint != self._complaint:
+            say(complaint or "all is well again")
+            self._complaint = complaint
+
+    async def run(self) -> None:
+        """Checks and reconciles until cancelled; reconciling never keeps checks waiting."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_reconciled())
+            await self._keep_checking(group)
+
+    async def _keep_checking(self, group: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        tick = loop.time()
+        while True:
+            for checker in self.checkers:
+                group.create_task(checker.once())
+            if self._healthy is not None and not self.announcer.settled(self.wanted()):
+                self._due.set()
+            tick = max(tick + self.config.timing.interval_s, loop.time())
+            await asyncio.sleep(tick - loop.time())  # the schedule of checks itself, not a wait for something
+
+    async def _keep_reconciled(self) -> None:
+        """At every change of health, and every second in case something was changed behind the agent's back."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._due.wait()
+            self._due.clear()
+            await self._attempt()
+
+    async def _set_mode(self, mode: Mode) -> None:
+        self.mode, self.drained = mode, False
+        self._mode_changed.set()
+        self._mode_changed = asyncio.Event()
+        if self._healthy is not None:
+            await self.announcer.apply(self.wanted)
+
+    async def drain(self, plan: Drain) -> Reply:
+        """De-prefers, waits until no VIP packet comes, withdraws; goes on forwarding all the while and afterwards.
+
+        At the deadline it withdraws anyway: routes that stay for good would be worse than flows that move. It says so,
+        and counts as done.
+        """
+        await self._set_mode(Mode.DRAINING)
+        plan = Drain(time.monotonic_ns(), plan.quiet_ns, plan.deadline_ns)
+        changed = self._mode_changed
+        while True:
+            now, last = time.monotonic_ns(), self.plane.last_packet_ns()
+            quiet = plan.quiet(now, last)
+            if quiet or plan.overdue(now):
+                break
+            try:
+                async with asyncio.timeout((plan.next_look_ns(last) - now) / 1e9):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+            return Reply(False, f"the drain was given up: another command made this node {self.mode.value}")
+        await self._set_mode(Mode.WITHDRAWN)
+        self.drained = quiet
+        if quiet:
+            return Reply(True, f"drained: no VIP packet for {plan.quiet_ns / 1e9:g} s; withdrawn, still forwarding")
+        waited = plan.deadline_ns / 1e9
+        return Reply(
+            True, f"withdrawn, though VIP packets still came {waited:g} s after de-preferring; still forwarding"
+        )
+
+    async def handle(self, command: str) -> Reply:
+        """One command of l4ctl."""
+        actions: dict[str, Callable[[], Awaitable[Reply]]] = {
+            "drain": lambda: self.drain(Drain(0)),
+            "undrain": self._announce,
+            "announce": self._announce,
+            "withdraw": self._withdraw,
+            "status": self._status,
+        }
+        try:
+            action = actions[command]
+        except KeyError:
+            return Reply(False, f"'{command}' is not one of {', '.join(actions)}")
+        try:
+            return await action()
+        except BgpError as error:
+            return Reply(False, str(error))
+
+    async def _announce(self) -> Reply:
+        await self._set_mode(Mode.NORMAL)
+        if self._healthy is None:
+            return Reply(True, "will be announced as soon as the health of every backend is known")
+        missing = [str(vip) for vip, how in self.wanted().items() if how is Announcement.NONE]
+        if missing:
+            return Reply(False, f"not announced, because nothing here can serve it: {', '.join(missing)}")
+        return Reply(True, "announced")
+
+    async def _withdraw(self) -> Reply:
+        await self._set_mode(Mode.WITHDRAWN)
+        return Reply(True, "withdrawn; still forwarding")
+
+    async def _status(self) -> Reply:
+        last = self.plane.last_packet_ns()
+        health: dict[str, dict[str, bool | None]] = {service.name: {} for service in self.config.services}
+        for checker in self.checkers:
+            health[checker.service.name][checker.backend.name] = checker.health.up
+        state = {
+            "name": self.config.name,
+            "mode": self.mode.value,
+            "drained": self.drained,
+            "attached": self.plane.attached(),
+            "announced": {str(vip): how.value for vip, how in self.announcer.done.items()},
+            "backends": health,
+            "last_packet_age_s": (time.monotonic_ns() - last) / 1e9 if last else None,
+            "counters": self.plane.counters(),
+        }
+        return Reply(True, "status", state)
+
+    async def leave(self) -> None:
+        """Before the process ends on purpose: drained briefly, withdrawn, and only then detached."""
+        try:
+            say((await self.drain(_LAST_DRAIN)).message)
+        except BgpError as error:
+            say(str(error))
+        self.plane.detach()
+
+
+async def serve(config: L4Config, plane: DataPlane) -> None:
+    """Runs the agent until SIGTERM or SIGINT."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    agent = Agent(config, plane, Announcer(config.asn))
+    async with listening(agent.handle):
+        running = asyncio.create_task(agent.run())
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not stopped.done():
+            await running  # it never ends by itself: this raises what ended it
+        running.cancel()
+        await agent.leave()
+
+
+def main() -> int:
+    """0 after a signal; 1 with one sentence where the node cannot work."""
+    parser = argparse.ArgumentParser(prog="l4.agent", description=__doc__)
+    parser.add_argument("--config", type=Path, default=CONFIG_PATH)
+    parser.add_argument("--object", type=Path, default=OBJECT_PATH)
+    options = parser.parse_args()
+    Path("/proc/self/comm").write_text("l4agent")
+    try:
+        config = read_config(options.config)
+        with DataPlane(config, options.object) as plane:
+            asyncio.run(serve(config, plane))
+    except (ConfigError, BpfError, OSError) as error:
+        say(str(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,88 @@
+"""Decides which VIPs are announced and how, and when a drain is over. Pure; it must not know FRR, sockets or clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from ipaddress import IPv4Address
+
+from .config import L4Config
+
+
+class Mode(Enum):
+    """What the operator wants of this node."""
+
+    NORMAL = "normal"
+    DRAINING = "draining"
+    WITHDRAWN = "withdrawn"
+
+
+class Announcement(Enum):
+    """How FRR announces a VIP: plainly, de-preferred (RFC 8326), or not at all."""
+
+    NORMAL = "VIP-NORMAL"
+    DRAIN = "VIP-DRAIN"
+    NONE = "none"
+
+
+_BY_MODE = {
+    Mode.NORMAL: Announcement.NORMAL,
+    Mode.DRAINING: Announcement.DRAIN,
+    Mode.WITHDRAWN: Announcement.NONE,
+}
+
+
+def serving(config: L4Config, health: Mapping[tuple[str, str], bool | None]) -> dict[str, frozenset[str]] | None:
+    """Service → healthy backends, from (service, backend) → up. None while anything is undecided.
+
+    A ring of the backends that happened to answer first would differ from the other L4 nodes' rings.
+    """
+    if any(up is None for up in health.values()):
+        return None
+    names = [backend.name for backend in config.backends]
+    return {s.name: frozenset(n for n in names if health[s.name, n]) for s in config.services}
+
+
+def decide(
+    config: L4Config, mode: Mode, attached: bool, healthy: Mapping[str, frozenset[str]]
+) -> dict[IPv4Address, Announcement]:
+    """Each VIP's announcement: something only while all services on it have a backend and packets reach the program."""
+    how = _BY_MODE[mode]
+
+    def able(vip: IPv4Address) -> bool:
+        return attached and all(healthy[service.name] for service in config.services if vip in service.vips)
+
+    return {vip: how if able(vip) else Announcement.NONE for vip in config.vips}
+
+
+@dataclass(frozen=True)
+class Drain:
+    """A drain that began at `start_ns`: over when no VIP packet came for `quiet_ns`, given up `deadline_ns` later."""
+
+    start_ns: int
+    quiet_ns: int = 1_000_000_000
+    deadline_ns: int = 4_000_000_000
+
+    def quiet_at(self, last_packet_ns: int) -> int:
+        """The instant at which it is over if no more packets come."""
+        return max(self.start_ns, last_packet_ns) + self.quiet_ns
+
+    def quiet(self, now_ns: int, last_packet_ns: int) -> bool:
+        """Whether it is over."""
+        return now_ns >= self.quiet_at(last_packet_ns)
+
+    def overdue(self, now_ns: int) -> bool:
+        """Whether waiting any longer would keep the operator waiting."""
+        return now_ns >= self.start_ns + self.deadline_ns
+
+    def next_look_ns(self, last_packet_ns: int) -> int:
+        """When there can be something new to see: no polling in between."""
+        return min(self.quiet_at(last_packet_ns), self.start_ns + self.deadline_ns)
+
+
+def changes(
+    wanted: Mapping[IPv4Address, Announcement], done: Mapping[IPv4Address, Announcement]
+) -> list[tuple[IPv4Address, Announcement]]:
+    """What has to be told to FRR. A VIP that `done` does not know is told in any case."""
+    return [(vip, how) for vip, how in wanted.items() if done.get(vip) is not how]

@@ -1,0 +1,140 @@
+"""Writes decisions into the XDP program's maps and reads its counters. It must not know health checks or routes.
+
+The structs packed here are those of lb.bpf.c.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import struct
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from pathlib import Path
+from types import TracebackType
+
+from bpf import Object, attached_xdp, create_array, detach_xdp
+
+from .config import L4Config, Service
+from .counters import COUNTERS
+from .maglev import fill
+
+OBJECT_PATH = Path(__file__).with_name("lb.bpf.o")
+_PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
+_FIRST_GENERATION = 1
+
+
+def address_key(address: IPv4Address) -> bytes:
+    """`struct address`: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
+    return b"\0" * 10 + b"\xff\xff" + address.packed
+
+
+def service_key(vip: IPv4Address, service: Service) -> bytes:
+    """`struct service_key`."""
+    return address_key(vip) + struct.pack("!HBx", service.port, _PROTOCOLS[service.protocol])
+
+
+def index_key(index: int) -> bytes:
+    """An array's key."""
+    return struct.pack("I", index)
+
+
+class DataPlane:
+    """The loaded program of one node; attached only by `attach`, so its maps can be filled before the first packet."""
+
+    def __init__(self, config: L4Config, path: Path = OBJECT_PATH) -> None:
+        self._config = config
+        self._object = Object(path)
+        self.program = self._object.program("balance")
+        self._serving: dict[str, frozenset[str]] = {service.name: frozenset() for service in config.services}
+        self._object.map("tunnel_source").update(index_key(0), address_key(config.loopback))
+        for index, service in enumerate(config.services):
+            for vip in service.vips:
+                self._object.map("vips").update(address_key(vip), index_key(1))
+                self._object.map("services").update(service_key(vip, service), index_key(index))
+        self._write_backends(self._serving)
+        for index in range(len(config.services)):
+            self._write_ring(index, frozenset())
+
+    def serve(self, serving: Mapping[str, frozenset[str]]) -> None:
+        """Service name → names of its healthy backends: new rings first, each in one step, then who may keep pins.
+
+        While both change, a backend that went down gets no new flow, and one that came up is known before it is chosen.
+        """
+        union = {name: serving[name] | self._serving[name] for name in serving}
+        self._write_backends(union)
+        for index, service in enumerate(self._config.services):
+            if serving[service.name] != self._serving[service.name]:
+                self._write_ring(index, serving[service.name])
+        self._write_backends(serving)
+        self._serving = dict(serving)
+
+    def _write_backends(self, serving: Mapping[str, frozenset[str]]) -> None:
+        for index, backend in enumerate(self._config.backends):
+            services = enumerate(self._config.services)
+            bits = sum(1 << at for at, service in services if backend.name in serving[service.name])
+            value = address_key(backend.address) + struct.pack("II", _FIRST_GENERATION, bits)
+            self._object.map("backends").update(index_key(index), value)
+
+    def _write_ring(self, index: int, names: frozenset[str]) -> None:
+        """A whole new inner map, then one pointer: no packet sees half a ring."""
+        ids = {backend.name: at for at, backend in enumerate(self._config.backends)}
+        order, ring = fill(dict.fromkeys(names, 1))
+        for slot, turn in enumerate(ring) if names else ():
+            ring[slot] = ids[order[turn]]
+        inner = create_array("ring", ring.itemsize * len(ring), 1)
+        try:
+            inner.update(index_key(0), ring.tobytes())
+            self._object.map("rings").update(index_key(index), index_key(inner.fd))
+        finally:
+            inner.close()
+
+    def attach(self) -> bool:
+        """Makes sure that every interface has this program; whether all have. One that has it is left alone."""
+        for name in self._config.interfaces:
+            with contextlib.suppress(OSError):  # an interface that is not there (yet) counts as not attached
+                index = socket.if_nametoindex(name)
+                if attached_xdp(index) != self.program.id:
+                    self.program.attach(index)
+        return self.attached()
+
+    def attached(self) -> bool:
+        """Whether every interface has this very program."""
+        try:
+            return all(attached_xdp(socket.if_nametoindex(n)) == self.program.id for n in self._config.interfaces)
+        except OSError:
+            return False
+
+    def detach(self) -> None:
+        """Takes the program off every interface that has it."""
+        for name in self._config.interfaces:
+            with contextlib.suppress(OSError):
+                index = socket.if_nametoindex(name)
+                if attached_xdp(index) == self.program.id:
+                    detach_xdp(index)
+
+    def last_packet_ns(self) -> int:
+        """When the last packet to any VIP came: CLOCK_MONOTONIC, to the kernel's tick; 0 if none has."""
+        values = self._object.map("last_packet").lookup_per_cpu(index_key(0))
+        return max(int(struct.unpack("Q", value)[0]) for value in values)
+
+    def counters(self) -> dict[str, int]:
+        """Every counter's total over CPUs; what each means is in `counters.COUNTERS`."""
+        counters = self._object.map("counters")
+
+        def total(index: int) -> int:
+            return sum(struct.unpack("Q", value)[0] for value in counters.lookup_per_cpu(index_key(index)))
+
+        return {name: total(index) for index, name in enumerate(COUNTERS)}
+
+    def close(self) -> None:
+        """Closes the descriptors; where it is attached the program goes on with the last tables."""
+        self._object.close()
+
+    def __enter__(self) -> DataPlane:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

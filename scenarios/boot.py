@@ -1,0 +1,87 @@
+"""From a topology file to a lab whose services answer from every vantage. What cannot be, is refused before anything is deployed."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from scenarios.answers import missing_answer
+from scenarios.waiting import DeadlineMissed, wait_until
+from topologies.check import load_checked
+from topologies.contract import Contract
+from topologies.model import Topology
+from topologies.oci.deploy import deploy
+from topologies.oci.destroy import destroy
+from topologies.oci.lab import OciLab
+from topologies.runtime import RuntimeFailure, Say
+
+CONVERGED_WITHIN_S = 60.0
+SETTLED_FOR_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Booted:
+    """A lab in service. `runtime_s`: the runtime's own part; `seconds`: until every service answered everywhere."""
+
+    topology: Topology
+    contract: Contract
+    lab: OciLab
+    runtime_s: float
+    seconds: float
+
+
+def _unanswered(lab: OciLab, contract: Contract) -> str:
+    asked = [(v.name, s, vip) for v in lab.topology.nodes_with_role("client") for s in contract.services.values() for vip in s.vip]
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda q: missing_answer(lab.netns(q[0]), q[1], q[2]), asked)
+    bad = [f"{vantage} → {service.name} {vip} ({why})" for (vantage, service, vip), why in zip(asked, answers, strict=True) if why]
+    return "; ".join(bad)
+
+
+class Stillness:
+    """Whether every node's addresses and routes have stayed as they are for a while."""
+
+    def __init__(self, lab: OciLab) -> None:
+        self._lab = lab
+        self._last: dict[str, frozenset[str]] = {}
+        self._since = 0
+
+    def missing(self) -> str:
+        """Empty once nothing has changed for `SETTLED_FOR_NS`."""
+        now = dict(self._lab.snapshots(list(self._lab.topology.nodes)))
+        moved = [n for n in now if now[n] != self._last.get(n)]
+        if moved:
+            self._last, self._since = now, time.monotonic_ns()
+            return f"routes still change in {', '.join(moved[:4])}"
+        return "" if time.monotonic_ns() - self._since >= SETTLED_FOR_NS else "routes have only just settled"
+
+
+def boot(topology_path: Path, contract_path: Path | None = None, *, say: Say = lambda _: None) -> Booted:
+    """Deploys and waits until BGP has converged and every service answers from every vantage.
+
+    Raises BadInput, LabExists, ImageError, RuntimeFailure; a lab that does not come into service is taken down again.
+    """
+    topology, contract = load_checked(topology_path, contract_path)
+    began = time.monotonic()
+    deployed = deploy(topology, say=say)
+    say(f"{len(topology.nodes)} nodes and {len(topology.links)} links in {deployed.seconds:.2f} s ({len(topology.nodes) / deployed.seconds:.0f} nodes/s)")
+    try:
+        wait_until(
+            lambda: _unanswered(deployed.lab, contract), deadline_s=CONVERGED_WITHIN_S, every_s=0.2,
+            what="services that do not answer from a vantage",
+        )  # fmt: skip
+        seconds = time.monotonic() - began
+        say(f"every service answers from every vantage after {seconds:.1f} s")
+        wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
+        say(f"routes are settled after {time.monotonic() - began:.1f} s")
+    except BaseException as error:
+        logs = {n: deployed.lab.log(n).strip().splitlines()[-1:] for n in topology.nodes}
+        deployed.lab.close()
+        destroy(topology.name)
+        if isinstance(error, DeadlineMissed):
+            said = "; ".join(f"{n}: {line[0]}" for n, line in logs.items() if line)
+            raise RuntimeFailure(f"lab {topology.name} did not come into service: {error}. Last words of its nodes: {said}"[:4000]) from error
+        raise
+    return Booted(topology, contract, deployed.lab, deployed.seconds, seconds)

@@ -1,0 +1,60 @@
+"""Faults that are an action of the contract, run in the node: what drain and withdraw share."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from scenarios.faults.base import FaultFailed, FaultPlan
+from topologies.contract import Action, Contract
+from topologies.oci.lab import OciLab
+from topologies.oci.wire import Instant
+from topologies.problems import BadInput, Problem
+
+ACTION_S = 5.0  # exit 0 within this, says the contract
+IDLE_NS = 500_000_000
+
+
+@dataclass
+class ActionFault:
+    """Effective when the node carries no client's frame any more."""
+
+    lab: OciLab
+    contract: Contract
+    plan: FaultPlan
+    action: Action
+    undo: Action
+
+    def __post_init__(self) -> None:
+        if not self.contract.action(self.plan.role or "", self.action):
+            raise BadInput([
+                Problem(self.contract.path, 0, f"actions.{self.plan.role}.{self.action}", "nothing", f"the command that makes a node {self.action}")
+            ])  # fmt: skip
+
+    def _run(self, action: Action) -> Instant:
+        argv = self.contract.action(self.plan.role or "", action) or ()
+        before = time.monotonic_ns()
+        done = self.lab.exec(self.plan.target, argv, timeout_s=ACTION_S + 5)
+        after = time.monotonic_ns()
+        if done.code != 0:
+            raise FaultFailed(f"`{' '.join(argv)}` in {self.plan.target} ended with {done.code}: {(done.err or done.out).strip()}")
+        if after - before > ACTION_S * 1e9:
+            raise FaultFailed(f"`{' '.join(argv)}` in {self.plan.target} took {(after - before) / 1e9:.1f} s; the contract gives it {ACTION_S:g} s")
+        return Instant(before, after)
+
+    def inject(self) -> Instant:
+        # The event is when the action begins: whatever it loses on its way counts.
+        done = self._run(self.action)
+        return Instant(done.before_ns, done.before_ns)
+
+    def missing_effect(self) -> str:
+        vips = {vip for service in self.contract.services.values() for vip in service.vip}
+        into = [seen.last_ns for (_, flow), seen in self.lab.wire.tapped().items() if flow.dst in vips and seen.into]
+        idle = time.monotonic_ns() - max(into, default=0)
+        return "" if idle > IDLE_NS else f"{self.plan.target} still carries packets to a VIP"
+
+    def missing_at_heal(self) -> str:
+        return self.missing_effect()
+
+    def heal(self) -> None:
+        self._run(self.undo)

@@ -1,0 +1,39 @@
+"""What every fault is: a frozen plan, injected, shown to be effective, healed. One fault per file beside this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from topologies.oci.wire import Instant
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """What will be broken: a fault class, its target by name, the target's role, and every node it takes."""
+
+    fault: str
+    target: str
+    role: str | None
+    nodes: tuple[str, ...]
+    verb: str  # for sentences: "Killed region eu silently"
+
+
+class FaultFailed(Exception):
+    """A fault could not be injected or healed; the message says what the node said. The verdict is unknown."""
+
+
+class Fault(Protocol):
+    """`inject` returns the Convergence Event Instant; the questions return what is missing, empty when nothing is."""
+
+    plan: FaultPlan
+
+    def inject(self) -> Instant: ...
+
+    def missing_effect(self) -> str: ...
+
+    def heal(self) -> None: ...
+
+    def missing_at_heal(self) -> str:
+        """Asked just before the heal: whether the fault held until then."""
+        ...

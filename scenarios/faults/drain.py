@@ -1,0 +1,15 @@
+"""Drain: the node is asked to give its traffic away without losing any, by the contract's action."""
+
+from __future__ import annotations
+
+from scenarios.faults.action import ActionFault
+from scenarios.faults.base import FaultPlan
+from topologies.contract import Contract
+from topologies.oci.lab import OciLab
+
+
+def drain(lab: OciLab, contract: Contract, node: str) -> ActionFault:
+    """A drain of `node`. Raises BadInput where the contract has no such action for its role."""
+    role = lab.topology.nodes[node].role
+    plan = FaultPlan("drain", node, role, (node,), f"Drained {(role or 'node').upper()} node {node}")
+    return ActionFault(lab, contract, plan, "drain", "undrain")

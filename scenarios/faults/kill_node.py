@@ -1,0 +1,13 @@
+"""Kill of one node, silently: its carrier stays, so only BFD or a health check can notice."""
+
+from __future__ import annotations
+
+from scenarios.faults.base import FaultPlan
+from scenarios.faults.kill import KillFault
+from topologies.oci.lab import OciLab
+
+
+def kill_node(lab: OciLab, node: str) -> KillFault:
+    """A silent kill of `node`."""
+    role = lab.topology.nodes[node].role
+    return KillFault(lab, FaultPlan("kill-node", node, role, (node,), f"Killed {(role or 'node').upper()} node {node} silently"))

@@ -1,0 +1,13 @@
+"""Kill of a region, silently: every node of it but the clients, all links cut within 10 ms."""
+
+from __future__ import annotations
+
+from scenarios.faults.base import FaultPlan
+from scenarios.faults.kill import KillFault
+from scenarios.targets import region_nodes
+from topologies.oci.lab import OciLab
+
+
+def kill_region(lab: OciLab, region: str) -> KillFault:
+    """A silent kill of `region`. Raises BadInput where it has no node that can fail."""
+    return KillFault(lab, FaultPlan("kill-region", region, None, region_nodes(lab.topology, region), f"Killed region {region} silently"))

@@ -1,0 +1,15 @@
+"""Withdraw: the node takes its routes back at once, by the contract's action."""
+
+from __future__ import annotations
+
+from scenarios.faults.action import ActionFault
+from scenarios.faults.base import FaultPlan
+from topologies.contract import Contract
+from topologies.oci.lab import OciLab
+
+
+def withdraw(lab: OciLab, contract: Contract, node: str) -> ActionFault:
+    """A withdrawal by `node`. Raises BadInput where the contract has no such action for its role."""
+    role = lab.topology.nodes[node].role
+    plan = FaultPlan("withdraw", node, role, (node,), f"Withdrew the routes of {(role or 'node').upper()} node {node}")
+    return ActionFault(lab, contract, plan, "withdraw", "announce")

@@ -1,0 +1,126 @@
+"""From figures, budget and trust to a verdict and its sentences. Pure. `unknown` is never a pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from probes.episodes import milliseconds
+from probes.trust import TrustCheck
+from reports.evidence.schema import Judgement, VerdictWord
+from scenarios.faults.base import FaultPlan
+from scenarios.measured import ConnectionResult, Measured, longest_ns
+from topologies.budget import BrokenBudget, Budget
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict, why, and each figure beside its budget."""
+
+    verdict: VerdictWord
+    reason: str
+    headline: str
+    judgements: tuple[Judgement, ...]
+
+
+def _ms(value_ns: int | None, interval_ns: int) -> str:
+    if value_ns is None:
+        return "none measured"
+    return f"{milliseconds(value_ns, interval_ns):g} ms"
+
+
+def _time(what: str, value_ns: int | None, censored: bool, budget_ns: int | None, interval_ns: int) -> Judgement:
+    measured = ("≥ " if censored else "") + _ms(value_ns, interval_ns)
+    if budget_ns is None:
+        return Judgement(what=what, measured=measured, budget="not judged", ok=None)
+    ok = value_ns is not None and value_ns <= budget_ns and not censored
+    return Judgement(what=what, measured=measured, budget=f"{budget_ns / 1e6:g} ms", ok=ok if value_ns is not None else None)
+
+
+def _broken(what: str, broken: Sequence[ConnectionResult], among: int, budget: BrokenBudget | None) -> Judgement:
+    own = sum(1 for c in broken if c.own)
+    measured = f"{len(broken)} of {among}" + (f", {own} of them ended at the failed element" if own else "")
+    if budget is None:
+        return Judgement(what=what, measured=measured, budget="not judged", ok=None)
+    if budget.unit == "own":
+        return Judgement(what=what, measured=measured, budget="own", ok=own == len(broken))
+    if budget.unit == "percentage":
+        return Judgement(what=what, measured=measured, budget=str(budget), ok=100 * len(broken) <= budget.amount * among)
+    return Judgement(what=what, measured=measured, budget=str(budget), ok=len(broken) <= budget.amount)
+
+
+def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, ...]:
+    """Each figure beside its budget. What the heal cost is judged alike, but for a budget of `own`: connections that
+    clients opened elsewhere during the fault move back with their routes, and nobody promised otherwise."""
+    given = budget or Budget()
+    elsewhere = given.untouched if budget else Budget()
+    step = measured.interval_ns
+    touched, untouched = measured.touched, measured.untouched
+    at_event = measured.established
+    rows = [
+        _time("black_hole", longest_ns(touched), any(f.fault.censored for f in touched), given.black_hole_ns, step),
+        _broken("broken", measured.broken(touched=True), sum(1 for c in at_event if c.touched), given.broken),
+        _time(
+            "elsewhere.black_hole", longest_ns(untouched), any(f.fault.censored for f in untouched), elsewhere.black_hole_ns, step
+        ),
+        _broken("elsewhere.broken", measured.broken(touched=False), sum(1 for c in at_event if not c.touched), elsewhere.broken),
+        _time(
+            "reversion.black_hole", longest_ns(measured.flows, reversion=True), any(f.reversion.censored for f in measured.flows),
+            given.black_hole_ns, step,
+        ),
+        _broken(
+            "reversion.broken", measured.broken(phase="recovery"), len(at_event),
+            None if given.broken and given.broken.unit == "own" else given.broken,
+        ),
+    ]  # fmt: skip
+    for name, limit in (("new_fail", given.new_fail_ns), ("recover", given.recover_ns)):
+        if limit is not None:
+            rows.append(Judgement(what=name, measured="not measured", budget=f"{limit / 1e6:g} ms", ok=None))
+    return tuple(rows)
+
+
+def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: float) -> str:
+    step = measured.interval_ns
+    touched = measured.touched
+    worst = longest_ns(touched)
+    censored = sum(1 for f in touched if f.fault.censored)
+    promised = f"; budget {budget.black_hole_ns / 1e6:g} ms" if budget and budget.black_hole_ns is not None else ""
+    vantages = sorted({f.trace.flow.vantage for f in touched})
+    who = ", ".join(vantages) if vantages else "No vantage"
+    if not touched:
+        saw = "no probe flow crossed it"
+    elif worst == 0:
+        saw = f"none of the {len(touched)} flows that crossed it lost a probe (±{step / 1e6:g} ms{promised})"
+    else:
+        start = f"at least {_ms(worst, step)}, and {censored} flows never came back" if censored else f"at most {_ms(worst, step)}"
+        saw = f"the {len(touched)} flows that crossed it (from {who}) saw a black hole of {start} (±{step / 1e6:g} ms{promised})"
+    broken = measured.broken(touched=True)
+    own = sum(1 for c in broken if c.own)
+    across = sum(1 for c in measured.established if c.touched)
+    ended = f", {own} of them because their backend died with it" if own else ""
+    elsewhere = sum(f.fault.lost for f in measured.untouched)
+    strays = measured.broken(touched=False)
+    rest = "elsewhere nothing was lost" if not elsewhere and not strays else (
+        f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke"
+    )  # fmt: skip
+    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}."
+
+
+def judge(plan: FaultPlan, measured: Measured, budget: Budget | None, budget_name: str | None, checks: Sequence[TrustCheck], at_s: float) -> Judged:
+    """The verdict lattice: an instrument that cannot be trusted makes `unknown`, whatever was measured; then a broken budget
+    makes `fail`; then a budget that nobody could measure makes `unknown`; without any budget nothing was judged: `unknown`."""
+    rows = hold_against(measured, budget)
+    headline = _headline(plan, measured, budget, at_s)
+    doubts = [c for c in checks if not c.ok]
+    if doubts:
+        return Judged("unknown", " ".join(c.sentence for c in doubts), headline, rows)
+    failed = [r for r in rows if r.ok is False]
+    if failed:
+        named = "; ".join(f"{r.what} was {r.measured}, budget {r.budget}" for r in failed)
+        return Judged("fail", f"{plan.target} broke the budget `{budget_name}`: {named}.", headline, rows)
+    if budget is None:
+        return Judged("unknown", f"The contract has no budget for {plan.fault}: measured, not judged.", headline, rows)
+    unmeasured = [r for r in rows if r.ok is None and r.budget != "not judged"]
+    if unmeasured:
+        return Judged("unknown", f"Budgeted, but not measured: {', '.join(r.what for r in unmeasured)}.", headline, rows)
+    return Judged("pass", f"Every figure is within the budget `{budget_name}`.", headline, rows)

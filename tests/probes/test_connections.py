@@ -1,0 +1,180 @@
+"""Long-lived connections against servers that die, freeze, change and stumble: each must be told apart."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from probes.child import ProbeError
+from probes.connections import ConnectionRecord, Connections
+from probes.readings import read_connections
+from probes.trust import TrustInput, check_trust
+from tests.probes.conftest import wait_until, wait_until_ns
+from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire
+
+pytestmark = pytest.mark.lab
+
+MS = 1_000_000
+COUNT = 6
+
+
+def connect(lab: Wire, scratch: Path, src: str = CLIENT, dst: str = SERVER, count: int = COUNT) -> Connections:
+    return Connections(
+        lab.netns("c"),
+        scratch,
+        vantage="c",
+        src=src,
+        dst=dst,
+        dport=80,
+        host="web.test",
+        count=count,
+        interval_ns=100 * MS,
+        stall_ns=500 * MS,
+    )
+
+
+def broken(connections: Connections) -> list[ConnectionRecord]:
+    return [r for r in connections.records() if r.broken_ns is not None]
+
+
+def beats_everywhere(connections: Connections, since_ns: int) -> bool:
+    lively = [r for r in connections.records() if r.broken_ns is None and (r.last_answer_ns or 0) > since_ns]
+    return len(lively) == connections.count
+
+
+@pytest.mark.parametrize(("src", "dst"), [(CLIENT, SERVER), (CLIENT6, SERVER6)])
+def test_connections_stay_open_and_beat(lab: Wire, scratch: Path, src: str, dst: str) -> None:
+    lab.responder("http", dst, "80", "be-1")
+    with connect(lab, scratch, src, dst) as connections:
+        assert connections.open_count() == COUNT
+        wait_until(lambda: all(r.heartbeats >= 5 for r in connections.records()), "five heartbeats each")
+        records = connections.records()
+    assert [r.id for r in sorted(records, key=lambda r: r.id)] == list(range(COUNT))
+    assert {(r.src, r.dst, r.dport, r.backend, r.incarnation) for r in records} == {(src, dst, 80, "be-1", 0)}
+    assert len({r.sport for r in records}) == COUNT
+    assert broken(connections) == []  # and our own end broke none either
+    for record in records:
+        sent = [b.sent_ns for b in record.beats]
+        assert all(b.sent_ns < b.answered_ns for b in record.beats)
+        gaps = [b - a for a, b in itertools.pairwise(sent[1:])]
+        assert sum(gaps) / len(gaps) == pytest.approx(100 * MS, rel=0.5)
+
+
+def test_a_server_that_resets_breaks_them_by_reset_and_they_come_back(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1", "reset")
+    with connect(lab, scratch) as connections:
+        before = time.monotonic_ns()
+        server.kill()
+        wait_until(lambda: len(broken(connections)) == COUNT, "all connections broken")
+        assert {r.broken_by for r in broken(connections)} == {"reset"}
+        assert all(before <= (r.broken_ns or 0) for r in broken(connections))
+        assert connections.open_count() == 0
+        wait_until(lambda: len(connections.refusals()) >= COUNT, "refused attempts")
+        assert {r.reason for r in connections.refusals()} == {"Connection refused"}
+        lab.responder("http", SERVER, "80", "be-2")
+        wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
+        again = [r for r in connections.records() if r.incarnation == 1]
+    assert {r.id for r in again} == set(range(COUNT))
+    assert {r.backend for r in again} == {"be-2"}
+    assert {r.sport for r in again}.isdisjoint({r.sport for r in broken(connections)})
+
+
+def test_a_server_that_hangs_up_breaks_them_by_closing(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.kill()
+        wait_until(lambda: len(broken(connections)) == COUNT, "all connections broken")
+        assert {r.broken_by for r in broken(connections)} == {"closed"}
+
+
+def test_a_frozen_server_breaks_them_by_stall_after_the_budget(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGSTOP)
+        wait_until(lambda: len(broken(connections)) >= COUNT, "all connections broken")
+        first = [r for r in broken(connections) if r.incarnation == 0]
+        server.send_signal(signal.SIGCONT)
+        wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
+    assert {r.broken_by for r in first} == {"stall"}
+    for record in first:
+        assert record.broken_ns is not None
+        assert record.unanswered_ns is not None
+        assert 500 * MS <= record.broken_ns - record.unanswered_ns < 800 * MS
+
+
+def test_a_freeze_shorter_than_the_budget_breaks_none(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGSTOP)
+        wait_until_ns(time.monotonic_ns() + 250 * MS)
+        server.send_signal(signal.SIGCONT)
+        woken = time.monotonic_ns()
+        wait_until(lambda: beats_everywhere(connections, woken + 100 * MS), "heartbeats after the freeze")
+        assert broken(connections) == []
+        assert max(r.longest_answer_ns for r in connections.records()) > 150 * MS
+
+
+def test_an_answer_from_another_backend_breaks_them(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1,be-2")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGUSR1)
+        wait_until(lambda: len(broken(connections)) == COUNT, "all connections broken")
+        assert {r.broken_by for r in broken(connections)} == {"other-backend"}
+        assert {r.backend for r in broken(connections)} == {"be-1"}
+        wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
+        assert {r.backend for r in connections.records() if r.incarnation == 1} == {"be-2"}
+
+
+def test_an_error_page_is_counted_and_breaks_no_connection(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1,503,be-1")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGUSR1)
+        wait_until(lambda: all(r.errors for r in connections.records()), "an error on every connection")
+        server.send_signal(signal.SIGUSR1)
+        healed = time.monotonic_ns()
+        wait_until(lambda: beats_everywhere(connections, healed + 100 * MS), "heartbeats after the errors")
+        assert broken(connections) == []
+
+
+def test_our_own_stall_breaks_none_and_is_reported(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch, count=40) as connections:
+        t0 = time.monotonic_ns()
+        os.kill(connections.pid, signal.SIGSTOP)
+        wait_until_ns(t0 + 1200 * MS)
+        during = failed_checks(connections, t0)
+        os.kill(connections.pid, signal.SIGCONT)
+        woken = time.monotonic_ns()
+        wait_until(lambda: beats_everywhere(connections, woken + 100 * MS), "heartbeats after the stall")
+        assert broken(connections) == []
+        assert "connector" in during
+        assert failed_checks(connections, t0) == {"connector-lag"}
+
+
+def failed_checks(connections: Connections, t0: int) -> set[str]:
+    reading = read_connections(connections, t0, time.monotonic_ns())
+    given = TrustInput((), (reading,), 0, 0, None, None, None, None)
+    return {c.check for c in check_trust(given) if not c.ok} - {"prober", "lateness"}
+
+
+def test_a_severed_wire_breaks_them_by_stall(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-1")
+    forwarding = lab.sysctl("r", "ipv4/ip_forward")
+    with connect(lab, scratch) as connections:
+        forwarding.write("0")
+        wait_until(lambda: len(broken(connections)) == COUNT, "all connections broken")
+        assert {r.broken_by for r in broken(connections)} == {"stall"}
+        forwarding.write("1")
+        wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
+
+
+def test_start_says_how_many_were_missing_and_why(lab: Wire, scratch: Path) -> None:
+    connections = connect(lab, scratch)
+    with pytest.raises(ProbeError, match=r"connections of c: .*: 0 of 6 .* were answered \(Connection refused\)"):
+        connections.start(deadline_s=1.5)
+    assert not connections.alive()

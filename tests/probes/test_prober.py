@@ -1,0 +1,310 @@
+"""The prober against a wire whose faults are known: it must say what happened, and own up to what it did itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probes import layout
+from probes.child import ProbeError
+from probes.episodes import flow_loss
+from probes.flows import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT
+from probes.packets import ProbeFlow, plan_flows
+from probes.prober import Prober
+from probes.readings import read_prober
+from probes.trust import TrustInput, check_trust
+from tests.probes.conftest import ROOT, wait_until, wait_until_ns
+from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire, ip
+
+pytestmark = pytest.mark.lab
+
+MS = 1_000_000
+INTERVAL = 10 * MS
+
+
+def flows(count: int = 8, interval: int = INTERVAL) -> tuple[ProbeFlow, ...]:
+    return plan_flows("c", CLIENT, "echo", SERVER, 7, count, interval)
+
+
+def run_for(ms: int) -> tuple[int, int]:
+    """A window of that length, waited for."""
+    t0 = time.monotonic_ns()
+    wait_until_ns(t0 + ms * MS)
+    return t0, time.monotonic_ns()
+
+
+def warm(prober: Prober) -> None:
+    """Until neighbours are resolved and every flow is being answered."""
+    wait_until(lambda: prober.quiet_since(time.monotonic_ns() - 50 * MS, grace_ns=20 * MS), "answers on every flow")
+
+
+def settle(prober: Prober, t1_ns: int) -> None:
+    """Until what was due before t1 has had 300 ms to be answered."""
+    wait_until_ns(t1_ns + 300 * MS)
+    assert prober.alive()
+
+
+def failed_checks(prober: Prober, t0: int, t1: int) -> set[str]:
+    reading = read_prober(prober, prober.window(t0, t1))
+    given = TrustInput((reading,), (), 0, 0, None, None, None, None)
+    return {c.check for c in check_trust(given) if not c.ok}
+
+
+def test_on_a_sound_wire_every_probe_is_answered_and_stamped(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(), scratch) as prober:
+        warm(prober)
+        t0, t1 = run_for(1000)
+        settle(prober, t1)
+        window = prober.window(t0, t1)
+        quiet = prober.quiet_since(t0)
+    assert window.count(ANSWERED) == sum(len(t.state) for t in window.flows) == pytest.approx(800, abs=8)
+    assert window.backends == ("be-1",)
+    assert quiet
+    assert window.missing_stamps() == 0
+    for trace in window.flows:
+        assert np.all(np.diff(trace.due) == INTERVAL)
+        assert np.all(np.diff(trace.seq) == 1)
+        assert np.all((trace.due <= trace.tx) & (trace.tx < trace.rx))
+        assert np.all(np.abs(trace.tx - trace.sent) < 50 * MS)
+        assert np.all(trace.backend == 0)
+
+
+def test_ipv6_needs_nothing_else(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER6, "7", "be-6")
+    planned = plan_flows("c", CLIENT6, "echo", SERVER6, 7, 2, INTERVAL)
+    with Prober(prober_binary, lab.netns("c"), planned, scratch) as prober:
+        warm(prober)
+        t0, t1 = run_for(300)
+        settle(prober, t1)
+        window = prober.window(t0, t1)
+    assert window.count(ANSWERED) == sum(len(t.state) for t in window.flows) > 0
+    assert window.backends == ("be-6",)
+    assert window.missing_stamps() == 0
+
+
+def test_sockets_are_bound_to_their_source_and_never_connected(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    with Prober(prober_binary, lab.netns("c"), flows(3), scratch) as prober:
+        table = Path(f"/proc/{prober.pid}/net/udp").read_text().splitlines()[1:]
+    ends = {tuple(line.split()[1:3]) for line in table}
+    source = f"{int.from_bytes(bytes(map(int, CLIENT.split('.'))), sys.byteorder):08X}"
+    assert ends == {(f"{source}:{port:04X}", "00000000:0000") for port in (20000, 20001, 20002)}
+
+
+@pytest.mark.parametrize("length_ms", [37, 412])
+def test_a_black_hole_of_known_length_is_measured_within_the_interval(
+    lab: Wire, scratch: Path, prober_binary: Path, length_ms: int
+) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    forwarding = lab.sysctl("r", "ipv4/ip_forward")
+    with Prober(prober_binary, lab.netns("c"), flows(16), scratch) as prober:
+        warm(prober)
+        t0, _ = run_for(200)
+        cut = forwarding.write("0")
+        wait_until_ns(cut[1] + length_ms * MS)
+        heal = forwarding.write("1")
+        _, t1 = run_for(200)
+        settle(prober, t1)
+        window = prober.window(t0, t1)
+        last = prober.last_impaired_ns(t0)
+    shortest, longest = heal[0] - cut[1], heal[1] - cut[0]
+    # a probe may leave late, or be under way when the cut falls: what the instrument says of itself is its accuracy
+    slack = int(window.lateness().max()) + MS
+    assert slack < INTERVAL, "the machine was too busy for this test to say anything"
+    for trace in window.flows:
+        found = flow_loss(trace.due, trace.state, INTERVAL)
+        assert len(found.episodes) == 1
+        assert not found.censored
+        assert (found.lost - 1) * INTERVAL < longest + slack
+        assert (found.lost + 1) * INTERVAL > shortest - slack
+        assert cut[0] - slack <= found.episodes[0].start_ns <= cut[1] + INTERVAL
+    mean = sum(flow_loss(t.due, t.state, INTERVAL).black_hole_ns for t in window.flows) / len(window.flows)
+    assert shortest - slack - INTERVAL / 16 <= mean <= longest + slack + INTERVAL / 16
+    assert np.all((last > heal[0] - INTERVAL - slack) & (last <= heal[1]))
+    assert window.count(NOT_SENT) == 0
+
+
+def test_an_outage_that_never_ends_is_censored(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(2), scratch) as prober:
+        warm(prober)
+        t0, _ = run_for(100)
+        lab.sysctl("r", "ipv4/ip_forward").write("0")
+        _, t1 = run_for(200)
+        settle(prober, t1)
+        assert not prober.quiet_since(t0)
+        window = prober.window(t0, t1)
+    assert all(flow_loss(t.due, t.state, INTERVAL).censored for t in window.flows)
+
+
+def test_a_send_that_the_network_refuses_is_its_loss_not_ours(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    client = lab.netns("c").name
+    with Prober(prober_binary, lab.netns("c"), flows(4), scratch) as prober:
+        warm(prober)
+        t0, _ = run_for(200)
+        ip("route delete default via 10.9.1.1", node=client)
+        run_for(200)
+        ip("route add default via 10.9.1.1", node=client)
+        _, t1 = run_for(300)
+        settle(prober, t1)
+        window, counters = prober.window(t0, t1), prober.counters()
+        failed = failed_checks(prober, t0, t1)
+    assert counters.refused == window.count(LOST) > 0
+    assert dict(counters.send_errors) == {"ENETUNREACH": counters.refused}
+    assert counters.harness_errors == window.count(NOT_SENT) == 0
+    assert "harness-loss" not in failed
+    # kernel stamps are right again afterwards: none is missing, none belongs to another probe
+    assert window.missing_stamps() == 0
+    for trace in window.flows:
+        stamped = trace.tx > 0
+        assert np.count_nonzero(stamped[-10:]) == 10
+        assert np.all(np.abs(trace.tx - trace.sent)[stamped] < 50 * MS)
+
+
+def test_a_stopped_prober_is_reported(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(4), scratch) as prober:
+        warm(prober)
+        t0, _ = run_for(200)
+        assert failed_checks(prober, t0, time.monotonic_ns()) <= {"lateness"}
+        os.kill(prober.pid, signal.SIGSTOP)
+        run_for(1600)
+        assert not prober.quiet_since(t0)
+        during = failed_checks(prober, t0, time.monotonic_ns())
+        os.kill(prober.pid, signal.SIGCONT)
+        wait_until(lambda: prober.heartbeat_age_ns() < 200 * MS, "the prober's heartbeat")
+        _, t1 = run_for(200)
+        settle(prober, t1)
+        after = failed_checks(prober, t0, t1)
+        given_up = prober.counters().not_sent
+    assert {"prober", "harness-loss"} <= during
+    assert {"harness-loss", "lateness"} <= after
+    assert "prober" not in after
+    # behind by 1.6 s, it gives up what is more than 1 s late and sends the rest at once
+    assert given_up == pytest.approx(4 * 60, abs=4 * 25)
+
+
+def test_records_outlive_a_killed_prober(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(2), scratch) as prober:
+        warm(prober)
+        t0, t1 = run_for(200)
+        wait_until_ns(t1 + 100 * MS)
+        os.kill(prober.pid, signal.SIGKILL)
+        wait_until(lambda: not prober.alive(), "the prober's end")
+        t2, t3 = run_for(100)
+        assert prober.window(t0, t1).count(ANSWERED) == pytest.approx(40, abs=2)
+        dead = prober.window(t2, t3)
+        assert dead.count(NOT_SENT) == sum(len(t.state) for t in dead.flows) > 0
+        assert {"prober", "harness-loss", "lateness"} <= failed_checks(prober, t2, t3)
+
+
+def test_a_killed_harness_leaves_no_prober(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    script = (
+        "import signal, sys; from pathlib import Path\n"
+        "from probes.prober import Prober; from probes.packets import plan_flows\n"
+        f"p = Prober(Path({str(prober_binary)!r}), Path({str(lab.netns('c'))!r}), "
+        f"plan_flows('c', {CLIENT!r}, 'echo', {SERVER!r}, 7, 1, 10**7), Path({str(scratch)!r}))\n"
+        "p.start(); print(p.pid, flush=True); signal.pause()\n"
+    )
+    harness = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=ROOT)
+    assert harness.stdout is not None
+    pid = int(harness.stdout.readline())
+    assert Path(f"/proc/{pid}/comm").read_text() == "prober\n"
+    harness.kill()
+    harness.wait()
+    harness.stdout.close()
+    wait_until(lambda: not running(pid), f"the end of prober {pid}")
+
+
+def running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [(("every=5", "corrupt"), CORRUPT), (("every=5", "drop"), LOST), (("every=5", "delay=2.3"), LATE)],
+)
+def test_each_kind_of_impairment_is_told_apart(
+    lab: Wire, scratch: Path, prober_binary: Path, fault: tuple[str, str], state: int
+) -> None:
+    lab.responder("udp", SERVER, "7", "be-1", *fault)
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch) as prober:
+        t0, t1 = run_for(500)
+        wait_until(lambda: time.monotonic_ns() > t1 + 2500 * MS or state != LATE, "late answers")
+        settle(prober, t1)
+        window = prober.window(t0, t1)
+    (trace,) = window.flows
+    assert set(np.unique(trace.state)) == {ANSWERED, state}
+    assert np.all(np.diff(np.flatnonzero(trace.state == state)) == 5)
+
+
+def test_a_second_answer_is_a_duplicate_and_changes_nothing(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1", "every=1", "twice")
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch) as prober:
+        t0, t1 = run_for(300)
+        settle(prober, t1)
+        assert prober.window(t0, t1).count(ANSWERED) > 20
+        counters = prober.counters()
+    assert counters.duplicates == pytest.approx(counters.received, abs=2)
+    assert counters.corrupt == counters.foreign == 0
+
+
+def test_what_answers_no_probe_is_foreign(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch) as prober:
+        warm(prober)
+        other = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); "
+        other += f"s.bind(({SERVER!r}, 8)); s.sendto(b'NSPF' + bytes(80), ({CLIENT!r}, 20000))"
+        subprocess.run(["nsenter", f"--net={lab.netns('s')}", sys.executable, "-c", other], check=True)
+        wait_until(lambda: prober.counters().foreign == 1, "a foreign datagram")
+        assert prober.counters().corrupt == 0
+
+
+def test_a_step_of_the_wall_clock_in_the_window_is_seen(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch) as prober:
+        t0, t1 = run_for(500)
+    assert prober.window(t0, t1).clock_step_ns < MS
+    header = np.memmap(scratch / "records", layout.HEADER, mode="r+", shape=())
+    samples = header["offsets"][: int(header["offset_count"])]
+    inside = np.flatnonzero((samples["mono_ns"] > t0) & (samples["mono_ns"] < t1))
+    samples["offset_ns"][inside[1] :] += 7 * MS
+    assert prober.window(t0, t1).clock_step_ns == pytest.approx(7 * MS, rel=0.05)
+    assert "clock" in failed_checks(prober, t0, t1)
+    before = int(samples["mono_ns"][inside[0]])
+    assert prober.window(t0, before - 1).clock_step_ns < MS
+
+
+def test_start_says_what_was_missing(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    (early,) = flows(1)
+    never = ProbeFlow(77, "c", "echo", CLIENT, 20999, SERVER, 7, 10**12, 10**11)
+    prober = Prober(prober_binary, lab.netns("c"), (early, never), scratch)
+    with pytest.raises(ProbeError, match=r"not ready after 0\.3 s: flows that have sent nothing: 77"):
+        prober.start(deadline_s=0.3)
+    assert not prober.alive()
+
+
+def test_a_source_address_that_is_not_there_is_named(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    planned = plan_flows("c", "10.9.9.9", "echo", SERVER, 7, 1, INTERVAL)
+    with pytest.raises(ProbeError, match=r"prober of c: flow 0: cannot bind its source address, port 20000"):
+        Prober(prober_binary, lab.netns("c"), planned, scratch).start()
+
+
+def test_windows_that_cannot_be_told_are_refused(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch, capacity=16) as prober:
+        t0, t1 = run_for(300)
+        with pytest.raises(ProbeError, match="the records hold 16"):
+            prober.window(t0, t1)
+        with pytest.raises(ValueError, match="in the future"):
+            prober.window(t1, time.monotonic_ns() + 10**9)

@@ -1,0 +1,203 @@
+"""The page stands alone, is honest, and survives whatever names and losses a run brings.
+
+These tests read the finished HTML; they know the evidence it came from and no template.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from reports import words
+from reports.evidence.reader import read_evidence
+from reports.evidence.schema import BlackHole, Event, Trust, Verdict, VerdictRecord
+from reports.evidence.writer import EvidenceWriter
+from reports.page import page, render
+from tests.reports.synthetic import PLANS, Plan, write_run
+
+VOID = {"meta", "input", "br", "link", "img", "hr"}
+
+
+class Reader(HTMLParser):
+    """Collects elements and attributes, and that every element is closed in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.attributes: list[tuple[str, str, str]] = []
+        self.ids: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(html: str) -> Reader:
+    reader = Reader()
+    reader.feed(html)
+    assert reader.open == []
+    return reader
+
+
+def plain(html: str) -> str:
+    return " ".join(" ".join(read(html).text).replace("\u00a0", " ").split())
+
+
+def test_the_page_needs_nothing_but_itself(evidence_file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" / "report.html"
+    render(evidence_file, out)
+    html = out.read_text(encoding="utf-8")
+    assert not re.search(r"(?:https?:)?//[a-z0-9]", html), "an address of another host"
+    assert "@import" not in html
+    assert set(re.findall(r"url\(([^)]*)\)", html)) == {"#hatch"}
+    for tag, name, value in read(html).attributes:
+        if name in {"src", "href", "action", "data", "xlink:href"}:
+            assert value.startswith("#"), (tag, name, value)
+    assert "default-src 'none'" in html, "the browser itself must refuse requests"
+    assert [one.name for one in out.parent.iterdir()] == ["report.html"], "no half-written page is left behind"
+
+
+def test_every_link_within_the_page_arrives(evidence_file: Path) -> None:
+    reader = read(page(read_evidence(evidence_file)))
+    assert len(reader.ids) == len(set(reader.ids))
+    for _, name, value in reader.attributes:
+        if name in {"href", "for", "aria-labelledby"}:
+            assert value.removeprefix("#") in reader.ids
+
+
+def test_a_verdict_has_a_shape_and_a_word_beside_its_colour(evidence_file: Path) -> None:
+    html = page(read_evidence(evidence_file))
+    chips = re.findall(r'<span class="chip (\w+)">([^<]*)</span>', html)
+    assert dict(chips) == {"pass": "✔ PASS", "fail": "✖ FAIL", "unknown": "◌ UNKNOWN"}
+
+
+def test_a_fail_names_the_broken_budget_and_the_element(evidence_file: Path) -> None:
+    text = plain(page(read_evidence(evidence_file)))
+    assert "Broken budget at eu-l4-1: black hole 410 ms, budget 300 ms" in text
+
+
+def test_an_unknown_names_the_fault_of_the_instrument_and_ticks_no_budget(tmp_path: Path) -> None:
+    (plan,) = [one for one in PLANS if one.verdict == "unknown"]
+    html = page(read_evidence(write_run(tmp_path / "evidence.jsonl", [plan])))
+    assert f"Not judged: {plan.reason}" in plain(html)
+    assert "✔" not in html[html.index("<nav") : html.index("</nav>")]
+
+
+HOSTILE = ("<script>alert(1)</script>", "</script><img src=x onerror=alert(1)>", "\"'><b>&amp;", "{{ 7*7 }}")
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_names_stay_text(tmp_path: Path, hostile: str) -> None:
+    plan: Plan = dataclasses.replace(
+        PLANS[2],
+        scenario=hostile,
+        target=hostile,
+        headline=hostile,
+        reason=hostile,
+        nodes=(hostile,),
+        events=((5, hostile, hostile, hostile),),
+    )
+    path = write_run(tmp_path / "evidence.jsonl", [plan])
+    text = (
+        path.read_text()
+        .replace('"vantage":"eu"', f'"vantage":{json.dumps(hostile)}')
+        .replace('"eu-l7-1"', json.dumps(hostile))
+    )
+    path.write_text(text)
+    html = page(read_evidence(path))
+    reader = read(html)
+    calm = read(page(read_evidence(write_run(tmp_path / "calm.jsonl", [PLANS[2]]))))
+    assert html.count("<script") == 2, "the page's own script and the data of one scenario"
+    assert not [one for one in reader.attributes if one[1].startswith("on") or one[0] == "img"]
+    assert {tag for tag, _, _ in reader.attributes} <= {tag for tag, _, _ in calm.attributes}
+    assert "49" not in re.findall(r"<h2[^>]*>([^<]*)</h2>", html)
+
+
+def test_four_scenarios_of_150_flows_stay_under_a_megabyte_whatever_was_lost(tmp_path: Path) -> None:
+    plans = [dataclasses.replace(plan, stray_losses=400) for plan in PLANS]
+    html = page(read_evidence(write_run(tmp_path / "evidence.jsonl", plans)))
+    assert len(html.encode()) < 1_000_000
+    assert "are drawn as loss" in html
+
+
+def test_cut_evidence_makes_a_page_that_says_so(evidence_file: Path) -> None:
+    raw = evidence_file.read_bytes()
+    evidence_file.write_bytes(raw[:-100])
+    text = plain(page(read_evidence(evidence_file)))
+    assert "The evidence is incomplete" in text
+    assert "The run has no end" in text
+
+
+def test_evidence_cut_after_any_record_still_makes_a_page(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "evidence.jsonl", PLANS[2:3], flows=2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for keep in [*range(0, 30), len(lines) // 2, len(lines) - 1]:
+        path.write_bytes(b"".join(lines[:keep]))
+        read(page(read_evidence(path)))
+
+
+def test_a_damaged_block_of_probes_costs_its_picture_and_nothing_else(evidence_file: Path) -> None:
+    text = re.sub(r'"state":"[^"]{20}', '"state":"AAAA', evidence_file.read_text(), count=1)
+    evidence_file.write_text(text)
+    said = plain(page(read_evidence(evidence_file)))
+    assert "cannot be drawn" in said
+    assert "Drained eu-l4-1" in said
+
+
+def test_no_figure_has_more_digits_than_the_interval_carries() -> None:
+    assert words.milliseconds(412.34, 10.0, "ms") == "410 ms"
+    assert words.milliseconds(412.34, 1.0) == "412"
+    assert words.milliseconds(0.0, 10.0) == "0"
+    assert words.milliseconds(4200.0, 10.0) == "4,200"
+    assert words.milliseconds(1.26, 0.5) == "1.5"
+    assert words.milliseconds(None, 10.0) == "–"
+
+
+def test_an_outage_that_never_ended_is_a_lower_bound_and_no_number(evidence_file: Path) -> None:
+    verdict = _verdict(evidence_file)
+    censored = msgspec.structs.replace(verdict, black_hole_ms=BlackHole(max=4200.0, censored=3))
+    assert words.black_hole(censored) == "≥ 4,200 ms, never ended"
+
+
+def test_only_the_vantage_over_its_budget_is_marked(evidence_file: Path) -> None:
+    verdict = _verdict(evidence_file)
+    hit = next(one for one in verdict.vantages if one.touched)
+    fine = msgspec.structs.replace(hit, vantage="us", max_ms=200.0)
+    assert words.vantage_budget(verdict, hit).ok is False
+    assert words.vantage_budget(verdict, fine).ok is True
+
+
+def test_failed_checks_of_trust_come_first_and_run_wide_ones_are_shown(evidence_file: Path) -> None:
+    with EvidenceWriter(evidence_file) as writer:
+        writer.write(Trust(check="clock", ok=False, sentence="stepped by 3 ms"), t_ns=1, scenario="kill-l4")
+        writer.write(Trust(check="whole-run check", ok=True, sentence="all well"), t_ns=1)
+        writer.write(Event(source="late", what="x"), t_ns=1, scenario="kill-l4")
+    html = page(read_evidence(evidence_file))
+    section = html[html.index('id="s-kill-l4"') : html.index('id="s-kill-region"')]
+    assert section.index("stepped by 3 ms") < section.index("harness loss")
+    assert "whole-run check" in html
+
+
+def _verdict(path: Path) -> Verdict:
+    return next(
+        one.data for one in read_evidence(path).records if isinstance(one, VerdictRecord) and one.data.verdict == "fail"
+    )
