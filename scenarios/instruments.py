@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -82,9 +83,10 @@ class Instruments:
                 )  # fmt: skip
                 self.connections[vantage] = self._stack.enter_context(connections)
 
-    def pids(self) -> list[int]:
-        """Processes of the instrument."""
-        return [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
+    def cpu_seconds(self) -> float:
+        """CPU seconds of the instrument's processes so far, by their own accounting in /proc."""
+        pids = [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
+        return sum(_cpu_seconds(pid) for pid in pids)
 
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""
@@ -98,6 +100,15 @@ class Instruments:
         """Vantage → when its last impaired probe was due; absent when none was."""
         found = {v: int(p.last_impaired_ns(since_ns).max(initial=-1)) for v, p in self.probers.items()}
         return {v: t for v, t in found.items() if t >= 0}
+
+
+def _cpu_seconds(pid: int) -> float:
+    """User and system time of a process, proc(5); 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class QuietFor:

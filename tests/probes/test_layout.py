@@ -21,6 +21,11 @@ PAIRS = {
 }
 
 
+def offset(dtype: np.dtype[np.void], field: str) -> int:
+    assert dtype.fields is not None
+    return dtype.fields[field][1]
+
+
 def test_every_field_lies_where_c_puts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOSPOF_CACHE", str(tmp_path / "cache"))
     fields = [(struct, field) for struct, dtype in PAIRS.items() for field in dtype.names or ()]
@@ -30,7 +35,7 @@ def test_every_field_lies_where_c_puts_it(tmp_path: Path, monkeypatch: pytest.Mo
     text = f'#include <stddef.h>\n#include <stdio.h>\n#include "{HEADER}"\nint main(void) {{ {" ".join(lines)} }}\n'
     source.write_text(text)
     said = subprocess.run([compile_program(source)], capture_output=True, text=True, check=True).stdout.split()
-    ours = [PAIRS[s].fields[f][1] for s, f in fields]  # type: ignore[index] + [PAIRS[s].itemsize for s in PAIRS]
+    ours = [offset(PAIRS[s], f) for s, f in fields] + [PAIRS[s].itemsize for s in PAIRS]
     assert ours == [int(n) for n in said]
 
 

@@ -106,18 +106,21 @@ def test_a_black_hole_of_known_length_is_measured_within_the_interval(
     forwarding = lab.sysctl("r", "ipv4/ip_forward")
     with Prober(prober_binary, lab.netns("c"), flows(16), scratch) as prober:
         warm(prober)
-        t0, _ = run_for(200)
-        cut = forwarding.write("0")
-        wait_until_ns(cut[1] + length_ms * MS)
-        heal = forwarding.write("1")
-        _, t1 = run_for(200)
-        settle(prober, t1)
-        window = prober.window(t0, t1)
-        last = prober.last_impaired_ns(t0)
+        for _attempt in range(5):
+            t0, _ = run_for(200)
+            cut = forwarding.write("0")
+            wait_until_ns(cut[1] + length_ms * MS)
+            heal = forwarding.write("1")
+            _, t1 = run_for(200)
+            settle(prober, t1)
+            window = prober.window(t0, t1)
+            last = prober.last_impaired_ns(t0)
+            # a probe may leave late, or be under way when the cut falls: what the instrument says of itself
+            slack = int(window.lateness().max()) + MS
+            if slack < INTERVAL / 2:
+                break
+    assert slack < INTERVAL, "five times over, the machine was too busy for this test to say anything"
     shortest, longest = heal[0] - cut[1], heal[1] - cut[0]
-    # a probe may leave late, or be under way when the cut falls: what the instrument says of itself is its accuracy
-    slack = int(window.lateness().max()) + MS
-    assert slack < INTERVAL, "the machine was too busy for this test to say anything"
     for trace in window.flows:
         found = flow_loss(trace.due, trace.state, INTERVAL)
         assert len(found.episodes) == 1
@@ -197,11 +200,13 @@ def test_records_outlive_a_killed_prober(lab: Wire, scratch: Path, prober_binary
     with Prober(prober_binary, lab.netns("c"), flows(2), scratch) as prober:
         warm(prober)
         t0, t1 = run_for(200)
-        wait_until_ns(t1 + 100 * MS)
+        wait_until(lambda: prober.window(t0, t1).count(ANSWERED) > 30, "answers")
+        alive = prober.window(t0, t1)
         os.kill(prober.pid, signal.SIGKILL)
         wait_until(lambda: not prober.alive(), "the prober's end")
         t2, t3 = run_for(100)
-        assert prober.window(t0, t1).count(ANSWERED) == pytest.approx(40, abs=2)
+        assert prober.window(t0, t1).count(ANSWERED) >= alive.count(ANSWERED)
+        assert prober.window(t0, t1).count(NOT_SENT) == 0
         dead = prober.window(t2, t3)
         assert dead.count(NOT_SENT) == sum(len(t.state) for t in dead.flows) > 0
         assert {"prober", "harness-loss", "lateness"} <= failed_checks(prober, t2, t3)

@@ -65,7 +65,8 @@ def _make(topology: Topology, places: Places) -> OciLab:
         if places_of:
             wire.place(places_of)
         fds = programs.program_fd("wire_in"), programs.program_fd("wire_out")
-        _all(lambda node: links.bring_up(places.netns(node), ends[node], *fds), topology.nodes)
+        _all(lambda node: links.equip(places.netns(node), ends[node], *fds), topology.nodes)
+        _all(lambda node: links.bring_up(places.netns(node), ends[node]), topology.nodes)
     finally:
         programs.close()
         for handle in handles.values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -147,17 +146,6 @@ class OciLab:
         with contextlib.suppress(FileNotFoundError):
             return (self.places.bundle(node) / "log").read_text(errors="replace")
         return ""
-
-    def cpu_seconds(self) -> float:
-        """CPU seconds spent by the nodes' processes so far, from their own accounting in /proc."""
-        tick = os.sysconf("SC_CLK_TCK")
-        total = 0.0
-        for pids in by_namespace({n: self.netns(n) for n in self.topology.nodes}).values():
-            for pid in pids:
-                with contextlib.suppress(OSError):
-                    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-                    total += (int(fields[11]) + int(fields[12])) / tick
-        return total
 
     def close(self) -> None:
         self.wire.close()

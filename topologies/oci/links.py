@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import socket
 import struct
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,23 +77,33 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
     inside(namespace, body)
 
 
-def bring_up(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> None:
-    """Wires, offloads and carrier for every end in the namespace.
+def equip(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> None:
+    """Offloads and wires for every end in the namespace, while it is still down.
 
-    GRO on: an XDP program's redirected frames are only received by a veth whose NAPI runs. TX checksums in software, as
-    containerlab does: an encapsulated packet must not carry a checksum that a card was to finish.
+    GRO on: an XDP program's redirected frames are only received by a veth whose NAPI runs. It has to be on at both ends before
+    either comes up: a veth looks at its peer only then, and would refuse to be a redirect's target for good. TX checksums in
+    software, as containerlab does: an encapsulated packet must not carry a checksum that a card was to finish.
     """
 
     def body() -> None:
         with IPRoute() as netlink, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
-            netlink.link("set", index=1, state="up")
             for end in ends:
                 _ethtool(control, end.interface, ETHTOOL_STXCSUM, 0)
                 _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
                 netlink.tc("add", "clsact", index=end.index)
                 for parent, fd, name in ((INGRESS, wire_in, "wire_in"), (EGRESS, wire_out, "wire_out")):
                     netlink.tc("add-filter", "bpf", index=end.index, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True)
-                netlink.link("set", index=end.index, state="up")
+
+    inside(namespace, body)
+
+
+def bring_up(namespace: Path, ends: Sequence[End]) -> None:
+    """Carrier for lo and every end in the namespace; `equip` comes first, for all namespaces."""
+
+    def body() -> None:
+        with IPRoute() as netlink:
+            for index in (1, *(end.index for end in ends)):
+                netlink.link("set", index=index, state="up")
 
     inside(namespace, body)
 
@@ -157,10 +168,11 @@ def _route(route: object) -> str:
 def flush_dynamic(namespace: Path) -> None:
     """Removes the routes that a dead node's daemons left behind (whatever the kernel did not make itself)."""
 
-    def body() -> None:
+    def body() -> set[tuple[int, int]]:
         with IPRoute() as netlink:
-            for proto in {route["proto"] for route in netlink.get_routes()}:
-                if proto > RTPROT_STATIC:
-                    netlink.flush_routes(proto=proto)
+            return {(route["family"], route["proto"]) for route in netlink.get_routes() if route["proto"] > RTPROT_STATIC}
 
-    inside(namespace, body)
+    for family, proto in sorted(inside(namespace, body)):
+        flag = "-6" if family == socket.AF_INET6 else "-4"
+        command = ["nsenter", f"--net={namespace}", "ip", flag, "route", "flush", "table", "all", "proto", str(proto)]
+        subprocess.run(command, check=False, capture_output=True)

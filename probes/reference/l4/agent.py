@@ -51,6 +51,11 @@ class Agent:
             for backend in config.backends
         ]
 
+    @property
+    def healthy(self) -> Mapping[str, frozenset[str]]:
+        """Service → backends in the tables now; nothing before the first decision."""
+        return self._healthy or {}
+
     def wanted(self) -> dict[IPv4Address, Announcement]:
         """What every VIP's announcement has to be now."""
         assert self._healthy is not None
@@ -109,12 +114,14 @@ class Agent:
             self._due.clear()
             await self._attempt()
 
-    async def _set_mode(self, mode: Mode) -> None:
+    async def _set_mode(self, mode: Mode) -> asyncio.Event:
+        """Makes it so, and returns what the next command will set."""
         self.mode, self.drained = mode, False
         self._mode_changed.set()
-        self._mode_changed = asyncio.Event()
+        overtaken = self._mode_changed = asyncio.Event()
         if self._healthy is not None:
             await self.announcer.apply(self.wanted)
+        return overtaken
 
     async def drain(self, plan: Drain) -> Reply:
         """De-prefers, waits until no VIP packet comes, withdraws; goes on forwarding all the while and afterwards.
@@ -122,28 +129,27 @@ class Agent:
         At the deadline it withdraws anyway: routes that stay for good would be worse than flows that move. It says so,
         and counts as done.
         """
-        await self._set_mode(Mode.DRAINING)
+        if self.mode is Mode.WITHDRAWN:  # announcing it again, if only de-preferred, would bring packets back
+            return Reply(True, "withdrawn already; still forwarding")
+        overtaken = await self._set_mode(Mode.DRAINING)
         plan = Drain(time.monotonic_ns(), plan.quiet_ns, plan.deadline_ns)
-        changed = self._mode_changed
-        while True:
+        while not overtaken.is_set():
             now, last = time.monotonic_ns(), self.plane.last_packet_ns()
             quiet = plan.quiet(now, last)
             if quiet or plan.overdue(now):
-                break
-            try:
+                return await self._end_drain(plan, quiet)
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout((plan.next_look_ns(last) - now) / 1e9):
-                    await changed.wait()
-            except TimeoutError:
-                continue
-            return Reply(False, f"the drain was given up: another command made this node {self.mode.value}")
+                    await overtaken.wait()
+        return Reply(False, f"the drain was given up: another command made this node {self.mode.value}")
+
+    async def _end_drain(self, plan: Drain, quiet: bool) -> Reply:
         await self._set_mode(Mode.WITHDRAWN)
         self.drained = quiet
         if quiet:
             return Reply(True, f"drained: no VIP packet for {plan.quiet_ns / 1e9:g} s; withdrawn, still forwarding")
-        waited = plan.deadline_ns / 1e9
-        return Reply(
-            True, f"withdrawn, though VIP packets still came {waited:g} s after de-preferring; still forwarding"
-        )
+        waited = f"{plan.deadline_ns / 1e9:g} s after de-preferring"
+        return Reply(True, f"withdrawn, though VIP packets still came {waited}; still forwarding")
 
     async def handle(self, command: str) -> Reply:
         """One command of l4ctl."""

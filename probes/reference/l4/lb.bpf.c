@@ -17,7 +17,7 @@
 #define MAX_BACKENDS 4096
 #define FLOW_BUCKETS (1 << 16)
 #define WAYS 8
-#define TRIAL (WAYS - 1)      /* the way that first packets write */
+#define TRIAL (WAYS - 1)      /* the way that opening packets write, and others where no way is free */
 #define NO_BACKEND 0xffff
 #define IP_MORE_OR_OFFSET 0x3fff
 #define IP_DONT_FRAGMENT 0x4000
@@ -161,7 +161,7 @@ static __always_inline __u64 flow_hash(const struct flow *flow)
 	return hash ^ (hash >> 33);
 }
 
-/* A flow that was seen twice moves out of the trial way, so that one-packet floods can evict nothing but each other. */
+/* A flow that was seen again moves out of the trial way, so one-packet floods evict nothing but each other. */
 static __always_inline void promote(struct bucket *bucket, __u64 entry, __u64 hash)
 {
 	__u32 into = (hash >> 56) % TRIAL;
@@ -204,6 +204,8 @@ static __always_inline struct backend *choose(__u32 service, __u64 hash, bool op
 	for (int i = 0; i < WAYS; i++) {
 		__u64 entry = bucket->way[i];
 
+		if (!entry && !opens && way == TRIAL)
+			way = i;
 		if (!entry || (entry >> 24 << 24) != tag)
 			continue;
 		id = entry & 0xffff;
@@ -286,7 +288,8 @@ static __always_inline int tunnel(struct xdp_md *ctx, const struct flow *flow, c
 	__builtin_memcpy(eth->h_dest, fib.dmac, ETH_ALEN);
 	__builtin_memcpy(eth->h_source, fib.smac, ETH_ALEN);
 	count(FORWARDED);
-	return fib.ifindex == ctx->ingress_ifindex ? XDP_TX : (int)bpf_redirect(fib.ifindex, 0);
+	/* Also back out of the same interface: after XDP_TX a veth wakes its peer only if that has an XDP program, too. */
+	return bpf_redirect(fib.ifindex, 0);
 }
 
 struct ports { __be16 source, destination; };

@@ -1,0 +1,24 @@
+"""`nospof run`: chosen scenarios on a topology, through pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.lab import REFERENCE
+from cli.scenarios import play
+
+
+@click.command("run", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+@click.option("--topology", type=click.Path(path_type=Path), default=REFERENCE, help="The stack's containerlab file.")
+@click.option("--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it).")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object on the output, last.")
+def command(arguments: tuple[str, ...], topology: Path, contract: Path | None, as_json: bool) -> int:
+    """Run scenarios by name (`kill-l4 kill-region`; default: all of them). What begins with a dash goes to pytest.
+
+    `--target NODE|REGION` breaks another element than the default one.
+    """
+    first = next((n for n, a in enumerate(arguments) if a.startswith("-")), len(arguments))
+    return play(topology, contract, arguments[:first], arguments[first:], as_json=as_json)

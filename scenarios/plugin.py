@@ -1,0 +1,216 @@
+"""pytest's side of a run: options, the lab and its instruments as fixtures, and verdicts as outcomes and exit codes.
+
+A failed verdict fails its test, an unknown one is an error; neither is ever a skip.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from reports.evidence import schema
+from reports.evidence.writer import EvidenceWriter
+from scenarios.boot import Booted, boot
+from scenarios.faults.base import Fault
+from scenarios.instruments import Instruments
+from scenarios.phases import Bench, Scenario, unused
+from topologies.contract import contract_path_for
+from topologies.oci.accounting import cpu_seconds
+from topologies.oci.destroy import destroy
+from topologies.problems import BadInput
+from topologies.runtime import LabExists
+
+HERE = Path(__file__).resolve().parents[1]
+REFERENCE = HERE / "topologies/reference/reference.clab.yml"
+OUT = HERE / "reports/out"
+VERSION = "0.1.0"
+
+
+@dataclass
+class Session:
+    """State of one pytest run, kept by the plugin."""
+
+    verdicts: list[schema.Verdict] = field(default_factory=list)
+    host_failures: int = 0
+
+
+SESSION = pytest.StashKey[Session]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options of a run."""
+    group = parser.getgroup("nospof")
+    group.addoption("--topology", default=str(REFERENCE), help="containerlab file of the stack to test (default: the reference)")
+    group.addoption("--contract", default=None, help="its contract (default: X.contract.yml beside X.clab.yml)")
+    group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
+    group.addoption("--target", default=None, help="node or region to break instead of the default one")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[SESSION] = Session()
+
+
+def out_directory(config: pytest.Config) -> Path:
+    """Where this run's evidence goes."""
+    given = config.getoption("--out")
+    if given:
+        return Path(given)
+    return unused(OUT / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+
+
+def _say(message: str) -> None:
+    sys.__stderr__.write(f"{datetime.now(UTC):%H:%M:%S}  {message}\n") if sys.__stderr__ else None
+
+
+def _commit() -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def _host() -> schema.Host:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return schema.Host(cores=os.cpu_count() or 1, kernel=platform.release(), memory_mib=memory)
+
+
+def _describe(booted: Booted) -> schema.Topology:
+    topology = booted.topology
+    return schema.Topology(
+        name=topology.name,
+        nodes=tuple(schema.TopologyNode(name=n.name, kind=n.kind, role=n.role, region=n.region) for n in topology.nodes.values()),
+        links=tuple(
+            schema.TopologyLink(a=a.node, a_if=a.interface, b=b.node, b_if=b.interface, mtu=link.mtu)
+            for link in topology.links
+            for a, b in [link.endpoints]
+        ),
+        services=tuple(
+            schema.TopologyService(name=s.name, vip=s.vip, port=s.port, protocol=s.protocol) for s in booted.contract.services.values()
+        ),
+        digest=topology.digest,
+    )
+
+
+def _worst(verdicts: list[schema.Verdict]) -> schema.VerdictWord:
+    words = {v.verdict for v in verdicts}
+    if "fail" in words:
+        return "fail"
+    return "unknown" if "unknown" in words or not words else "pass"
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The lab in service, measured from every vantage, for the whole run; taken down at its end."""
+    config = request.config
+    topology = Path(config.getoption("--topology"))
+    contract = Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology)
+    try:
+        booted = boot(topology, contract, say=_say)
+    except (BadInput, LabExists) as error:
+        pytest.exit(f"nospof: {error}", returncode=2)
+    began = time.monotonic()
+    out = out_directory(config)
+    writer = EvidenceWriter(out / "evidence.jsonl")
+    try:
+        reproduce = shlex.join(["./nospof", "run", *(["--topology", str(topology)] if topology != REFERENCE else [])])
+        common = schema.Run(
+            event="start", run_id=out.name, started_utc=datetime.now(UTC).isoformat(timespec="seconds"), argv=tuple(sys.argv[1:]),
+            version=VERSION, commit=_commit(), host=_host(), topology=str(topology), contract=str(contract), reproduce=reproduce,
+            boot_s=round(booted.seconds, 2),
+        )  # fmt: skip
+        writer.write(common, t_ns=time.monotonic_ns())
+        writer.write(_describe(booted), t_ns=time.monotonic_ns())
+        with Instruments(booted) as instruments:
+            made = Bench(booted, instruments, writer, _say)
+            lab_before, own_before, since = cpu_seconds(booted.topology.name), instruments.cpu_seconds(), time.monotonic()
+            yield made
+            wall = time.monotonic() - since
+            cpu = schema.Cpu(
+                lab_cores=round((cpu_seconds(booted.topology.name) - lab_before) / wall, 2),
+                instrument_cores=round((instruments.cpu_seconds() - own_before) / wall, 2),
+            )
+        verdict = _worst(made.verdicts)
+        ended = schema.Run(
+            event="end", run_id=common.run_id, started_utc=common.started_utc, argv=common.argv, version=VERSION, commit=common.commit,
+            host=common.host, topology=common.topology, contract=common.contract, reproduce=reproduce, boot_s=common.boot_s,
+            verdict=verdict, wall_s=round(time.monotonic() - began + booted.seconds, 1), cpu=cpu,
+        )  # fmt: skip
+        writer.write(ended, t_ns=time.monotonic_ns())
+    finally:
+        writer.close()
+        booted.lab.close()
+        destroy(booted.topology.name)
+
+
+class Judge:
+    """Runs one fault as a scenario and turns its verdict into the test's outcome."""
+
+    def __init__(self, bench: Bench, request: pytest.FixtureRequest) -> None:
+        self.bench = bench
+        self._request = request
+        self.target: str | None = request.config.getoption("--target")
+
+    def __call__(self, name: str, title: str, fault: Fault) -> schema.Verdict:
+        """Runs it. Fails the test on `fail`, raises UnknownVerdict on `unknown`."""
+        config = self._request.config
+        topology = config.getoption("--topology")
+        words = ["./nospof", "run", name, "--target", fault.plan.target]
+        if topology != str(REFERENCE):
+            words += ["--topology", topology]
+        verdict = Scenario(self.bench, name, title, fault, shlex.join(words)).run()
+        config.stash[SESSION].verdicts.append(verdict)
+        self._request.node.user_properties.append(("verdict", verdict.verdict))
+        _say(f"{name}: {verdict.verdict.upper()}: {verdict.headline}")
+        if verdict.verdict == "fail":
+            pytest.fail(f"{verdict.headline} {verdict.reason}", pytrace=False)
+        if verdict.verdict == "unknown":
+            raise UnknownVerdict(f"{verdict.headline} {verdict.reason}")
+        return verdict
+
+
+class UnknownVerdict(Exception):
+    """The instrument could not be trusted, or the fault did not bite: an error, never a pass and never a skip."""
+
+
+@pytest.fixture()
+def judge(bench: Bench, request: pytest.FixtureRequest) -> Judge:
+    """Runs a fault on the bench and judges it."""
+    return Judge(bench, request)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """An unknown verdict is an error in every report, JUnit included, where pytest would say failure."""
+    outcome = yield
+    report = outcome.get_result()  # type: ignore[attr-defined]
+    if call.excinfo is not None and call.excinfo.errisinstance(UnknownVerdict):
+        report.when = "setup"
+        report.longrepr = f"UNKNOWN: {call.excinfo.value}"
+    elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(pytest.fail.Exception):
+        item.config.stash[SESSION].host_failures += 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """0 pass, 1 if any scenario failed, else 3 if any is unknown, the host failed us, or nothing was judged."""
+    state = session.config.stash[SESSION]
+    if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED):
+        return
+    words = {v.verdict for v in state.verdicts}
+    if "fail" in words:
+        session.exitstatus = 1
+    elif state.host_failures or "unknown" in words or not words:
+        session.exitstatus = 3
+    else:
+        session.exitstatus = 0

@@ -1,0 +1,145 @@
+"""What must hold of the L7 node's parts and the application: bootstrap, decapsulation, responder, HTTP."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import subprocess
+from ipaddress import IPv4Network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from app.app import respond
+from bpf import Object
+from l7.attach import load, prefix_key
+from l7.config import ConfigError, parse_config
+from l7.envoy import bootstrap
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+
+from tests.reference.tier import l7_config
+from topologies.image.cache import cache_root
+
+DROP, PASS = 1, 2
+
+
+@pytest.fixture
+def decap(decap_object: Path) -> Any:
+    with load(l7_config("eu-l7-1"), decap_object) as loaded:
+        assert isinstance(loaded, Object)
+        yield loaded.program("decapsulate")
+
+
+def tunnelled(inner: Any, to: str = "10.2.4.1") -> tuple[bytes, bytes]:
+    ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+    return bytes(ether / IP(src="10.2.3.1", dst=to, proto=4) / inner), bytes(ether / inner)
+
+
+def test_a_tunnelled_packet_for_a_vip_comes_out_as_it_went_in(decap: Any) -> None:
+    frame, inner = tunnelled(IP(src="198.51.100.2", dst="203.0.113.20") / UDP(dport=7) / bytes(40))
+    ran = decap.test_run(frame)
+    assert (ran.verdict, ran.frame) == (PASS, inner)
+
+
+def test_a_tunnelled_packet_for_anything_else_is_dropped(decap: Any) -> None:
+    frame, _ = tunnelled(IP(src="198.51.100.2", dst="10.2.4.1") / UDP(dport=7))
+    assert decap.test_run(frame).verdict == DROP
+
+
+def test_a_tunnel_that_ends_elsewhere_passes_unchanged(decap: Any) -> None:
+    frame, _ = tunnelled(IP(src="198.51.100.2", dst="203.0.113.20") / UDP(dport=7), to="10.2.4.2")
+    ran = decap.test_run(frame)
+    assert (ran.verdict, ran.frame) == (PASS, frame)
+
+
+def test_apps_of_the_own_region_come_first_and_others_only_after_them() -> None:
+    made: Any = bootstrap(l7_config("eu-l7-1"))
+    localities = made["static_resources"]["clusters"][0]["load_assignment"]["endpoints"]
+    found = [(e["locality"]["region"], e["priority"], len(e["lb_endpoints"])) for e in localities]
+    assert found == [("eu", 0, 2), ("us", 1, 1)]
+
+
+def test_the_admin_interface_is_not_reachable_from_the_network() -> None:
+    made: Any = bootstrap(l7_config("eu-l7-1"))
+    assert made["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+
+
+def test_envoy_itself_accepts_the_bootstrap(tmp_path: Path) -> None:
+    found = sorted(cache_root().glob("image/*/usr/local/bin/envoy"))
+    if not found:
+        pytest.skip("the lab image, which holds Envoy, has not been built yet: `./nospof up` builds it")
+    path = tmp_path / "bootstrap.json"
+    path.write_text(json.dumps(bootstrap(l7_config("eu-l7-1"))))
+    argv = [str(found[-1]), "--mode", "validate", "-c", str(path)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("field", "says"), [("apps", "'apps' is missing"), ("loopback", "'loopback' is missing")])
+def test_a_wrong_configuration_names_its_field(field: str, says: str) -> None:
+    raw = {"name": "a", "region": "eu", "loopback": "10.2.4.1", "vips": [], "port": 80, "apps": []}
+    with pytest.raises(ConfigError, match=says):
+        parse_config({key: value for key, value in raw.items() if key != field})
+
+
+def test_the_responder_answers_from_the_address_that_was_asked_and_appends_its_name(echo_program: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    process = subprocess.Popen([echo_program, str(port), "me"])
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.settimeout(0.1)
+            answer = None
+            for _ in range(50):  # until the responder has its port
+                asking.sendto(b"probe-", ("127.0.0.2", port))
+                try:
+                    answer = asking.recvfrom(100)
+                    break
+                except TimeoutError:
+                    continue
+        assert answer == (b"probe-me", ("127.0.0.2", port))
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("arguments", [[], ["0", "x"], ["70000", "x"], ["7", "x" * 65]])
+def test_the_responder_refuses_wrong_arguments_with_a_sentence(echo_program: Path, arguments: list[str]) -> None:
+    done = subprocess.run([echo_program, *arguments], capture_output=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"usage: echo PORT NAME")
+
+
+@pytest.mark.parametrize(
+    ("head", "status", "keep"),
+    [
+        (b"GET / HTTP/1.1\r\nHost: web.test", b"200", True),
+        (b"GET /healthz?x=1 HTTP/1.1\r\nHost: web.test", b"200", True),
+        (b"GET / HTTP/1.1\r\nConnection: close", b"200", False),
+        (b"GET / HTTP/1.0", b"200", False),
+        (b"GET / HTTP/1.0\r\nconnection: keep-alive", b"200", True),
+        (b"GET /other HTTP/1.1", b"404", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 0", b"405", True),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3", b"400", False),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked", b"400", False),
+        (b"nonsense", b"400", False),
+    ],
+)
+def test_the_application_answers_and_keeps_connections_as_http_says(head: bytes, status: bytes, keep: bool) -> None:
+    answer, kept = respond(head, "eu-app-1")
+    assert answer.startswith(b"HTTP/1.1 " + status + b" ")
+    assert b"x-origin: eu-app-1\r\n" in answer
+    assert (b"connection: keep-alive" in answer) is keep is kept
+
+
+def test_a_head_request_has_no_body_but_its_length() -> None:
+    answer, _ = respond(b"HEAD / HTTP/1.1", "eu-app-1")
+    assert answer.endswith(b"\r\n\r\n")
+    assert b"content-length: 9\r\n" in answer
+
+
+def test_prefixes_are_keyed_as_the_kernels_trie_wants_them() -> None:
+    assert prefix_key(IPv4Network("203.0.113.0/24")) == struct.pack("I", 24) + bytes([203, 0, 113, 0])
