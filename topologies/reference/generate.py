@@ -18,7 +18,7 @@ prefixes: [203.0.113.0/24]
 services:
   web:  {{vip: [{WEB}], port: 80, protocol: http, host: web.test, path: /, identity: x-backend}}
   echo: {{vip: [{ECHO}], port: 7, protocol: udp}}
-processes: {{l4: [python3, bgpd, bfdd], l7: [envoy]}}
+processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
 actions:
   l4:
     drain: [l4ctl, drain]
