@@ -22,7 +22,16 @@ def main() -> None:
     """
 
 
-for command in (demo.command, up.command, down.command, inspect_.command, exec_.command, run.command, report.command, setup.command):
+for command in (
+    demo.command,
+    up.command,
+    down.command,
+    inspect_.command,
+    exec_.command,
+    run.command,
+    report.command,
+    setup.command,
+):
     main.add_command(command)
 
 

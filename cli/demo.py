@@ -11,8 +11,12 @@ from cli.scenarios import play
 
 
 @click.command("demo")
-@click.option("--topology", type=click.Path(path_type=Path), default=REFERENCE, help="Another stack's containerlab file.")
-@click.option("--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it).")
+@click.option(
+    "--topology", type=click.Path(path_type=Path), default=REFERENCE, help="Another stack's containerlab file."
+)
+@click.option(
+    "--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output, last.")
 def command(topology: Path, contract: Path | None, as_json: bool) -> int:
     """Boot the reference load balancer, break it under traffic, and write a failover report.

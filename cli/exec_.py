@@ -21,8 +21,12 @@ def _find(lab: str | None, node: str) -> OciLab:
     if len(holders) == 1:
         return holders[0]
     if holders:
-        raise BadUsage(f"node {node} is in {len(holders)} labs; say which with --lab {' or '.join(h.topology.name for h in holders)}")
-    raise BadUsage(f"no lab that is up has a node {node!r}" + (f"; labs: {', '.join(names)}" if names else "; no lab is up"))
+        raise BadUsage(
+            f"node {node} is in {len(holders)} labs; say which with --lab {' or '.join(h.topology.name for h in holders)}"
+        )
+    raise BadUsage(
+        f"no lab that is up has a node {node!r}" + (f"; labs: {', '.join(names)}" if names else "; no lab is up")
+    )
 
 
 @click.command("exec", context_settings={"ignore_unknown_options": True})

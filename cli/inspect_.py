@@ -57,8 +57,16 @@ def command(lab: str | None, as_json: bool) -> int:
     if not found:
         console.print("no lab is up")
     for name, rows in found.items():
-        table = Table("node", "image", "state", "status", title=f"lab {name}" + ("" if rows else " (half made; `nospof down --all` cleans it)"))
+        table = Table(
+            "node",
+            "image",
+            "state",
+            "status",
+            title=f"lab {name}" + ("" if rows else " (half made; `nospof down --all` cleans it)"),
+        )
         for row in rows:
-            table.add_row(str(row["container_id"]).partition("/")[2], str(row["image"]), str(row["state"]), str(row["status"]))
+            table.add_row(
+                str(row["container_id"]).partition("/")[2], str(row["image"]), str(row["state"]), str(row["status"])
+            )
         console.print(table)
     return 0

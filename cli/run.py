@@ -13,7 +13,9 @@ from cli.scenarios import play
 @click.command("run", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.option("--topology", type=click.Path(path_type=Path), default=REFERENCE, help="The stack's containerlab file.")
-@click.option("--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it).")
+@click.option(
+    "--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output, last.")
 def command(arguments: tuple[str, ...], topology: Path, contract: Path | None, as_json: bool) -> int:
     """Run scenarios by name (`kill-l4 kill-region`; default: all of them). What begins with a dash goes to pytest.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,7 +18,12 @@ from reports.page import render
 from scenarios.phases import unused
 from topologies.check import load_checked
 
-SCENARIOS = {"drain-l4": "test_drain_l4", "withdraw-l4": "test_withdraw_l4", "kill-l4": "test_kill_l4", "kill-region": "test_kill_region"}
+SCENARIOS = {
+    "drain-l4": "test_drain_l4",
+    "withdraw-l4": "test_withdraw_l4",
+    "kill-l4": "test_kill_l4",
+    "kill-region": "test_kill_region",
+}
 
 
 def _selection(names: tuple[str, ...]) -> list[str]:
@@ -26,7 +33,9 @@ def _selection(names: tuple[str, ...]) -> list[str]:
     return ["-k", " or ".join(SCENARIOS[n] for n in names)] if names else []
 
 
-def play(topology: Path, contract: Path | None, names: tuple[str, ...], extra: tuple[str, ...], *, as_json: bool) -> int:
+def play(
+    topology: Path, contract: Path | None, names: tuple[str, ...], extra: tuple[str, ...], *, as_json: bool
+) -> int:
     """Runs the scenarios and writes their report. Returns the exit code of the verdict.
 
     Raises BadInput before anything is deployed.
@@ -34,36 +43,32 @@ def play(topology: Path, contract: Path | None, names: tuple[str, ...], extra: t
     load_checked(topology, contract)
     out = unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
-        str(HERE / "scenarios"), f"--rootdir={HERE}", "-p", "no:cacheprovider", "-q", "--no-header", "--tb=no", "--capture=sys",
-        "--show-capture=no", "-o", "addopts=", f"--topology={topology}", f"--out={out}", *_selection(names), *extra,
-    ]  # fmt: skip
+        str(HERE / "scenarios"),
+        f"--rootdir={HERE}",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--no-header",
+        "--tb=no",
+        "--capture=sys",
+        "--show-capture=no",
+        "-o",
+        "addopts=",
+        f"--topology={topology}",
+        f"--out={out}",
+        *_selection(names),
+        *extra,
+    ]
     if contract:
         arguments.append(f"--contract={contract}")
-    with _quiet_output(as_json):
+    # pytest's own words go to the error stream, so that the output stays JSON
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         code = int(pytest.main(arguments))
     if code not in (0, 1, 3):
         return 2 if code in (2, 4, 5) else 3
     if not (out / "evidence.jsonl").exists():
         return code
     return _tell(out, as_json=as_json, code=code)
-
-
-class _quiet_output:
-    """Sends pytest's own words to the error stream, so that the output stays JSON."""
-
-    def __init__(self, on: bool) -> None:
-        self._on = on
-
-    def __enter__(self) -> None:
-        import contextlib
-        import sys
-
-        self._stack = contextlib.ExitStack()
-        if self._on:
-            self._stack.enter_context(contextlib.redirect_stdout(sys.stderr))
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
 
 
 def _tell(out: Path, *, as_json: bool, code: int) -> int:
@@ -76,16 +81,20 @@ def _tell(out: Path, *, as_json: bool, code: int) -> int:
     for scenario in evidence.scenarios:
         if scenario.verdict:
             v = scenario.verdict
-            mark = {"pass": "[green]✔ PASS[/green]", "fail": "[red]✖ FAIL[/red]", "unknown": "[yellow]◌ UNKNOWN[/yellow]"}[v.verdict]
+            mark = {
+                "pass": "[green]✔ PASS[/green]",
+                "fail": "[red]✖ FAIL[/red]",
+                "unknown": "[yellow]◌ UNKNOWN[/yellow]",
+            }[v.verdict]
             console.print(f"{mark} {v.scenario}: {v.headline}", soft_wrap=True)
             if v.verdict != "pass":
                 console.print(f"   {v.reason}", soft_wrap=True)
     if end:
         lab, own = end.cpu.lab_cores, end.cpu.instrument_cores
-        console.print(f"booted in {end.boot_s} s, {end.wall_s} s in all; the lab used {lab} cores, the instrument {own}")
+        console.print(
+            f"booted in {end.boot_s} s, {end.wall_s} s in all; the lab used {lab} cores, the instrument {own}"
+        )
     console.print(f"report: {page}", soft_wrap=True)
     if as_json:
-        import sys
-
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     return code

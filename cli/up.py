@@ -21,7 +21,14 @@ def command(topology: Path, as_json: bool) -> int:
     booted.lab.close()
     count = len(booted.topology.nodes)
     if as_json:
-        print_json({"lab": booted.topology.name, "nodes": count, "runtime_s": round(booted.runtime_s, 3), "boot_s": round(booted.seconds, 3)})
+        print_json(
+            {
+                "lab": booted.topology.name,
+                "nodes": count,
+                "runtime_s": round(booted.runtime_s, 3),
+                "boot_s": round(booted.seconds, 3),
+            }
+        )
     else:
         console.print(
             f"lab {booted.topology.name} is up: {count} nodes in {booted.runtime_s:.2f} s ({count / booted.runtime_s:.0f} nodes/s), "

@@ -33,10 +33,19 @@ class Booted:
 
 
 def _unanswered(lab: OciLab, contract: Contract) -> str:
-    asked = [(v.name, s, vip) for v in lab.topology.nodes_with_role("client") for s in contract.services.values() for vip in s.vip]
+    asked = [
+        (v.name, s, vip)
+        for v in lab.topology.nodes_with_role("client")
+        for s in contract.services.values()
+        for vip in s.vip
+    ]
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda q: missing_answer(lab.netns(q[0]), q[1], q[2]), asked)
-    bad = [f"{vantage} → {service.name} {vip} ({why})" for (vantage, service, vip), why in zip(asked, answers, strict=True) if why]
+    bad = [
+        f"{vantage} → {service.name} {vip} ({why})"
+        for (vantage, service, vip), why in zip(asked, answers, strict=True)
+        if why
+    ]
     return "; ".join(bad)
 
 
@@ -66,12 +75,15 @@ def boot(topology_path: Path, contract_path: Path | None = None, *, say: Say = l
     topology, contract = load_checked(topology_path, contract_path)
     began = time.monotonic()
     deployed = deploy(topology, say=say)
-    say(f"{len(topology.nodes)} nodes and {len(topology.links)} links in {deployed.seconds:.2f} s ({len(topology.nodes) / deployed.seconds:.0f} nodes/s)")
+    count, seconds = len(topology.nodes), deployed.seconds
+    say(f"{count} nodes and {len(topology.links)} links in {seconds:.2f} s ({count / seconds:.0f} nodes/s)")
     try:
         wait_until(
-            lambda: _unanswered(deployed.lab, contract), deadline_s=CONVERGED_WITHIN_S, every_s=0.2,
+            lambda: _unanswered(deployed.lab, contract),
+            deadline_s=CONVERGED_WITHIN_S,
+            every_s=0.2,
             what="services that do not answer from a vantage",
-        )  # fmt: skip
+        )
         seconds = time.monotonic() - began
         say(f"every service answers from every vantage after {seconds:.1f} s")
         wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
@@ -82,6 +94,8 @@ def boot(topology_path: Path, contract_path: Path | None = None, *, say: Say = l
         destroy(topology.name)
         if isinstance(error, DeadlineMissed):
             said = "; ".join(f"{n}: {line[0]}" for n, line in logs.items() if line)
-            raise RuntimeFailure(f"lab {topology.name} did not come into service: {error}. Last words of its nodes: {said}"[:4000]) from error
+            raise RuntimeFailure(
+                f"lab {topology.name} did not come into service: {error}. Last words of its nodes: {said}"[:4000]
+            ) from error
         raise
     return Booted(topology, contract, deployed.lab, deployed.seconds, seconds)

@@ -47,7 +47,9 @@ class Instruments:
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     def _source(self, vantage: str, vip: str, port: int) -> str:
@@ -66,9 +68,16 @@ class Instruments:
                     source = self._source(vantage, vip, service.port)
                     at = len(flows)
                     flows += plan_flows(
-                        vantage, source, service.name, vip, service.port, FLOWS_PER_SERVICE, INTERVAL_NS,
-                        first_id=first + at, base_port=20000 + at,
-                    )  # fmt: skip
+                        vantage,
+                        source,
+                        service.name,
+                        vip,
+                        service.port,
+                        FLOWS_PER_SERVICE,
+                        INTERVAL_NS,
+                        first_id=first + at,
+                        base_port=20000 + at,
+                    )
         netns = self.booted.lab.netns(vantage)
         if flows:
             prober = Prober(compile_program(PROBER), netns, flows, self._directory / vantage)
@@ -77,10 +86,17 @@ class Instruments:
             if service.protocol == "http" and vantage not in self.connections:
                 vip = service.vip[0]
                 connections = Connections(
-                    netns, self._directory / vantage, vantage=vantage, src=self._source(vantage, vip, service.port), dst=vip,
-                    dport=service.port, host=service.host or vip, path=service.path or "/",
-                    identity=service.identity or "x-backend", count=CONNECTIONS_PER_VANTAGE,
-                )  # fmt: skip
+                    netns,
+                    self._directory / vantage,
+                    vantage=vantage,
+                    src=self._source(vantage, vip, service.port),
+                    dst=vip,
+                    dport=service.port,
+                    host=service.host or vip,
+                    path=service.path or "/",
+                    identity=service.identity or "x-backend",
+                    count=CONNECTIONS_PER_VANTAGE,
+                )
                 self.connections[vantage] = self._stack.enter_context(connections)
 
     def cpu_seconds(self) -> float:
@@ -124,5 +140,7 @@ class QuietFor:
         now = time.monotonic_ns()
         start = max([self._since, *last.values()])
         if now - start < self._quiet + 300_000_000:
-            return f"no {self._quiet / 1e9:g} s without an impaired probe yet" + (f" ({', '.join(sorted(last))})" if last else "")
+            return f"no {self._quiet / 1e9:g} s without an impaired probe yet" + (
+                f" ({', '.join(sorted(last))})" if last else ""
+            )
         return ""

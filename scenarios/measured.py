@@ -61,16 +61,24 @@ class Measured:
     def untouched(self) -> tuple[FlowResult, ...]:
         return tuple(f for f in self.flows if not f.touched)
 
-    def broken(self, *, touched: bool | None = None, phase: str = "fault", by: str | None = None) -> list[ConnectionResult]:
-        """Connections that broke in a phase; in the fault phase only those that were there at the event."""
+    def broken(
+        self, *, touched: bool | None = None, phase: str = "fault", by: str | None = None
+    ) -> list[ConnectionResult]:
+        """Connections that broke in a phase, of those that were there at the event. (One opened during the fault, perhaps in
+        another region, moves back with its routes at the heal: nobody promised otherwise.)"""
         return [
             c
             for c in self.connections
             if c.phase == phase
-            and (phase != "fault" or c.at_event)
+            and (phase == "control" or c.at_event)
             and touched in (None, c.touched)
             and by in (None, c.record.broken_by)
         ]
+
+    @property
+    def strays(self) -> list[ConnectionResult]:
+        """Untouched connections that broke all the same, from the event to the end of the recovery."""
+        return [c for c in self.connections if c.at_event and not c.touched and c.phase in ("fault", "recovery")]
 
     @property
     def established(self) -> list[ConnectionResult]:
@@ -107,7 +115,9 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
     )
 
 
-def classify_connection(record: ConnectionRecord, clock: Clock, *, touched: bool, failed: Collection[str]) -> ConnectionResult | None:
+def classify_connection(
+    record: ConnectionRecord, clock: Clock, *, touched: bool, failed: Collection[str]
+) -> ConnectionResult | None:
     """None for a connection that has nothing to do with this scenario: gone before it, or opened after it."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
@@ -168,6 +178,11 @@ def longest_ns(flows: Iterable[FlowResult], *, reversion: bool = False) -> int |
     """Longest black hole of these flows; None where there are none."""
     losses = [f.reversion if reversion else f.fault for f in flows]
     return max((x.black_hole_ns for x in losses), default=None)
+
+
+def elsewhere_ns(measured: Measured) -> int | None:
+    """Longest black hole of an untouched flow, fault and reversion together; None where all were touched."""
+    return max((f.fault.black_hole_ns + f.reversion.black_hole_ns for f in measured.untouched), default=None)
 
 
 def by_service(flows: Iterable[FlowResult]) -> Mapping[tuple[str, str], list[FlowResult]]:

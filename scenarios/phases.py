@@ -1,14 +1,19 @@
-"""One scenario from steady state to steady state: control, fault, observation, heal, recovery. It does and records; verdict.py judges."""
+"""One scenario from steady state to steady state: control, fault, observation, heal, recovery.
+
+It does and records; verdict.py judges.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from probes.flows import FlowWindow
 from probes.readings import read_connections, read_cpu_pressure, read_prober
 from probes.trust import TrustCheck, TrustInput, check_trust
 from reports.evidence import schema
@@ -16,7 +21,15 @@ from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.faults.base import Fault, FaultFailed
 from scenarios.instruments import INTERVAL_NS, Instruments, QuietFor
-from scenarios.measured import Clock, Measured, classify_connection, longest_ns, measure_flow, vantage_figures
+from scenarios.measured import (
+    Clock,
+    Measured,
+    classify_connection,
+    elsewhere_ns,
+    longest_ns,
+    measure_flow,
+    vantage_figures,
+)
 from scenarios.record import TCP, UDP, crossed, write_connections, write_flows, write_trust
 from scenarios.verdict import judge
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
@@ -34,6 +47,7 @@ HEAL_S = 45.0
 SETTLE_GAP_NS = 300_000_000
 
 Say = Callable[[str], None]
+FaultAction = Literal["inject", "effective", "heal", "healed"]
 
 
 @dataclass
@@ -76,25 +90,35 @@ class Scenario:
         return ok if ok else self._doubt(name, detail)
 
     def _doubt(self, check: str, sentence: str) -> bool:
-        self.doubts.append(TrustCheck(check=check, ok=False, value=None, limit=None, unit="", sentence=f"{check.capitalize()}: {sentence}."))
+        self.doubts.append(
+            TrustCheck(
+                check=check, ok=False, value=None, limit=None, unit="", sentence=f"{check.capitalize()}: {sentence}."
+            )
+        )
         return False
 
-    def _step(self, action: str, t_ns: int, ok: bool, spread_ns: int = 0, detail: str = "") -> None:
+    def _step(self, action: FaultAction, t_ns: int, ok: bool, spread_ns: int = 0, detail: str = "") -> None:
         plan = self.fault.plan
         self._write(
             schema.Fault(
-                action=action, fault=plan.fault, target=plan.target, role=plan.role, nodes=plan.nodes,  # type: ignore[arg-type]
-                spread_ns=spread_ns, ok=ok, detail=detail,
+                action=action,
+                fault=plan.fault,
+                target=plan.target,
+                role=plan.role,
+                nodes=plan.nodes,
+                spread_ns=spread_ns,
+                ok=ok,
+                detail=detail,
             ),
-            t_ns, spread_ns,
-        )  # fmt: skip
+            t_ns,
+            spread_ns,
+        )
 
     # -- doing -----------------------------------------------------------------------------------------------------
 
     def run(self) -> schema.Verdict:
         """The whole scenario. Whatever goes wrong with the doing makes the verdict unknown; the lab is healed all the same."""
         lab, plan = self.bench.booted.lab, self.fault.plan
-        begun = time.monotonic_ns()
         self.counters = {v: p.counters() for v, p in self.bench.instruments.probers.items()}
         self._phase("steady", self._steady)
         self.before = dict(lab.snapshots(list(lab.topology.nodes)))
@@ -117,7 +141,7 @@ class Scenario:
         self._phase("recovery", self._recover)
         end_ns = time.monotonic_ns() - THRESHOLD_NS
         clock = Clock(control, self.event_ns, max(heal_ns, self.event_ns), max(end_ns, heal_ns))
-        verdict = self._judge(clock, seen, begun)
+        verdict = self._judge(clock, seen)
         self.bench.verdicts.append(verdict)
         return verdict
 
@@ -125,9 +149,14 @@ class Scenario:
         start = time.monotonic_ns()
         instruments = self.bench.instruments
         took = wait_until(
-            lambda: instruments.unsteady(max(start, time.monotonic_ns() - 1_000_000_000)) if time.monotonic_ns() - start > 500_000_000 else "starting",
-            deadline_s=STEADY_S, what="steady state",
-        )  # fmt: skip
+            lambda: (
+                instruments.unsteady(max(start, time.monotonic_ns() - 1_000_000_000))
+                if time.monotonic_ns() - start > 500_000_000
+                else "starting"
+            ),
+            deadline_s=STEADY_S,
+            what="steady state",
+        )
         return f"steady after {took:.1f} s"
 
     def _control(self, start: int) -> str:
@@ -139,7 +168,9 @@ class Scenario:
         instant = self.fault.inject()
         self.event_ns = instant.before_ns
         self._step("inject", instant.before_ns, ok=True, spread_ns=instant.spread_ns)
-        took = wait_until(self.fault.missing_effect, deadline_s=EFFECT_S, what=f"{self.fault.plan.fault} of {self.fault.plan.target}")
+        took = wait_until(
+            self.fault.missing_effect, deadline_s=EFFECT_S, what=f"{self.fault.plan.fault} of {self.fault.plan.target}"
+        )
         self.effective = True
         self._step("effective", time.monotonic_ns(), ok=True)
         return f"effective {took:.2f} s after it was done"
@@ -163,7 +194,13 @@ class Scenario:
         self.fault.heal()
         took = wait_until(self._unhealed, deadline_s=HEAL_S, every_s=0.25, what="heal")
         self.healed = True
-        self._step("healed", time.monotonic_ns(), ok=True, detail="addresses, routes, qdiscs and programs of every node are as before")
+        self.fault.healed()
+        self._step(
+            "healed",
+            time.monotonic_ns(),
+            ok=True,
+            detail="addresses, routes, qdiscs and programs of every node are as before",
+        )
         return f"every node is as it was before, {took:.1f} s after the heal began"
 
     def _unhealed(self) -> str:
@@ -180,18 +217,16 @@ class Scenario:
         quiet = QuietFor(self.bench.instruments, start, QUIET_NS)
         wait_until(
             lambda: quiet.missing() or self.bench.instruments.unsteady(time.monotonic_ns() - 1_000_000_000),
-            deadline_s=STEADY_S, what="recovery",
-        )  # fmt: skip
+            deadline_s=STEADY_S,
+            what="recovery",
+        )
         return "steady again"
 
     # -- judging ---------------------------------------------------------------------------------------------------
 
-    def _measure(self, clock: Clock, seen: set[Flow]) -> tuple[Measured, dict[str, tuple[str, ...]], list[object]]:
-        flows, readings, backends = [], [], {}
-        for vantage, prober in self.bench.instruments.probers.items():
-            window = prober.window(clock.control_ns, clock.end_ns)
-            readings.append(read_prober(prober, window, self.counters[vantage]))
-            backends[vantage] = window.backends
+    def _measure(self, clock: Clock, seen: set[Flow], windows: Mapping[str, FlowWindow]) -> Measured:
+        flows = []
+        for window in windows.values():
             for trace in window.flows:
                 f = trace.flow
                 flows.append(measure_flow(trace, clock, touched=crossed(seen, f.src, f.sport, f.dst, f.dport, UDP)))
@@ -202,32 +237,46 @@ class Scenario:
                 found = classify_connection(r, clock, touched=touched, failed=self.fault.plan.nodes)
                 if found:
                     connections.append(found)
-        return Measured(INTERVAL_NS, tuple(flows), tuple(connections)), backends, list(readings)
+        return Measured(INTERVAL_NS, tuple(flows), tuple(connections))
 
-    def _judge(self, clock: Clock, seen: set[Flow], begun: int) -> schema.Verdict:
+    def _judge(self, clock: Clock, seen: set[Flow]) -> schema.Verdict:
         plan = self.fault.plan
         contract = self.bench.booted.contract
-        measured, backends, _ = self._measure(clock, seen)
         windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in self.bench.instruments.probers.items()}
+        measured = self._measure(clock, seen, windows)
+        backends = {v: w.backends for v, w in windows.items()}
         given = TrustInput(
-            probers=tuple(read_prober(p, windows[v], self.counters[v]) for v, p in self.bench.instruments.probers.items()),
-            connections=tuple(read_connections(c, clock.control_ns, clock.end_ns) for c in self.bench.instruments.connections.values()),
+            probers=tuple(
+                read_prober(p, windows[v], self.counters[v]) for v, p in self.bench.instruments.probers.items()
+            ),
+            connections=tuple(
+                read_connections(c, clock.control_ns, clock.end_ns) for c in self.bench.instruments.connections.values()
+            ),
             control_lost=measured.control_lost,
             control_broken=len(measured.broken(phase="control")),
             touched_flows=len(measured.touched),
-            touched_connections=sum(1 for c in measured.established if c.touched) if self.bench.instruments.connections else None,
+            touched_connections=sum(1 for c in measured.established if c.touched)
+            if self.bench.instruments.connections
+            else None,
             fault_effective=self.effective,
             healed=self.healed,
             cpu_pressure=read_cpu_pressure(),
         )
         checks = (*self.doubts, *check_trust(given))
         budget = contract.budget(plan.fault, plan.role)
-        judged = judge(plan, measured, budget, contract.budget_name(plan.fault, plan.role), checks, (clock.event_ns - clock.control_ns) / 1e9)
+        judged = judge(
+            plan,
+            measured,
+            budget,
+            contract.budget_name(plan.fault, plan.role),
+            checks,
+            (clock.event_ns - clock.control_ns) / 1e9,
+        )
         write_flows(self.bench.writer, self.name, measured, clock, backends)
         write_connections(self.bench.writer, self.name, measured)
         write_trust(self.bench.writer, self.name, checks, clock.end_ns)
         lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
-        untouched = longest_ns(measured.untouched)
+        untouched = elsewhere_ns(measured)
         worst, all_ms = longest_ns(measured.touched), [f.fault.black_hole_ns / 1e6 for f in measured.touched]
         verdict = schema.Verdict(
             scenario=self.name,

@@ -50,7 +50,9 @@ SESSION = pytest.StashKey[Session]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The options of a run."""
     group = parser.getgroup("nospof")
-    group.addoption("--topology", default=str(REFERENCE), help="containerlab file of the stack to test (default: the reference)")
+    group.addoption(
+        "--topology", default=str(REFERENCE), help="containerlab file of the stack to test (default: the reference)"
+    )
     group.addoption("--contract", default=None, help="its contract (default: X.contract.yml beside X.clab.yml)")
     group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
@@ -74,7 +76,9 @@ def _say(message: str) -> None:
 
 def _commit() -> str | None:
     try:
-        done = subprocess.run(["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        )
     except OSError:
         return None
     return done.stdout.strip() or None
@@ -89,14 +93,17 @@ def _describe(booted: Booted) -> schema.Topology:
     topology = booted.topology
     return schema.Topology(
         name=topology.name,
-        nodes=tuple(schema.TopologyNode(name=n.name, kind=n.kind, role=n.role, region=n.region) for n in topology.nodes.values()),
+        nodes=tuple(
+            schema.TopologyNode(name=n.name, kind=n.kind, role=n.role, region=n.region) for n in topology.nodes.values()
+        ),
         links=tuple(
             schema.TopologyLink(a=a.node, a_if=a.interface, b=b.node, b_if=b.interface, mtu=link.mtu)
             for link in topology.links
             for a, b in [link.endpoints]
         ),
         services=tuple(
-            schema.TopologyService(name=s.name, vip=s.vip, port=s.port, protocol=s.protocol) for s in booted.contract.services.values()
+            schema.TopologyService(name=s.name, vip=s.vip, port=s.port, protocol=s.protocol)
+            for s in booted.contract.services.values()
         ),
         digest=topology.digest,
     )
@@ -125,15 +132,27 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     try:
         reproduce = shlex.join(["./nospof", "run", *(["--topology", str(topology)] if topology != REFERENCE else [])])
         common = schema.Run(
-            event="start", run_id=out.name, started_utc=datetime.now(UTC).isoformat(timespec="seconds"), argv=tuple(sys.argv[1:]),
-            version=VERSION, commit=_commit(), host=_host(), topology=str(topology), contract=str(contract), reproduce=reproduce,
+            event="start",
+            run_id=out.name,
+            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+            argv=tuple(sys.argv[1:]),
+            version=VERSION,
+            commit=_commit(),
+            host=_host(),
+            topology=str(topology),
+            contract=str(contract),
+            reproduce=reproduce,
             boot_s=round(booted.seconds, 2),
-        )  # fmt: skip
+        )
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
         with Instruments(booted) as instruments:
             made = Bench(booted, instruments, writer, _say)
-            lab_before, own_before, since = cpu_seconds(booted.topology.name), instruments.cpu_seconds(), time.monotonic()
+            lab_before, own_before, since = (
+                cpu_seconds(booted.topology.name),
+                instruments.cpu_seconds(),
+                time.monotonic(),
+            )
             yield made
             wall = time.monotonic() - since
             cpu = schema.Cpu(
@@ -142,10 +161,21 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             )
         verdict = _worst(made.verdicts)
         ended = schema.Run(
-            event="end", run_id=common.run_id, started_utc=common.started_utc, argv=common.argv, version=VERSION, commit=common.commit,
-            host=common.host, topology=common.topology, contract=common.contract, reproduce=reproduce, boot_s=common.boot_s,
-            verdict=verdict, wall_s=round(time.monotonic() - began + booted.seconds, 1), cpu=cpu,
-        )  # fmt: skip
+            event="end",
+            run_id=common.run_id,
+            started_utc=common.started_utc,
+            argv=common.argv,
+            version=VERSION,
+            commit=common.commit,
+            host=common.host,
+            topology=common.topology,
+            contract=common.contract,
+            reproduce=reproduce,
+            boot_s=common.boot_s,
+            verdict=verdict,
+            wall_s=round(time.monotonic() - began + booted.seconds, 1),
+            cpu=cpu,
+        )
         writer.write(ended, t_ns=time.monotonic_ns())
     finally:
         writer.close()
@@ -183,7 +213,7 @@ class UnknownVerdict(Exception):
     """The instrument could not be trusted, or the fault did not bite: an error, never a pass and never a skip."""
 
 
-@pytest.fixture()
+@pytest.fixture
 def judge(bench: Bench, request: pytest.FixtureRequest) -> Judge:
     """Runs a fault on the bench and judges it."""
     return Judge(bench, request)

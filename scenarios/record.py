@@ -19,7 +19,9 @@ def crossed(seen: set[Flow], src: str, sport: int, dst: str, dport: int, protoco
     return flow in seen or flow.reversed() in seen
 
 
-def write_flows(writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock, backends: dict[str, tuple[str, ...]]) -> None:
+def write_flows(
+    writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock, backends: dict[str, tuple[str, ...]]
+) -> None:
     """A packed block per vantage and service, and every episode."""
     for (vantage, service), flows in by_service(measured.flows).items():
         writer.write(
@@ -33,8 +35,14 @@ def write_flows(writer: EvidenceWriter, scenario: str, measured: Measured, clock
                 backends=backends[vantage],
                 flows=tuple(
                     schema.Flow(
-                        id=f.trace.flow.id, src=f.trace.flow.src, sport=f.trace.flow.sport, dst=f.trace.flow.dst,
-                        dport=f.trace.flow.dport, touched=f.touched, first_due_ns=int(f.trace.due[0]), count=len(f.trace.due),
+                        id=f.trace.flow.id,
+                        src=f.trace.flow.src,
+                        sport=f.trace.flow.sport,
+                        dst=f.trace.flow.dst,
+                        dport=f.trace.flow.dport,
+                        touched=f.touched,
+                        first_due_ns=int(f.trace.due[0]),
+                        count=len(f.trace.due),
                     )
                     for f in flows
                 ),
@@ -43,16 +51,25 @@ def write_flows(writer: EvidenceWriter, scenario: str, measured: Measured, clock
             ),
             t_ns=clock.control_ns,
             scenario=scenario,
-        )  # fmt: skip
+        )
         for f in flows:
             for episode in (*f.fault.episodes, *f.reversion.episodes):
                 writer.write(
                     schema.Episode(
-                        vantage=vantage, service=service, flow=f.trace.flow.id, start_ns=episode.start_ns, end_ns=episode.end_ns,
-                        lost=episode.lost, black_hole_ns=episode.black_hole_ns, censored=episode.censored, touched=f.touched,
+                        vantage=vantage,
+                        service=service,
+                        flow=f.trace.flow.id,
+                        start_ns=episode.start_ns,
+                        end_ns=episode.end_ns,
+                        lost=episode.lost,
+                        black_hole_ns=episode.black_hole_ns,
+                        censored=episode.censored,
+                        touched=f.touched,
                     ),
-                    t_ns=episode.start_ns, acc_ns=measured.interval_ns, scenario=scenario,
-                )  # fmt: skip
+                    t_ns=episode.start_ns,
+                    acc_ns=measured.interval_ns,
+                    scenario=scenario,
+                )
 
 
 def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured) -> None:
@@ -62,12 +79,23 @@ def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured)
         phase = c.phase if c.phase in ("control", "fault", "recovery") else None
         writer.write(
             schema.Connection(
-                vantage=r.vantage, id=r.id, src=r.src, sport=r.sport, dst=r.dst, dport=r.dport, opened_ns=r.opened_ns,
-                backend=r.backend, touched=c.touched, heartbeats=r.heartbeats, broken_ns=r.broken_ns if phase else None,
-                broken_by=r.broken_by if phase else None, phase=phase,  # type: ignore[arg-type]
+                vantage=r.vantage,
+                id=r.id,
+                src=r.src,
+                sport=r.sport,
+                dst=r.dst,
+                dport=r.dport,
+                opened_ns=r.opened_ns,
+                backend=r.backend,
+                touched=c.touched,
+                heartbeats=r.heartbeats,
+                broken_ns=r.broken_ns if phase else None,
+                broken_by=r.broken_by if phase else None,
+                phase=phase,  # type: ignore[arg-type]
             ),
-            t_ns=r.opened_ns, scenario=scenario,
-        )  # fmt: skip
+            t_ns=r.opened_ns,
+            scenario=scenario,
+        )
 
 
 def write_trust(writer: EvidenceWriter, scenario: str, checks: tuple[TrustCheck, ...], t_ns: int) -> None:
@@ -75,5 +103,6 @@ def write_trust(writer: EvidenceWriter, scenario: str, checks: tuple[TrustCheck,
     for c in checks:
         writer.write(
             schema.Trust(check=c.check, ok=c.ok, sentence=c.sentence, unit=c.unit, value=c.value, limit=c.limit),
-            t_ns=t_ns, scenario=scenario,
-        )  # fmt: skip
+            t_ns=t_ns,
+            scenario=scenario,
+        )

@@ -7,7 +7,9 @@ from topologies.problems import BadInput, Problem
 
 
 def _nothing(topology: Topology, expected: str) -> BadInput:
-    return BadInput([Problem(topology.path, 0, "topology.nodes", f"roles {', '.join(topology.roles()) or 'none'}", expected)])
+    return BadInput(
+        [Problem(topology.path, 0, "topology.nodes", f"roles {', '.join(topology.roles()) or 'none'}", expected)]
+    )
 
 
 def default_node(topology: Topology, role: str) -> str:

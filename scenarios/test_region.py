@@ -9,4 +9,8 @@ from scenarios.targets import default_region
 
 def test_kill_region(judge: Judge) -> None:
     booted = judge.bench.booted
-    judge("kill-region", "Silent kill of a region", kill_region(booted.lab, judge.target or default_region(booted.topology)))
+    judge(
+        "kill-region",
+        "Silent kill of a region",
+        kill_region(booted.lab, judge.target or default_region(booted.topology)),
+    )

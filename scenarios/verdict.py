@@ -9,7 +9,7 @@ from probes.episodes import milliseconds
 from probes.trust import TrustCheck
 from reports.evidence.schema import Judgement, VerdictWord
 from scenarios.faults.base import FaultPlan
-from scenarios.measured import ConnectionResult, Measured, longest_ns
+from scenarios.measured import ConnectionResult, Measured, elsewhere_ns, longest_ns
 from topologies.budget import BrokenBudget, Budget
 
 
@@ -34,7 +34,9 @@ def _time(what: str, value_ns: int | None, censored: bool, budget_ns: int | None
     if budget_ns is None:
         return Judgement(what=what, measured=measured, budget="not judged", ok=None)
     ok = value_ns is not None and value_ns <= budget_ns and not censored
-    return Judgement(what=what, measured=measured, budget=f"{budget_ns / 1e6:g} ms", ok=ok if value_ns is not None else None)
+    return Judgement(
+        what=what, measured=measured, budget=f"{budget_ns / 1e6:g} ms", ok=ok if value_ns is not None else None
+    )
 
 
 def _broken(what: str, broken: Sequence[ConnectionResult], among: int, budget: BrokenBudget | None) -> Judgement:
@@ -45,34 +47,34 @@ def _broken(what: str, broken: Sequence[ConnectionResult], among: int, budget: B
     if budget.unit == "own":
         return Judgement(what=what, measured=measured, budget="own", ok=own == len(broken))
     if budget.unit == "percentage":
-        return Judgement(what=what, measured=measured, budget=str(budget), ok=100 * len(broken) <= budget.amount * among)
+        return Judgement(
+            what=what, measured=measured, budget=str(budget), ok=100 * len(broken) <= budget.amount * among
+        )
     return Judgement(what=what, measured=measured, budget=str(budget), ok=len(broken) <= budget.amount)
 
 
 def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, ...]:
-    """Each figure beside its budget. What the heal cost is judged alike, but for a budget of `own`: connections that
-    clients opened elsewhere during the fault move back with their routes, and nobody promised otherwise."""
+    """Each figure beside its budget. What the heal cost is judged like the fault itself, and what was not touched from the event
+    to the end of the recovery."""
     given = budget or Budget()
     elsewhere = given.untouched if budget else Budget()
     step = measured.interval_ns
     touched, untouched = measured.touched, measured.untouched
-    at_event = measured.established
+    crossing = sum(1 for c in measured.established if c.touched)
+    return_cut = any(f.reversion.censored for f in touched)
     rows = [
         _time("black_hole", longest_ns(touched), any(f.fault.censored for f in touched), given.black_hole_ns, step),
-        _broken("broken", measured.broken(touched=True), sum(1 for c in at_event if c.touched), given.broken),
-        _time(
-            "elsewhere.black_hole", longest_ns(untouched), any(f.fault.censored for f in untouched), elsewhere.black_hole_ns, step
-        ),
-        _broken("elsewhere.broken", measured.broken(touched=False), sum(1 for c in at_event if not c.touched), elsewhere.broken),
-        _time(
-            "reversion.black_hole", longest_ns(measured.flows, reversion=True), any(f.reversion.censored for f in measured.flows),
-            given.black_hole_ns, step,
-        ),
-        _broken(
-            "reversion.broken", measured.broken(phase="recovery"), len(at_event),
-            None if given.broken and given.broken.unit == "own" else given.broken,
-        ),
-    ]  # fmt: skip
+        _broken("broken", measured.broken(touched=True), crossing, given.broken),
+        _time("reversion.black_hole", longest_ns(touched, reversion=True), return_cut, given.black_hole_ns, step),
+        _broken("reversion.broken", measured.broken(touched=True, phase="recovery"), crossing, given.broken),
+    ]
+    if untouched:
+        cut = any(f.fault.censored or f.reversion.censored for f in untouched)
+        rows.append(_time("elsewhere.black_hole", elsewhere_ns(measured), cut, elsewhere.black_hole_ns, step))
+    strays = measured.strays
+    rows.append(
+        _broken("elsewhere.broken", strays, sum(1 for c in measured.established if not c.touched), elsewhere.broken)
+    )
     for name, limit in (("new_fail", given.new_fail_ns), ("recover", given.recover_ns)):
         if limit is not None:
             rows.append(Judgement(what=name, measured="not measured", budget=f"{limit / 1e6:g} ms", ok=None))
@@ -92,21 +94,36 @@ def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: 
     elif worst == 0:
         saw = f"none of the {len(touched)} flows that crossed it lost a probe (±{step / 1e6:g} ms{promised})"
     else:
-        start = f"at least {_ms(worst, step)}, and {censored} flows never came back" if censored else f"at most {_ms(worst, step)}"
+        start = (
+            f"at least {_ms(worst, step)}, and {censored} flows never came back"
+            if censored
+            else f"at most {_ms(worst, step)}"
+        )
         saw = f"the {len(touched)} flows that crossed it (from {who}) saw a black hole of {start} (±{step / 1e6:g} ms{promised})"
     broken = measured.broken(touched=True)
     own = sum(1 for c in broken if c.own)
     across = sum(1 for c in measured.established if c.touched)
     ended = f", {own} of them because their backend died with it" if own else ""
-    elsewhere = sum(f.fault.lost for f in measured.untouched)
-    strays = measured.broken(touched=False)
-    rest = "elsewhere nothing was lost" if not elsewhere and not strays else (
-        f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke"
-    )  # fmt: skip
-    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}."
+    elsewhere = sum(f.fault.lost + f.reversion.lost for f in measured.untouched)
+    strays = measured.strays
+    rest = (
+        "elsewhere nothing was lost"
+        if not elsewhere and not strays
+        else (f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke")
+    )
+    return (
+        f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}."
+    )
 
 
-def judge(plan: FaultPlan, measured: Measured, budget: Budget | None, budget_name: str | None, checks: Sequence[TrustCheck], at_s: float) -> Judged:
+def judge(
+    plan: FaultPlan,
+    measured: Measured,
+    budget: Budget | None,
+    budget_name: str | None,
+    checks: Sequence[TrustCheck],
+    at_s: float,
+) -> Judged:
     """The verdict lattice: an instrument that cannot be trusted makes `unknown`, whatever was measured; then a broken budget
     makes `fail`; then a budget that nobody could measure makes `unknown`; without any budget nothing was judged: `unknown`."""
     rows = hold_against(measured, budget)
@@ -122,5 +139,7 @@ def judge(plan: FaultPlan, measured: Measured, budget: Budget | None, budget_nam
         return Judged("unknown", f"The contract has no budget for {plan.fault}: measured, not judged.", headline, rows)
     unmeasured = [r for r in rows if r.ok is None and r.budget != "not judged"]
     if unmeasured:
-        return Judged("unknown", f"Budgeted, but not measured: {', '.join(r.what for r in unmeasured)}.", headline, rows)
+        return Judged(
+            "unknown", f"Budgeted, but not measured: {', '.join(r.what for r in unmeasured)}.", headline, rows
+        )
     return Judged("pass", f"Every figure is within the budget `{budget_name}`.", headline, rows)

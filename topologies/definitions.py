@@ -15,22 +15,74 @@ from topologies.model import LABELS, REGION_LABEL, ROLE_LABEL, ROLES, Node
 from topologies.problems import closest, one_of
 
 SUPPORTED_KEYS = (
-    "binds", "cmd", "entrypoint", "env", "exec", "group", "image", "kind", "labels", "network-mode", "sysctls",
-)  # fmt: skip
+    "binds",
+    "cmd",
+    "entrypoint",
+    "env",
+    "exec",
+    "group",
+    "image",
+    "kind",
+    "labels",
+    "network-mode",
+    "sysctls",
+)
 
 REFUSED_KEYS = (
-    "aliases", "auto-remove", "cap-add", "certificate", "components", "config", "cpu", "cpu-set", "devices", "dns",
-    "enforce-startup-config", "env-files", "extras", "healthcheck", "image-pull-policy", "kernel", "license",
-    "memory", "mgmt-ipv4", "mgmt-ipv6", "ports", "position", "privileged", "restart-policy", "runtime", "sandbox",
-    "security-opts", "shm-size", "stages", "startup-config", "startup-delay", "suppress-startup-config", "tmpfs",
-    "type", "user", "volumes",
-)  # fmt: skip
+    "aliases",
+    "auto-remove",
+    "cap-add",
+    "certificate",
+    "components",
+    "config",
+    "cpu",
+    "cpu-set",
+    "devices",
+    "dns",
+    "enforce-startup-config",
+    "env-files",
+    "extras",
+    "healthcheck",
+    "image-pull-policy",
+    "kernel",
+    "license",
+    "memory",
+    "mgmt-ipv4",
+    "mgmt-ipv6",
+    "ports",
+    "position",
+    "privileged",
+    "restart-policy",
+    "runtime",
+    "sandbox",
+    "security-opts",
+    "shm-size",
+    "stages",
+    "startup-config",
+    "startup-delay",
+    "suppress-startup-config",
+    "tmpfs",
+    "type",
+    "user",
+    "volumes",
+)
 
 # Kinds of containerlab that are something else than a Linux container; the list only makes the message better.
 OTHER_KINDS = (
-    "arista_ceos", "bridge", "ceos", "cisco_xrd", "crpd", "ext-container", "host", "juniper_crpd", "k8s-kind",
-    "nokia_srlinux", "ovs-bridge", "sonic-vs", "srl",
-)  # fmt: skip
+    "arista_ceos",
+    "bridge",
+    "ceos",
+    "cisco_xrd",
+    "crpd",
+    "ext-container",
+    "host",
+    "juniper_crpd",
+    "k8s-kind",
+    "nokia_srlinux",
+    "ovs-bridge",
+    "sonic-vs",
+    "srl",
+)
 
 # A sysctl outside these belongs to the host, not to the node's namespaces.
 _NODE_SYSCTL = re.compile(r"(net\.|fs\.mqueue\.|kernel\.(msg|sem|shm))[A-Za-z0-9_./:-]*")

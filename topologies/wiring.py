@@ -19,9 +19,19 @@ PSEUDO_NODES = ("host", "macvlan", "mgmt-net")
 
 _LINK_KEYS = ("endpoints", "labels", "mtu", "type")
 _REFUSED_LINK_KEYS = (
-    "dst-port", "endpoint", "host-interface", "impairment", "ipv4", "ipv6", "mode", "remote", "src-port", "udp-port",
-    "vars", "vni",
-)  # fmt: skip
+    "dst-port",
+    "endpoint",
+    "host-interface",
+    "impairment",
+    "ipv4",
+    "ipv6",
+    "mode",
+    "remote",
+    "src-port",
+    "udp-port",
+    "vars",
+    "vni",
+)
 _OTHER_LINK_TYPES = ("bridge", "dummy", "host", "macvlan", "macvtap", "mgmt-net", "vxlan", "vxlan-stitch")
 _REFUSED_ENDPOINT_KEYS = ("ipv4", "ipv6", "mac", "vars")
 _INTERFACE_MAX = 15

@@ -27,9 +27,17 @@ class ActionFault:
 
     def __post_init__(self) -> None:
         if not self.contract.action(self.plan.role or "", self.action):
-            raise BadInput([
-                Problem(self.contract.path, 0, f"actions.{self.plan.role}.{self.action}", "nothing", f"the command that makes a node {self.action}")
-            ])  # fmt: skip
+            raise BadInput(
+                [
+                    Problem(
+                        self.contract.path,
+                        0,
+                        f"actions.{self.plan.role}.{self.action}",
+                        "nothing",
+                        f"the command that makes a node {self.action}",
+                    )
+                ]
+            )
 
     def _run(self, action: Action) -> Instant:
         argv = self.contract.action(self.plan.role or "", action) or ()
@@ -37,9 +45,13 @@ class ActionFault:
         done = self.lab.exec(self.plan.target, argv, timeout_s=ACTION_S + 5)
         after = time.monotonic_ns()
         if done.code != 0:
-            raise FaultFailed(f"`{' '.join(argv)}` in {self.plan.target} ended with {done.code}: {(done.err or done.out).strip()}")
+            raise FaultFailed(
+                f"`{' '.join(argv)}` in {self.plan.target} ended with {done.code}: {(done.err or done.out).strip()}"
+            )
         if after - before > ACTION_S * 1e9:
-            raise FaultFailed(f"`{' '.join(argv)}` in {self.plan.target} took {(after - before) / 1e9:.1f} s; the contract gives it {ACTION_S:g} s")
+            raise FaultFailed(
+                f"`{' '.join(argv)}` in {self.plan.target} took {(after - before) / 1e9:.1f} s; the contract gives it {ACTION_S:g} s"
+            )
         return Instant(before, after)
 
     def inject(self) -> Instant:
@@ -58,3 +70,6 @@ class ActionFault:
 
     def heal(self) -> None:
         self._run(self.undo)
+
+    def healed(self) -> None:
+        """Nothing to do once the lab is as before."""

@@ -10,4 +10,6 @@ from topologies.oci.lab import OciLab
 def kill_node(lab: OciLab, node: str) -> KillFault:
     """A silent kill of `node`."""
     role = lab.topology.nodes[node].role
-    return KillFault(lab, FaultPlan("kill-node", node, role, (node,), f"Killed {(role or 'node').upper()} node {node} silently"))
+    return KillFault(
+        lab, FaultPlan("kill-node", node, role, (node,), f"Killed {(role or 'node').upper()} node {node} silently")
+    )

@@ -32,7 +32,9 @@ def compile_program(source: Path, *, shared: bool = False) -> Path:
     flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
     flags += ["-shared", "-fPIC"] if shared else ["-static"]
     name = source.stem + (".so" if shared else "")
-    return cached_file("native", name, _key(source, flags), lambda out: _run(["gcc", *flags, "-o", str(out), str(source)]))
+    return cached_file(
+        "native", name, _key(source, flags), lambda out: _run(["gcc", *flags, "-o", str(out), str(source)])
+    )
 
 
 def compile_bpf(source: Path) -> Path:
@@ -40,4 +42,6 @@ def compile_bpf(source: Path) -> Path:
     multiarch = f"/usr/include/{platform.machine()}-linux-gnu"
     flags = ["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", f"-I{multiarch}"]
     name = source.name.removesuffix(".bpf.c") + ".bpf.o"
-    return cached_file("native", name, _key(source, flags), lambda out: _run(["clang", *flags, "-c", "-o", str(out), str(source)]))
+    return cached_file(
+        "native", name, _key(source, flags), lambda out: _run(["clang", *flags, "-c", "-o", str(out), str(source)])
+    )

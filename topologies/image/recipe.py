@@ -53,12 +53,16 @@ def _check_room(where: Path) -> None:
     where.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(where).free // 2**20
     if free < FREE_MIB:
-        raise ImageError(f"{where} has {free} MiB free and the image needs {FREE_MIB}: free some, or set NOSPOF_CACHE to a larger disk")
+        raise ImageError(
+            f"{where} has {free} MiB free and the image needs {FREE_MIB}: free some, or set NOSPOF_CACHE to a larger disk"
+        )
 
 
 def _run(argv: list[str], log: Path) -> None:
     with log.open("ab") as out:
-        code = subprocess.run(argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False).returncode
+        code = subprocess.run(
+            argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
+        ).returncode
     if code != 0:
         tail = log.read_text(errors="replace").splitlines()[-12:]
         raise ImageError(f"`{' '.join(argv[:2])} …` ended with {code}; its last lines:\n" + "\n".join(tail))
@@ -67,10 +71,20 @@ def _run(argv: list[str], log: Path) -> None:
 def _debian(root: Path, log: Path) -> None:
     options = [f"--dpkgopt=path-exclude=/usr/share/{d}/*" for d in ("doc", "man", "locale", "info")]
     _run(
-        ["mmdebstrap", "--variant=minbase", "--mode=root", f"--keyring={KEYRING}", f"--include={','.join(PACKAGES)}",
-         *options, '--aptopt=Acquire::Languages "none"', SUITE, str(root), MIRROR],
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            "--mode=root",
+            f"--keyring={KEYRING}",
+            f"--include={','.join(PACKAGES)}",
+            *options,
+            '--aptopt=Acquire::Languages "none"',
+            SUITE,
+            str(root),
+            MIRROR,
+        ],
         log,
-    )  # fmt: skip
+    )
 
 
 def _envoy(root: Path, log: Path) -> None:
@@ -155,4 +169,6 @@ def layers(image: str, say: Say = lambda _: None) -> tuple[Path, ...]:
         return (base_image(say),)
     if image == "nospof/reference:latest":
         return (reference_layer(say), base_image(say))
-    raise ImageError(f"image {image!r} cannot be mapped to a root file system; known: nospof/base:latest, nospof/reference:latest")
+    raise ImageError(
+        f"image {image!r} cannot be mapped to a root file system; known: nospof/base:latest, nospof/reference:latest"
+    )

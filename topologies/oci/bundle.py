@@ -30,7 +30,14 @@ def process_of(node: Node, lab: str) -> Process:
     """The node's process: init, gate, then its entrypoint and command."""
     command = [*(node.entrypoint or ()), *(node.cmd or ())] or list(IDLE)
     script = f"{shlex.join(GATE)}; exec {shlex.join(command)}"
-    env = {"PATH": PATH, "HOSTNAME": node.name, "CLAB_INTFS": "0", "CLAB_LABEL_CLAB_NODE_NAME": node.name, "LAB": lab, **node.env}
+    env = {
+        "PATH": PATH,
+        "HOSTNAME": node.name,
+        "CLAB_INTFS": "0",
+        "CLAB_LABEL_CLAB_NODE_NAME": node.name,
+        "LAB": lab,
+        **node.env,
+    }
     return Process((*INIT, "/bin/sh", "-c", script), tuple(f"{k}={v}" for k, v in env.items()))
 
 
@@ -42,7 +49,17 @@ def _bind(source: str, to: str, *options: str) -> Json:
     return {"destination": to, "type": "bind", "source": source, "options": ["rbind", *options]}
 
 
-def config_of(node: Node, lab: str, *, rootfs: Path, netns: Path, gate: Path, cgroup: str, capabilities: Sequence[str]) -> Json:
+def config_of(
+    node: Node,
+    lab: str,
+    *,
+    rootfs: Path,
+    netns: Path,
+    gate: Path,
+    cgroup: str,
+    capabilities: Sequence[str],
+    shares: int,
+) -> Json:
     """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has."""
     process = process_of(node, lab)
     binds = []
@@ -59,7 +76,7 @@ def config_of(node: Node, lab: str, *, rootfs: Path, netns: Path, gate: Path, cg
             "args": list(process.args),
             "env": list(process.env),
             "cwd": "/",
-            "capabilities": {kind: granted for kind in ("bounding", "effective", "permitted")},
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
         },
         "root": {"path": str(rootfs), "readonly": False},
         "mounts": [
@@ -74,8 +91,9 @@ def config_of(node: Node, lab: str, *, rootfs: Path, netns: Path, gate: Path, cg
             *binds,
         ],
         "linux": {
-            "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount")] + [{"type": "network", "path": str(netns)}],
+            "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount")]
+            + [{"type": "network", "path": str(netns)}],
             "cgroupsPath": cgroup,
-            "resources": {"devices": [{"allow": True, "access": "rwm"}]},
+            "resources": {"devices": [{"allow": True, "access": "rwm"}], "cpu": {"shares": shares}},
         },
     }

@@ -16,6 +16,7 @@ import msgspec
 from topologies.image.recipe import layers
 from topologies.model import Topology
 from topologies.oci import netns
+from topologies.oci.accounting import FULL_SHARES
 from topologies.oci.bundle import config_of
 from topologies.oci.state import Places
 from topologies.runtime import RuntimeFailure
@@ -23,10 +24,11 @@ from topologies.runtime import RuntimeFailure
 STARTERS = 2 * (os.cpu_count() or 1)
 # Linux capability numbers in order, capabilities(7); a host may lack some in its bounding set.
 CAPABILITIES = (
-    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
-    "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN "
-    "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE "
-    "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
+    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
+    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
+    "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
+    "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
+    "PERFMON BPF CHECKPOINT_RESTORE"
 ).split()
 
 
@@ -46,20 +48,43 @@ def _stack(places: Places, node: str, image: str) -> None:
     if os.path.ismount(places.rootfs(node)):
         return
     lower = ":".join(str(path) for path in layers(image))
-    netns.mount("overlay", str(places.rootfs(node)), "overlay", 0, f"lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work")
+    netns.mount(
+        "overlay",
+        str(places.rootfs(node)),
+        "overlay",
+        0,
+        f"lowerdir={lower},upperdir={bundle}/upper,workdir={bundle}/work",
+    )
 
 
-def _run(topology: Topology, places: Places, node: str) -> None:
+def _run(topology: Topology, places: Places, node: str, shares: int) -> None:
     spec = topology.nodes[node]
     _stack(places, node, spec.image)
     bundle = places.bundle(node)
     config = config_of(
-        spec, topology.name, rootfs=places.rootfs(node), netns=places.netns(node), gate=places.gate,
-        cgroup=f"{places.cgroup}/{node}", capabilities=host_capabilities(),
-    )  # fmt: skip
+        spec,
+        topology.name,
+        rootfs=places.rootfs(node),
+        netns=places.netns(node),
+        gate=places.gate,
+        cgroup=f"{places.cgroup}/{node}",
+        capabilities=host_capabilities(),
+        shares=shares,
+    )
     (bundle / "config.json").write_bytes(msgspec.json.encode(config))
     shutil.rmtree(places.runc / node, ignore_errors=True)  # what runc remembers of a killed predecessor
-    command = ["runc", "--root", str(places.runc), "run", "--detach", "--pid-file", str(places.pid(node)), "--bundle", str(bundle), node]
+    command = [
+        "runc",
+        "--root",
+        str(places.runc),
+        "run",
+        "--detach",
+        "--pid-file",
+        str(places.pid(node)),
+        "--bundle",
+        str(bundle),
+        node,
+    ]
     with (bundle / "log").open("ab") as log:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
     if done.returncode != 0:
@@ -67,10 +92,10 @@ def _run(topology: Topology, places: Places, node: str) -> None:
         raise RuntimeFailure(f"node {node}: runc ended with {done.returncode}: {' / '.join(tail)}")
 
 
-def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
+def run_all(topology: Topology, places: Places, nodes: Sequence[str], *, shares: int = FULL_SHARES) -> None:
     """Starts the nodes; none does any work before all of them exist, which is faster than each in its own time."""
     with places.gate.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with ThreadPoolExecutor(STARTERS) as pool:
-            for _ in pool.map(lambda node: _run(topology, places, node), nodes):
+            for _ in pool.map(lambda node: _run(topology, places, node, shares), nodes):
                 pass

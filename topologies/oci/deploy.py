@@ -61,7 +61,11 @@ def _make(topology: Topology, places: Places) -> OciLab:
             pairs.setdefault(a.node, []).append((a, b, handles[b.node]))
         _all(lambda node: links.make_links(places.netns(node), pairs[node]), pairs)
         lab = OciLab(topology, places, wire)
-        places_of = [(e.index, lab.numbers[e.node], lab.numbers[p.node]) for a, b in pairs_of(topology) for e, p in ((a, b), (b, a))]
+        places_of = [
+            (e.index, lab.numbers[e.node], lab.numbers[p.node])
+            for a, b in pairs_of(topology)
+            for e, p in ((a, b), (b, a))
+        ]
         if places_of:
             wire.place(places_of)
         fds = programs.program_fd("wire_in"), programs.program_fd("wire_out")
@@ -73,6 +77,15 @@ def _make(topology: Topology, places: Places) -> OciLab:
             os.close(handle)
     containers.run_all(topology, places, list(topology.nodes))
     return lab
+
+
+def _run_execs(lab: OciLab) -> None:
+    """Each node's `exec` lines, as containerlab runs them once the links are there."""
+    for node in lab.topology.nodes.values():
+        for command in node.exec:
+            done = lab.exec(node.name, ["sh", "-c", command])
+            if done.code != 0:
+                raise RuntimeFailure(f"node {node.name}: exec `{command}` ended with {done.code}: {done.err.strip()}")
 
 
 def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
@@ -92,11 +105,7 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     try:
         places.write(state)
         lab = _make(topology, places)
-        for node in topology.nodes.values():
-            for command in node.exec:
-                done = lab.exec(node.name, ["sh", "-c", command])
-                if done.code != 0:
-                    raise RuntimeFailure(f"node {node.name}: exec `{command}` ended with {done.code}: {done.err.strip()}")
+        _run_execs(lab)
         places.write(LabState(state.name, state.topology, state.owner_pid, state.nodes, True, lab.wire.ids()))
     except BaseException as error:
         destroy(topology.name)

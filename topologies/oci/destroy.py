@@ -53,7 +53,11 @@ def destroy(lab: str) -> None:
     spaces = _namespaces(places)
     own = namespace_id(Path("/proc/self/ns/net"))
     # A namespace whose mount never happened is a plain file; the host's own must never be taken for a lab's.
-    spaces = {node: path for node, path in spaces.items() if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev}
+    spaces = {
+        node: path
+        for node, path in spaces.items()
+        if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev
+    }
     for _ in range(3):  # a process may have been forked while the list was read
         pids = [pid for found in by_namespace(spaces).values() for pid in found]
         if not pids:

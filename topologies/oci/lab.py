@@ -10,6 +10,7 @@ from pathlib import Path
 
 from topologies.model import Node, Topology
 from topologies.oci import containers, links
+from topologies.oci.accounting import BOOT_SHARES, FULL_SHARES, set_shares
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
@@ -66,7 +67,9 @@ class OciLab:
         try:
             return self.topology.nodes[name]
         except KeyError:
-            raise ValueError(f"no node {name!r} in lab {self.topology.name}; there are {', '.join(self.topology.nodes)}") from None
+            raise ValueError(
+                f"no node {name!r} in lab {self.topology.name}; there are {', '.join(self.topology.nodes)}"
+            ) from None
 
     def netns(self, node: str) -> Path:
         return self.places.netns(node)
@@ -94,7 +97,9 @@ class OciLab:
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
+            )
         except subprocess.TimeoutExpired as error:
             raise RuntimeFailure(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
         return Done(done.returncode, done.stdout, done.stderr)
@@ -134,12 +139,21 @@ class OciLab:
         return instant
 
     def restart(self, nodes: Sequence[str]) -> None:
-        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew."""
+        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew.
+
+        They start with a small share of the CPUs: on real machines a region that boots takes no cycles from another, and
+        here a storm of starting daemons would make health checks elsewhere fail. `full_speed` gives them their share back.
+        """
         dead = [n for n in nodes if self.init_pid(n) is None]
         for node in dead:
             links.flush_dynamic(self.netns(node))
-        containers.run_all(self.topology, self.places, dead)
+        containers.run_all(self.topology, self.places, dead, shares=BOOT_SHARES)
         self.wire.join_nodes([self.numbers[n] for n in nodes])
+
+    def full_speed(self, nodes: Sequence[str]) -> None:
+        """Ends the small share of the CPUs that restarted nodes booted with."""
+        for node in nodes:
+            set_shares(self.topology.name, node, FULL_SHARES)
 
     def log(self, node: str) -> str:
         """What the node's processes printed."""

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyroute2 import IPRoute
 
@@ -69,10 +70,17 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
         with IPRoute() as netlink:
             for end, peer, peer_ns in pairs:
                 # The library's own `peer=` drops the peer's index, and indices must be ours at both ends.
-                names = (("IFLA_IFNAME", peer.interface), ("IFLA_MTU", peer.mtu), ("IFLA_ADDRESS", peer.mac), ("IFLA_NET_NS_FD", peer_ns))
+                names = (
+                    ("IFLA_IFNAME", peer.interface),
+                    ("IFLA_MTU", peer.mtu),
+                    ("IFLA_ADDRESS", peer.mac),
+                    ("IFLA_NET_NS_FD", peer_ns),
+                )
                 data = {"attrs": [("VETH_INFO_PEER", {"index": peer.index, "attrs": names})]}
                 info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
-                netlink.link("add", ifname=end.interface, index=end.index, mtu=end.mtu, address=end.mac, IFLA_LINKINFO=info)
+                netlink.link(
+                    "add", ifname=end.interface, index=end.index, mtu=end.mtu, address=end.mac, IFLA_LINKINFO=info
+                )
 
     inside(namespace, body)
 
@@ -92,7 +100,17 @@ def equip(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> 
                 _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
                 netlink.tc("add", "clsact", index=end.index)
                 for parent, fd, name in ((INGRESS, wire_in, "wire_in"), (EGRESS, wire_out, "wire_out")):
-                    netlink.tc("add-filter", "bpf", index=end.index, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True)
+                    netlink.tc(
+                        "add-filter",
+                        "bpf",
+                        index=end.index,
+                        handle=1,
+                        fd=fd,
+                        name=name,
+                        parent=parent,
+                        prio=1,
+                        direct_action=True,
+                    )
 
     inside(namespace, body)
 
@@ -133,8 +151,8 @@ def received_frames(namespace: Path, indices: Sequence[int]) -> int:
 def snapshot(namespace: Path) -> frozenset[str]:
     """Addresses, routes, interface states, XDP and qdiscs of a namespace as comparable lines."""
 
-    def attr(message: object, name: str) -> object:
-        return message.get_attr(name)  # type: ignore[attr-defined]
+    def attr(message: Any, name: str) -> Any:
+        return message.get_attr(name)
 
     def body() -> frozenset[str]:
         lines = set()
@@ -142,7 +160,9 @@ def snapshot(namespace: Path) -> frozenset[str]:
             for link in netlink.get_links():
                 xdp = attr(link, "IFLA_XDP")
                 attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp else 0
-                lines.add(f"link {link['index']} {attr(link, 'IFLA_OPERSTATE')} mtu {attr(link, 'IFLA_MTU')} xdp {int(bool(attached))}")
+                lines.add(
+                    f"link {link['index']} {attr(link, 'IFLA_OPERSTATE')} mtu {attr(link, 'IFLA_MTU')} xdp {int(bool(attached))}"
+                )
             for address in netlink.get_addr():
                 lines.add(f"address {address['index']} {attr(address, 'IFA_ADDRESS')}/{address['prefixlen']}")
             for route in netlink.get_routes():
@@ -155,14 +175,11 @@ def snapshot(namespace: Path) -> frozenset[str]:
     return inside(namespace, body)
 
 
-def _route(route: object) -> str:
-    get = route.get_attr  # type: ignore[attr-defined]
+def _route(route: Any) -> str:
+    get = route.get_attr
     hops = get("RTA_MULTIPATH")
-    if hops:
-        via = " ".join(sorted(f"dev {h['oif']}" for h in hops))
-    else:
-        via = f"dev {get('RTA_OIF')}"
-    return f"{get('RTA_DST') or 'default'}/{route['dst_len']} table {get('RTA_TABLE')} {via}"  # type: ignore[index]
+    via = " ".join(sorted(f"dev {h['oif']}" for h in hops)) if hops else f"dev {get('RTA_OIF')}"
+    return f"{get('RTA_DST') or 'default'}/{route['dst_len']} table {get('RTA_TABLE')} {via}"
 
 
 def flush_dynamic(namespace: Path) -> None:
@@ -170,7 +187,9 @@ def flush_dynamic(namespace: Path) -> None:
 
     def body() -> set[tuple[int, int]]:
         with IPRoute() as netlink:
-            return {(route["family"], route["proto"]) for route in netlink.get_routes() if route["proto"] > RTPROT_STATIC}
+            return {
+                (route["family"], route["proto"]) for route in netlink.get_routes() if route["proto"] > RTPROT_STATIC
+            }
 
     for family, proto in sorted(inside(namespace, body)):
         flag = "-6" if family == socket.AF_INET6 else "-4"

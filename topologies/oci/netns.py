@@ -24,8 +24,11 @@ def _call(name: str, *args: object) -> None:
 
 def mount(source: str, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     """mount(2). Raises OSError with the kernel's reason."""
-    encode = lambda text: None if text is None else text.encode()  # noqa: E731
-    _call("mount", encode(source), encode(target), encode(kind), ctypes.c_ulong(flags), encode(data))
+
+    def encoded(text: str | None) -> bytes | None:
+        return None if text is None else text.encode()
+
+    _call("mount", source.encode(), target.encode(), encoded(kind), ctypes.c_ulong(flags), encoded(data))
 
 
 def unmount(target: Path) -> None:

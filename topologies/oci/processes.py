@@ -56,7 +56,9 @@ def kill_and_wait(pids: Iterable[int], *, deadline_s: float = 5) -> None:
         while left:
             ready = poller.poll(max(0, int((end - time.monotonic()) * 1000)))
             if not ready:
-                raise RuntimeFailure(f"processes {sorted(handles[h] for h in left)} did not end {deadline_s} s after SIGKILL")
+                raise RuntimeFailure(
+                    f"processes {sorted(handles[h] for h in left)} did not end {deadline_s} s after SIGKILL"
+                )
             for handle, _ in ready:
                 poller.unregister(handle)
                 left.discard(handle)

@@ -55,16 +55,29 @@ def _environment(net: Network, member: Member) -> dict[str, str]:
         return {"PORT": str(APP_PORT), "LINKS": " ".join(f"{interface},{own}/31,{l7}" for interface, l7, own in ends)}
     if not member.router:
         return {}
-    settings = {"LOOPBACK": f"{member.loopback}/32", "HASH_SEED": str(zlib.crc32(member.name.encode()) & 0x7FFFFFFF | 1)}
+    settings = {
+        "LOOPBACK": f"{member.loopback}/32",
+        "HASH_SEED": str(zlib.crc32(member.name.encode()) & 0x7FFFFFFF | 1),
+    }
     if member.role == "l7":
-        links = [f"{app_link(member, app)[0]}/31,{interface}" for interface, app in net.ends(member.name) if app.role == "app"]
+        links = [
+            f"{app_link(member, app)[0]}/31,{interface}"
+            for interface, app in net.ends(member.name)
+            if app.role == "app"
+        ]
         settings |= {"VIPS": f"{WEB}/32 {ECHO}/32", "APP_LINKS": " ".join(links)}
     return settings
 
 
 def _services() -> list[dict[str, object]]:
     return [
-        {"name": "web", "vip": [WEB], "port": 80, "protocol": "tcp", "check": {"kind": "http", "path": "/", "host": "web.test"}},
+        {
+            "name": "web",
+            "vip": [WEB],
+            "port": 80,
+            "protocol": "tcp",
+            "check": {"kind": "http", "path": "/", "host": "web.test"},
+        },
         {"name": "echo", "vip": [ECHO], "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
     ]
 
@@ -77,7 +90,7 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "asn": member.asn,
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
-        "check": {"interval_ms": 100, "timeout_ms": 200, "fall": 3, "rise": 2},
+        "check": {"interval_ms": 100, "timeout_ms": 400, "fall": 3, "rise": 2},
     }
 
 
@@ -149,7 +162,9 @@ def everything() -> dict[Path, str]:
     single = network("single-l4", l4={"eu": 1})
     return {
         **_files("reference", reference, "The reference: three regions, no single point of failure."),
-        **_files("counterexamples", single, "The reference, but eu has a single L4: its flows leave the region when it goes."),
+        **_files(
+            "counterexamples", single, "The reference, but eu has a single L4: its flows leave the region when it goes."
+        ),
     }
 
 
