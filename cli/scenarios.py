@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from cli.lab import HERE
-from cli.outcome import BadUsage, console
+from cli.outcome import BadUsage, console, explain
 from reports import summary
 from reports.evidence.reader import read_evidence
 from reports.page import render
@@ -64,8 +64,13 @@ def play(
     # pytest's own words go to the error stream, so that the output stays JSON
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         code = int(pytest.main(arguments))
+    if code == pytest.ExitCode.INTERRUPTED and not (out / "evidence.jsonl").exists():
+        return 2  # the plugin has said why
+    if code == pytest.ExitCode.INTERRUPTED:
+        explain("interrupted; the lab has been taken down")
+        return 130
     if code not in (0, 1, 3):
-        return 2 if code in (2, 4, 5) else 3
+        return 2
     if not (out / "evidence.jsonl").exists():
         return code
     return _tell(out, as_json=as_json, code=code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -35,8 +34,7 @@ class Instruments:
     connections: dict[str, Connections] = field(default_factory=dict)
 
     def __enter__(self) -> Instruments:
-        shared = Path("/dev/shm")
-        self._directory = Path(tempfile.mkdtemp(prefix="nospof-", dir=shared if shared.is_dir() else None))
+        self._directory = self.booted.lab.places.scratch
         self._stack = ExitStack()
         self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
         try:

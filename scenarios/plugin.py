@@ -70,6 +70,12 @@ def out_directory(config: pytest.Config) -> Path:
     return unused(OUT / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
 
 
+def _shown(path: Path) -> str:
+    """A path as a user would type it: from the clone's root where it lies in it."""
+    whole = path.resolve()
+    return str(whole.relative_to(HERE) if whole.is_relative_to(HERE) else whole)
+
+
 def _say(message: str) -> None:
     sys.__stderr__.write(f"{datetime.now(UTC):%H:%M:%S}  {message}\n") if sys.__stderr__ else None
 
@@ -130,7 +136,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     out = out_directory(config)
     writer = EvidenceWriter(out / "evidence.jsonl")
     try:
-        reproduce = shlex.join(["./nospof", "run", *(["--topology", str(topology)] if topology != REFERENCE else [])])
+        reproduce = shlex.join(
+            ["./nospof", "run", *(["--topology", _shown(topology)] if topology != REFERENCE else [])]
+        )
         common = schema.Run(
             event="start",
             run_id=out.name,
@@ -139,8 +147,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             version=VERSION,
             commit=_commit(),
             host=_host(),
-            topology=str(topology),
-            contract=str(contract),
+            topology=_shown(topology),
+            contract=_shown(contract),
             reproduce=reproduce,
             boot_s=round(booted.seconds, 2),
         )
@@ -197,7 +205,7 @@ class Judge:
         topology = config.getoption("--topology")
         words = ["./nospof", "run", name, "--target", fault.plan.target]
         if topology != str(REFERENCE):
-            words += ["--topology", topology]
+            words += ["--topology", _shown(Path(topology))]
         verdict = Scenario(self.bench, name, title, fault, shlex.join(words)).run()
         config.stash[SESSION].verdicts.append(verdict)
         self._request.node.user_properties.append(("verdict", verdict.verdict))

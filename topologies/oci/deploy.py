@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from topologies.image.recipe import layers
 from topologies.model import Topology
@@ -79,6 +79,17 @@ def _make(topology: Topology, places: Places) -> OciLab:
     return lab
 
 
+def _explain_existing(topology: Topology, places: Places) -> NoReturn:
+    known = places.read()
+    if known is not None and known.up:
+        what = "is up already"
+    elif known is not None and Path(f"/proc/{known.owner_pid}").exists():
+        what = f"is being made by process {known.owner_pid}"
+    else:
+        what = "was left half made by a harness that was killed"
+    raise LabExists(f"lab {topology.name} {what}; `nospof down {topology.name}` takes it down") from None
+
+
 def _run_execs(lab: OciLab) -> None:
     """Each node's `exec` lines, as containerlab runs them once the links are there."""
     for node in lab.topology.nodes.values():
@@ -99,7 +110,7 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     try:
         places.root.mkdir(parents=True)
     except FileExistsError:
-        raise LabExists(f"lab {topology.name} is up already; `nospof down {topology.path}` takes it down") from None
+        _explain_existing(topology, places)
     state = LabState(topology.name, str(Path(topology.path).resolve()), os.getpid(), tuple(topology.nodes))
     began = time.monotonic()
     try:

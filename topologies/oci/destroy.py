@@ -68,6 +68,7 @@ def destroy(lab: str) -> None:
     for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):
         netns.unmount(Path(target))
     remove_cgroups(places.cgroup)
+    shutil.rmtree(places.scratch, ignore_errors=True)
     shutil.rmtree(places.root)
     with contextlib.suppress(OSError):
         places.root.parent.rmdir()

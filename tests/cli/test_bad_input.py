@@ -1,0 +1,101 @@
+"""Bad input ends with exit code 2 and says file and line, before anything is deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.cli.conftest import CONTRACT, TOPOLOGY, Host
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A text to put in place of another, and what has to be said of it."""
+
+    old: str
+    new: str
+    says: str
+
+    def edit(self, text: str) -> str:
+        assert self.old in text
+        return text.replace(self.old, self.new, 1)
+
+    def line(self, text: str) -> int:
+        return text[: text.index(self.old)].count("\n") + 1
+
+
+TOPOLOGY_MISTAKES = {
+    "syntax": Mistake("links:", "links: [", ""),
+    "unknown key": Mistake("links:\n", "lynks:\n", "lynks"),
+    "unknown node key": Mistake("c: {labels:", "c: {lables:", "lables"),
+    "missing node": Mistake("s:eth1", "nobody:eth1", "nobody"),
+    "image": Mistake("c: {", "c: {image: 'debian:12', ", "debian:12"),
+}
+CONTRACT_MISTAKES = {
+    "no unit": Mistake("300ms", "300", "no unit"),
+    "unknown fault": Mistake("kill-node:", "kill-nod:", "kill-nod"),
+    "vip outside": Mistake("[203.0.113.20]", "[192.0.2.1]", "192.0.2.1"),
+}
+Command = Callable[[Host, str], tuple[str, ...]]
+COMMANDS: dict[str, Command] = {
+    "up": lambda _, path: ("up", path),
+    "demo": lambda _, path: ("demo", "--topology", path),
+    "run": lambda _, path: ("run", "kill-l4", "--topology", path),
+}
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize("name", TOPOLOGY_MISTAKES)
+def test_a_bad_topology_is_refused_with_file_and_line(host: Host, name: str, command: str) -> None:
+    mistake = TOPOLOGY_MISTAKES[name]
+    path = host.stack(mistake.edit)
+    ended = host.nospof(*COMMANDS[command](host, str(path)))
+    assert ended.code == 2, ended.err
+    assert f"{path}:" in ended.err
+    assert mistake.says in ended.err
+    if name != "syntax":  # where a bracket should have been closed is for the parser to say
+        assert f"{path}:{mistake.line(TOPOLOGY.format(name=host.lab))}" in ended.err
+    assert "Traceback" not in ended.err
+    assert host.labs() == []
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+@pytest.mark.parametrize("name", CONTRACT_MISTAKES)
+def test_a_bad_contract_is_refused_with_file_and_line(host: Host, name: str, command: str) -> None:
+    mistake = CONTRACT_MISTAKES[name]
+    path = host.stack(contract=mistake.edit)
+    ended = host.nospof(*COMMANDS[command](host, str(path)))
+    assert ended.code == 2, ended.err
+    assert f"{path.with_name('small.contract.yml')}:{mistake.line(CONTRACT)}" in ended.err
+    assert mistake.says in ended.err
+    assert host.labs() == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_topology_that_does_not_exist_is_bad_input(host: Host, command: str) -> None:
+    path = host.files / "nowhere.clab.yml"
+    ended = host.nospof(*COMMANDS[command](host, str(path)))
+    assert ended.code == 2, ended.err
+    assert str(path) in ended.err
+    assert "Traceback" not in ended.err
+    assert host.labs() == []
+
+
+def test_a_topology_without_its_contract_is_bad_input(host: Host) -> None:
+    path = host.stack()
+    missing = path.with_name("small.contract.yml")
+    missing.unlink()
+    ended = host.nospof("up", path)
+    assert ended.code == 2, ended.err
+    assert str(missing) in ended.err
+    assert host.labs() == []
+
+
+def test_a_topology_without_clients_is_bad_input(host: Host) -> None:
+    path = host.stack(lambda text: text.replace("role: client", "role: edge"))
+    ended = host.nospof("demo", "--topology", path)
+    assert ended.code == 2, ended.err
+    assert "client" in ended.err
+    assert host.labs() == []

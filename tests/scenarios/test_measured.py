@@ -1,0 +1,154 @@
+"""Which loss belongs to which part of a scenario, and what it adds up to."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.flows import CORRUPT, LATE, LOST
+from scenarios.measured import classify_connection, longest_ns, measure_flow, vantage_figures
+from tests.scenarios.made import CLOCK, CONTROL, END, EVENT, HEAL, STEP, connection, flow, measured, record, trace
+
+PHASES = st.integers(0, STEP - 1)
+IN_CONTROL = st.sets(st.integers(CONTROL, EVENT - 2), max_size=40)  # due more than Δ before the event
+IN_FAULT = st.sets(st.integers(EVENT, HEAL - 2), max_size=60)  # the last probe before the heal is answered
+IN_RECOVERY = st.sets(st.integers(HEAL, END - 1), max_size=40)
+LOSSES = st.sampled_from([LOST, LATE, CORRUPT])
+
+
+@given(lost=IN_FAULT, phase=PHASES, kind=LOSSES)
+def test_n_probes_lost_anywhere_in_the_fault_are_a_black_hole_of_n_intervals(lost: set[int], phase: int, kind: int) -> None:
+    found = measure_flow(trace(lost, phase_ns=phase, kind=kind), CLOCK, touched=True)
+    assert found.fault.black_hole_ns == len(lost) * STEP
+    assert not found.fault.censored
+    assert (found.control_lost, found.reversion.lost) == (0, 0)
+
+
+@given(lost=IN_CONTROL, phase=st.integers(0, STEP - 1), kind=LOSSES)
+def test_loss_before_the_event_is_control_loss_and_none_of_the_fault(lost: set[int], phase: int, kind: int) -> None:
+    found = measure_flow(trace(lost, phase_ns=phase, kind=kind), CLOCK, touched=True)
+    # a probe due less than Δ before the event was on its way when it happened
+    on_its_way = {i for i in lost if i * STEP + phase >= (EVENT - 1) * STEP}
+    assert found.control_lost == len(lost - on_its_way)
+    assert found.fault.lost == len(on_its_way)
+    assert found.reversion.lost == 0
+
+
+@given(phase=PHASES)
+def test_a_probe_on_its_way_at_the_event_counts_to_the_fault(phase: int) -> None:
+    found = measure_flow(trace([EVENT - 1], phase_ns=phase), CLOCK, touched=True)
+    assert (found.control_lost, found.fault.lost) == (0, 1)
+
+
+@given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
+def test_loss_that_goes_on_until_the_heal_is_censored_and_at_least_as_long(first: int, phase: int) -> None:
+    found = measure_flow(trace(range(first, HEAL), phase_ns=phase), CLOCK, touched=True)
+    assert found.fault.censored
+    assert found.fault.black_hole_ns == (HEAL - first) * STEP
+
+
+@given(lost=IN_FAULT, more=IN_RECOVERY, phase=PHASES)
+def test_what_the_heal_costs_is_kept_apart_from_what_the_fault_cost(lost: set[int], more: set[int], phase: int) -> None:
+    found = measure_flow(trace(lost | more, phase_ns=phase), CLOCK, touched=True)
+    assert (found.fault.lost, found.reversion.lost) == (len(lost), len(more))
+
+
+@given(lost=st.sets(st.integers(0, END - 1)), phase=PHASES)
+def test_every_lost_probe_is_counted_exactly_once(lost: set[int], phase: int) -> None:
+    found = measure_flow(trace(lost, phase_ns=phase), CLOCK, touched=True)
+    assert found.control_lost + found.fault.lost + found.reversion.lost == len(lost)
+
+
+@given(absent=st.sets(st.integers(0, END - 1)), phase=PHASES)
+def test_what_was_never_sent_is_no_loss_of_the_network(absent: set[int], phase: int) -> None:
+    found = measure_flow(trace(not_sent=absent, phase_ns=phase), CLOCK, touched=True)
+    assert found.control_lost + found.fault.lost + found.reversion.lost == 0
+    assert found.fault.black_hole_ns == 0
+    assert not found.fault.censored
+
+
+def test_probes_never_sent_after_a_loss_do_not_end_it() -> None:
+    found = measure_flow(trace([EVENT + 5], not_sent=range(EVENT + 6, HEAL)), CLOCK, touched=True)
+    assert found.fault.censored
+    assert found.fault.black_hole_ns == STEP
+
+
+# -- connections ---------------------------------------------------------------------------------------------------
+
+
+def phase_of(**times: float | None) -> tuple[str | None, bool]:
+    found = classify_connection(record(**times), CLOCK, touched=True, failed=())  # type: ignore[arg-type]
+    assert found is not None
+    return found.phase, found.at_event
+
+
+def test_a_connection_that_held_has_no_phase() -> None:
+    assert phase_of() == (None, True)
+
+
+@given(at=st.floats(CONTROL, EVENT - 0.01))
+def test_one_that_broke_before_the_event_broke_in_control_and_is_not_the_faults(at: float) -> None:
+    assert phase_of(broken=at) == ("control", False)
+
+
+@given(at=st.floats(EVENT, HEAL - 0.01))
+def test_one_that_broke_between_event_and_heal_broke_by_the_fault(at: float) -> None:
+    assert phase_of(broken=at) == ("fault", True)
+
+
+@given(asked=st.floats(EVENT, HEAL - 0.01), noticed=st.floats(HEAL, END - 0.01))
+def test_a_stall_that_began_before_the_heal_is_the_faults_even_if_noticed_after_it(asked: float, noticed: float) -> None:
+    assert phase_of(broken=noticed, unanswered=asked) == ("fault", True)
+
+
+@given(asked=st.floats(HEAL, HEAL + 50), took=st.floats(0, 40))
+def test_one_that_failed_after_the_heal_broke_in_recovery(asked: float, took: float) -> None:
+    assert phase_of(broken=asked + took, unanswered=asked) == ("recovery", True)
+
+
+def test_one_that_broke_after_the_end_is_as_if_it_held() -> None:
+    assert phase_of(broken=END + 1, unanswered=END) == (None, True)
+
+
+def test_one_gone_before_control_or_opened_after_the_end_is_none_of_this_scenarios() -> None:
+    for other in (record(opened=-50, broken=-1), record(opened=END)):
+        assert classify_connection(other, CLOCK, touched=True, failed=()) is None
+
+
+@given(opened=st.floats(EVENT + 0.01, HEAL - 20), lived=st.floats(0, 10))
+def test_one_opened_during_the_fault_is_no_loss_of_an_established_connection(opened: float, lived: float) -> None:
+    found = classify_connection(record(opened=opened, broken=opened + lived), CLOCK, touched=True, failed=())
+    assert found is not None
+    assert not found.at_event
+    assert measured(connections=[found]).broken() == []
+
+
+@pytest.mark.parametrize(("backend", "own"), [("l4-1", True), ("l7-1", False)])
+def test_own_is_what_ended_at_a_failed_element(backend: str, own: bool) -> None:
+    found = classify_connection(record(backend=backend), CLOCK, touched=True, failed=("l4-1", "edge-1"))
+    assert found is not None
+    assert found.own is own
+
+
+# -- together ------------------------------------------------------------------------------------------------------
+
+
+@given(losses=st.lists(IN_FAULT, min_size=1, max_size=6))
+def test_the_longest_black_hole_is_that_of_the_worst_flow(losses: list[set[int]]) -> None:
+    assert longest_ns(flow(lost) for lost in losses) == max(len(lost) for lost in losses) * STEP
+
+
+def test_without_flows_there_is_no_longest_black_hole() -> None:
+    assert longest_ns([]) is None
+
+
+def test_a_vantages_figures_are_of_its_touched_flows_and_all_its_connections() -> None:
+    given_ = measured(
+        [flow(range(EVENT, EVENT + 4)), flow([EVENT]), flow(number=3, touched=False)],
+        [connection(), connection(broken=EVENT + 10), connection(broken=EVENT + 10, touched=False), connection(broken=EVENT - 5)],
+    )
+    us, eu = vantage_figures(given_, ["us", "eu"])
+    assert (us.flows, us.touched, us.min_ms, us.max_ms, us.lost) == (3, 2, 10.0, 40.0, 5)
+    assert (us.connections, us.broken, us.stall, us.reset) == (3, 2, 2, 0)
+    assert (eu.flows, eu.max_ms, eu.broken) == (0, None, 0)

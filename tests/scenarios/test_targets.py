@@ -1,0 +1,90 @@
+"""What is broken when nobody says: always somebody, always the same, where redundancy is least."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.targets import default_node, default_region, region_nodes
+from topologies.model import Node, Topology
+from topologies.problems import BadInput
+
+Spec = tuple[str, str, str | None]
+
+
+def topology(*nodes: Spec) -> Topology:
+    """Nodes by name, role and region."""
+    made = {}
+    for name, role, region in nodes:
+        labels = {"nospof.role": role} | ({"nospof.region": region} if region else {})
+        made[name] = Node(name, "linux", "nospof/base:latest", labels=labels)
+    return Topology("lab", Path("lab.clab.yml"), "clab", made, ())
+
+
+LAB = topology(
+    ("us-client", "client", "us"), ("us-edge", "edge", "us"), ("us-l4-1", "l4", "us"), ("us-l4-2", "l4", "us"),
+    ("eu-transit", "transit", "eu"), ("eu-l4-9", "l4", "eu"), ("ap-client", "client", "ap"),
+)  # fmt: skip
+
+
+def test_the_default_node_is_where_the_fewest_have_its_role() -> None:
+    assert default_node(LAB, "l4") == "eu-l4-9"
+
+
+def test_among_equal_regions_the_first_by_name_is_taken_and_there_the_first_node() -> None:
+    assert default_node(topology(("b2", "l4", "b"), ("b1", "l4", "b"), ("a2", "l4", "a"), ("a1", "l4", "a")), "l4") == "a1"
+
+
+def test_nodes_without_a_region_are_a_region_of_their_own() -> None:
+    assert default_node(topology(("x", "l4", None), ("a1", "l4", "a"), ("a2", "l4", "a")), "l4") == "x"
+
+
+def test_a_role_that_nobody_has_is_bad_input_that_names_it() -> None:
+    with pytest.raises(BadInput, match=r"nospof\.role: dns"):
+        default_node(LAB, "dns")
+
+
+def test_a_region_is_every_node_of_it_but_its_clients() -> None:
+    assert set(region_nodes(LAB, "us")) == {"us-edge", "us-l4-1", "us-l4-2"}
+    assert "eu-transit" in region_nodes(LAB, "eu")
+
+
+@pytest.mark.parametrize("region", ["ap", "mars"])
+def test_a_region_in_which_nothing_can_fail_is_bad_input(region: str) -> None:
+    with pytest.raises(BadInput, match=region):
+        region_nodes(LAB, region)
+
+
+def test_the_default_region_has_the_fewest_nodes_that_can_fail_and_never_clients_only() -> None:
+    assert default_region(LAB) == "eu"
+
+
+def test_without_regions_there_is_no_default_one() -> None:
+    with pytest.raises(BadInput, match=r"nospof\.region"):
+        default_region(topology(("a", "l4", None), ("c", "client", None)))
+
+
+NODES = st.lists(
+    st.tuples(st.sampled_from(["l4", "l7", "edge", "client"]), st.sampled_from(["us", "eu", "ap", None])), min_size=1, max_size=12
+)
+
+
+@given(kinds=NODES, order=st.randoms(use_true_random=False))
+def test_the_choice_does_not_depend_on_the_order_of_the_file(kinds: list[tuple[str, str | None]], order: object) -> None:
+    nodes: list[Spec] = [(f"n{i:02}", role, region) for i, (role, region) in enumerate(kinds)]
+    mixed = list(nodes)
+    order.shuffle(mixed)  # type: ignore[attr-defined]
+
+    def choices(lab: Topology) -> list[str]:
+        found = []
+        for choose in (lambda: default_node(lab, "l4"), lambda: default_region(lab)):
+            try:
+                found.append(choose())
+            except BadInput:
+                found.append("bad input")
+        return found
+
+    assert choices(topology(*nodes)) == choices(topology(*mixed))

@@ -1,0 +1,132 @@
+"""A killed node is silent to the last frame, although its kernel would go on; restarted, it is as it was."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.probes.conftest import wait_until
+from tests.topologies.lab.conftest import CHAIN, Describe, Up
+from tests.topologies.lab.frames import Capture, ethernet, send_connected, send_raw, udp_packet
+from tests.topologies.lab.host import ping
+from topologies.oci.lab import OciLab
+from topologies.runtime import RuntimeFailure
+
+pytestmark = pytest.mark.lab
+PORT = 4000
+FRAMES = 200
+A, B = ("10.0.1.1", PORT), ("10.0.2.1", PORT)
+
+
+@pytest.fixture
+def chain(describe: Describe, up: Up) -> OciLab:
+    """a – r – b, with r forwarding in its kernel alone; shown to carry packets."""
+    lab = up(describe(CHAIN))
+    assert ping(lab, "a", B[0], count=3)
+    return lab
+
+
+def _cut_frames(lab: OciLab, node: str) -> int:
+    return lab.wire.cut_frames(lab.numbers[node])
+
+
+def _frame_from_r(lab: OciLab) -> bytes:
+    mac = {(end.node, end.interface): end.mac for ends in lab.ends.values() for end in ends}
+    return ethernet(mac["b", "eth1"], mac["r", "eth2"], udp_packet(A, B))
+
+
+def test_not_one_frame_leaves_a_killed_node(chain: OciLab) -> None:
+    chain.kill(["r"])
+    received, dropped = chain.frames_from(["r"]), {node: _cut_frames(chain, node) for node in "arb"}
+    with Capture(chain.netns("a")) as at_a, Capture(chain.netns("b")) as at_b:
+        send_connected(chain.netns("a"), A, B, each=FRAMES)
+        send_connected(chain.netns("b"), B, A, each=FRAMES)
+        send_raw(chain.netns("r"), "eth2", _frame_from_r(chain), count=FRAMES)
+        for node in "arb":
+            wait_until(lambda node=node: _cut_frames(chain, node) - dropped[node] >= FRAMES, f"the cut of {node}'s frames")
+        assert at_a.frames() == []
+        assert at_b.frames() == []
+    assert chain.frames_from(["r"]) == received, "by the neighbours' interface counters too"
+    assert not ping(chain, "a", "10.0.1.2")
+
+
+def test_a_node_without_processes_would_still_forward(chain: OciLab) -> None:
+    """Why a kill cuts links first; and that the captures above would have seen a frame."""
+    instant = chain.kill(["r"])
+    assert chain.pids("r") == {}
+    assert instant.before_ns <= instant.after_ns
+    chain.wire.join_nodes([chain.numbers["r"]])
+    with Capture(chain.netns("b")) as at_b:
+        before = chain.frames_from(["r"])
+        send_connected(chain.netns("a"), A, B, each=FRAMES)
+        send_raw(chain.netns("r"), "eth2", _frame_from_r(chain), count=FRAMES)
+        wait_until(lambda: at_b.udp(PORT)["eth1"] == 2 * FRAMES, "frames through a kernel that forwards by itself")
+    assert chain.frames_from(["r"]) - before >= 2 * FRAMES
+
+
+def test_a_kill_is_total_and_touches_no_other_node(chain: OciLab) -> None:
+    others = {node: chain.pids(node) for node in "ab"}
+    snapshots = chain.snapshots(["a", "b"])
+    assert "sleep" in chain.pids("r").values()
+    chain.kill(["r"])
+    assert chain.pids("r") == {}
+    assert chain.init_pid("r") is None
+    assert {node: chain.pids(node) for node in "ab"} == others
+    # Silent: carrier stays, as behind a switch; only the frames are gone.
+    assert chain.snapshots(["a", "b"]) == snapshots
+    with pytest.raises(RuntimeFailure, match="node r"):
+        chain.exec("r", ["true"])
+
+
+def test_nodes_killed_together_go_silent_together_and_come_back_together(chain: OciLab) -> None:
+    before = chain.snapshots(["a", "r", "b"])
+    chain.kill(["r", "b"])
+    assert chain.pids("r") == chain.pids("b") == {}
+    assert not ping(chain, "a", "10.0.1.2")
+    chain.restart(["r", "b"])
+    assert chain.snapshots(["a", "r", "b"]) == before
+    assert ping(chain, "a", B[0], count=3)
+
+
+def test_a_restarted_node_is_as_it_was(chain: OciLab) -> None:
+    before = chain.snapshots(["a", "r", "b"])
+    pids = chain.pids("r")
+    chain.kill(["r"])
+    chain.restart(["r"])
+    assert chain.snapshots(["a", "r", "b"]) == before
+    wait_until(lambda: "sleep" in chain.pids("r").values(), "the restarted node's command")
+    assert not chain.pids("r").keys() & pids.keys()
+    assert chain.exec("r", ["hostname"]).out == "r\n"
+    assert ping(chain, "a", B[0], count=3)
+    assert _frames_cut_by_pings(chain) == 0
+
+
+def _frames_cut_by_pings(lab: OciLab) -> int:
+    before = sum(_cut_frames(lab, node) for node in "arb")
+    assert ping(lab, "b", A[0], count=5)
+    return sum(_cut_frames(lab, node) for node in "arb") - before
+
+
+def test_routes_of_a_dead_daemon_do_not_outlive_it(chain: OciLab) -> None:
+    for proto in ("bgp", "static"):
+        added = chain.exec("r", ["ip", "route", "add", f"198.51.100.{len(proto)}/32", "via", B[0], "proto", proto])
+        assert added.code == 0, added.err
+    chain.kill(["r"])
+    assert any("198.51.100.3/" in line for line in chain.snapshot("r")), "a killed node's kernel keeps its routes"
+    chain.restart(["r"])
+    lines = chain.snapshot("r")
+    assert not any("198.51.100.3/" in line for line in lines), "the daemon's went with it"
+    assert any("198.51.100.6/" in line for line in lines), "the file's stay"
+
+
+def test_one_direction_of_one_end_can_be_cut(chain: OciLab) -> None:
+    (towards_b,) = [end.index for end in chain.ends["r"] if end.interface == "eth2"]
+    with Capture(chain.netns("a")) as at_a, Capture(chain.netns("b")) as at_b:
+        chain.wire.cut_end(towards_b, 1)
+        dropped = _cut_frames(chain, "r")
+        send_connected(chain.netns("a"), A, B, each=FRAMES)
+        send_connected(chain.netns("b"), B, A, each=FRAMES)
+        wait_until(lambda: at_a.udp(PORT)["eth1"] == FRAMES, "the direction that is not cut")
+        wait_until(lambda: _cut_frames(chain, "r") - dropped >= FRAMES, "the frames that are")
+        assert at_b.udp(PORT)["eth1"] == 0
+    chain.wire.cut_end(towards_b, 0)
+    assert ping(chain, "a", B[0], count=3)

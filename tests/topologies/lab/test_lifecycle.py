@@ -1,0 +1,160 @@
+"""A lab comes up whole or not at all, and goes without leaving anything on the host."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.probes.conftest import wait_until
+from tests.topologies.lab.conftest import PAIR, Describe, Up
+from tests.topologies.lab.host import held_namespaces, ping, traces
+from topologies.model import Topology
+from topologies.oci import deploy as deploying
+from topologies.oci.bpf import Object
+from topologies.oci.deploy import deploy
+from topologies.oci.destroy import destroy
+from topologies.oci.lab import OciLab
+from topologies.oci.state import labs
+from topologies.oci.wire import Wire
+from topologies.runtime import LabExists, NoSuchLab, RuntimeFailure
+from topologies.source import load_topology
+
+pytestmark = pytest.mark.lab
+ROOT = Path(__file__).resolve().parents[3]
+# What `containerlab inspect --format json` gives for every node.
+INSPECTED = {
+    "lab_name", "labPath", "absLabPath", "name", "container_id", "image", "kind", "group", "state", "status",
+    "ipv4_address", "ipv6_address", "ports", "owner",
+}  # fmt: skip
+
+
+def _inspected(lab: str) -> list[dict[str, object]]:
+    command = [sys.executable, "-m", "cli", "inspect", lab, "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)[lab]
+    assert isinstance(rows, list)
+    return rows
+
+
+def test_a_lab_carries_packets_and_leaves_nothing_when_destroyed(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    lab = up(topology)
+    assert ping(lab, "a", "10.0.0.2", count=5)
+    assert lab.exec("b", ["sh", "-c", "echo out; echo err >&2; exit 3"]).code == 3
+    namespaces, ids = held_namespaces(topology.name), list(lab.wire.ids().values())
+    found = traces(topology, namespaces=namespaces, map_ids=ids)
+    kinds = {trace.split()[0] for trace in found}
+    assert {"directory", "mount", "process", "cgroup", "BPF"} <= kinds, "the search must find what is there"
+    lab.close()
+
+    destroy(topology.name)
+
+    assert traces(topology, namespaces=namespaces) == []
+    # Interfaces of a dead namespace are freed by a kernel worker, and their programs and maps with them.
+    wait_until(lambda: not traces(topology, map_ids=ids), "the end of its BPF maps: an interface lives on")
+    assert topology.name not in labs()
+
+
+def test_inspect_has_containerlabs_shape_and_tells_the_dead_from_the_living(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    up(topology).kill(["b"])
+    rows = {str(row["container_id"]).partition("/")[2]: row for row in _inspected(topology.name)}
+    assert [set(row) for row in rows.values()] == [INSPECTED, INSPECTED]
+    assert rows["a"]["name"] == f"clab-{topology.name}-a"
+    assert rows["a"]["image"] == "nospof/base:latest"
+    assert {node: row["state"] for node, row in rows.items()} == {"a": "running", "b": "exited"}
+
+
+def test_a_lab_that_is_up_is_not_deployed_again_and_goes_on(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    lab = up(topology)
+    before = {node: (lab.pids(node), lab.snapshot(node)) for node in topology.nodes}
+    with pytest.raises(LabExists, match=topology.name):
+        deploy(topology)
+    assert {node: (lab.pids(node), lab.snapshot(node)) for node in topology.nodes} == before
+    assert ping(lab, "a", "10.0.0.2")
+
+
+def test_a_lab_that_is_not_up_can_be_neither_destroyed_nor_opened(describe: Describe) -> None:
+    topology = describe(PAIR)
+    with pytest.raises(NoSuchLab, match=topology.name):
+        destroy(topology.name)
+    with pytest.raises(NoSuchLab, match=topology.name):
+        OciLab.open(topology.name)
+    assert traces(topology) == []
+
+
+def test_a_destroyed_lab_can_be_deployed_again(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    first = up(topology)
+    snapshots = first.snapshots(list(topology.nodes))
+    destroy(topology.name)
+    again = up(topology)
+    assert again.snapshots(list(topology.nodes)) == snapshots, "names alone decide indices and addresses"
+
+
+@pytest.fixture
+def wires(monkeypatch: pytest.MonkeyPatch) -> list[Wire]:
+    """The wires that deploys of this test load, also those of deploys that fail."""
+    loaded: list[Wire] = []
+    load = Wire.load
+
+    def recorded() -> tuple[Wire, Object]:
+        wire, programs = load()
+        loaded.append(wire)
+        return wire, programs
+
+    monkeypatch.setattr(deploying.Wire, "load", recorded)
+    return loaded
+
+
+def _refused(topology: Topology, match: str) -> None:
+    with pytest.raises(RuntimeFailure, match=match):
+        deploy(topology)
+    assert traces(topology) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "match"),
+    [
+        ("exec: [\"true\", 'echo no room >&2; exit 1']", "(?s)node b: exec .* ended with 1: .*no room"),
+        ("exec: [no-such-command]", "node b: exec `no-such-command` ended with 127"),
+        ("sysctls: {net.ipv4.no_such: '1'}", "net.ipv4.no_such"),
+    ],
+)
+def test_a_deploy_that_fails_midway_says_where_and_leaves_nothing(describe: Describe, line: str, match: str) -> None:
+    body = PAIR.replace("b: {exec: [ip address add 10.0.0.2/24 dev eth1]}", f"b: {{{line}}}")
+    _refused(describe(body), match)
+
+
+def test_a_deploy_whose_container_cannot_start_leaves_nothing(describe: Describe, tmp_path: Path) -> None:
+    bound = tmp_path / "bound"
+    bound.touch()
+    topology = describe(PAIR.replace("b: {", f"b: {{binds: ['{bound}:/bound'], "))
+    bound.unlink()
+    _refused(topology, "node b: runc")
+
+
+def test_a_deploy_that_fails_leaves_no_interface_that_holds_its_programs(describe: Describe, wires: list[Wire]) -> None:
+    topology = describe(PAIR.replace("ip address add 10.0.0.2/24 dev eth1", "exit 1"))
+    _refused(topology, "ended with 1")
+    ids = [number for wire in wires for number in wire.ids().values()]
+    assert ids
+    for wire in wires:
+        wire.close()  # what this process itself still holds
+    wait_until(lambda: not traces(topology, map_ids=ids), "the end of its BPF maps")
+
+
+def test_the_topology_is_read_back_when_a_lab_is_opened_by_name(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    up(topology)
+    opened = OciLab.open(topology.name)
+    try:
+        assert opened.topology == load_topology(topology.path)
+        assert opened.exec("a", ["hostname"]).out.strip() == "a"
+    finally:
+        opened.close()
