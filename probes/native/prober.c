@@ -505,7 +505,7 @@ int main(int argc, char **argv)
     sigaction(SIGINT, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_TIMERSLACK, 1UL);
-    setpriority(PRIO_PROCESS, 0, -10); /* where it is refused, lateness will tell */
+    setpriority(PRIO_PROCESS, 0, -20); /* where it is refused, lateness will tell */
     struct stat input;
     bool parent_is_pipe = !fstat(0, &input) && S_ISFIFO(input.st_mode);
 

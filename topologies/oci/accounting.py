@@ -11,6 +11,7 @@ V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
 FULL_SHARES = 1024
 BOOT_SHARES = 32
+MOST_SHARES = 8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
 
 
 def cpu_seconds(lab: str) -> float:
@@ -29,7 +30,17 @@ def cpu_seconds(lab: str) -> float:
 
 def set_shares(lab: str, node: str, shares: int) -> None:
     """The node's weight among those that want a CPU (cgroup v1's `cpu.shares`; v2's weight by runc's own conversion)."""
-    group = f"{Places(lab).cgroup.lstrip('/')}/{node}"
+    _weigh(f"{Places(lab).cgroup.lstrip('/')}/{node}", shares)
+
+
+def prefer(lab: str) -> None:
+    """Weighs the lab as what it is, many machines: its groups would else count for one task against the host's others."""
+    group = Places(lab).cgroup.lstrip("/")
+    for path in (group.rpartition("/")[0], group):
+        _weigh(path, MOST_SHARES)
+
+
+def _weigh(group: str, shares: int) -> None:
     for path, value in (
         (V1_SHARES / group / "cpu.shares", shares),
         (V2 / group / "cpu.weight", 1 + ((shares - 2) * 9999) // 262142),

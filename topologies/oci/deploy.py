@@ -13,6 +13,7 @@ from typing import NoReturn, TypeVar
 from topologies.image.recipe import layers
 from topologies.model import Topology
 from topologies.oci import containers, links, netns
+from topologies.oci.accounting import prefer
 from topologies.oci.destroy import destroy
 from topologies.oci.lab import OciLab, pairs_of
 from topologies.oci.state import LabState, Places
@@ -76,6 +77,7 @@ def _make(topology: Topology, places: Places) -> OciLab:
         for handle in handles.values():
             os.close(handle)
     containers.run_all(topology, places, list(topology.nodes))
+    prefer(topology.name)
     return lab
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 from collections import Counter
@@ -65,7 +66,7 @@ def send_connected(namespace: Path, source: tuple[str, int], to: tuple[str, int]
                 sender.bind(source)
                 sender.connect(to)
                 for _ in range(each):
-                    _undisturbed(lambda sender=sender: sender.send(b"x"))
+                    _surely(lambda sender=sender: sender.send(b"x"))
 
     inside(namespace, body)
 
@@ -77,7 +78,7 @@ def send_raw(namespace: Path, interface: str, frame: bytes, *, count: int) -> No
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
             sender.bind((interface, 0))
             for _ in range(count):
-                _undisturbed(lambda: sender.send(frame))
+                _surely(lambda: sender.send(frame))
 
     inside(namespace, body)
 
@@ -93,13 +94,17 @@ def send_ip(namespace: Path, packet: bytes, to: str, *, count: int) -> None:
     inside(namespace, body)
 
 
-def _undisturbed(send: Callable[[], int]) -> None:
-    """A cut link's drop may come back to the sender as an error; the datagram was sent all the same."""
-    try:
-        send()
-    except OSError as error:
-        if error.errno not in (105, 111):  # ENOBUFS from the cut, ECONNREFUSED from an earlier one's ICMP
-            raise
+def _surely(send: Callable[[], int]) -> None:
+    """Sends once. An ICMP answer to an earlier datagram comes back as a refusal *instead of* sending; a cut's drop after it."""
+    while True:
+        try:
+            send()
+        except ConnectionRefusedError:
+            continue
+        except OSError as error:
+            if error.errno != errno.ENOBUFS:
+                raise
+        return
 
 
 def udp_packet(source: tuple[str, int], to: tuple[str, int], payload: bytes = b"x") -> bytes:

@@ -58,8 +58,9 @@ def test_a_node_without_processes_would_still_forward(chain: OciLab) -> None:
     with Capture(chain.netns("b")) as at_b:
         before = chain.frames_from(["r"])
         send_connected(chain.netns("a"), A, B, each=FRAMES)
+        wait_until(lambda: at_b.udp(PORT)["eth1"] == FRAMES, "frames through a kernel that forwards by itself")
         send_raw(chain.netns("r"), "eth2", _frame_from_r(chain), count=FRAMES)
-        wait_until(lambda: at_b.udp(PORT)["eth1"] == 2 * FRAMES, "frames through a kernel that forwards by itself")
+        wait_until(lambda: at_b.udp(PORT)["eth1"] == 2 * FRAMES, "frames sent into the node's own interface")
     assert chain.frames_from(["r"]) - before >= 2 * FRAMES
 
 

@@ -1,0 +1,133 @@
+"""Whole scenarios on a small lab: each verdict for the reason that it should have."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reports.evidence.reader import read_evidence
+from reports.evidence.schema import Verdict
+from reports.evidence.writer import EvidenceWriter
+from scenarios import instruments, phases
+from scenarios.boot import Booted, boot
+from scenarios.faults.base import Fault, FaultPlan
+from scenarios.faults.kill_node import kill_node
+from scenarios.faults.withdraw import withdraw
+from scenarios.instruments import Instruments
+from scenarios.phases import Bench, Scenario
+from tests.scenarios.stack import write_stack
+from topologies.oci.destroy import destroy
+from topologies.oci.wire import Instant
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+
+SHORT = {
+    "CONTROL_NS": 1_000_000_000,
+    "QUIET_NS": 1_000_000_000,
+    "THRESHOLD_NS": 500_000_000,
+    "OBSERVE_S": 3.0,
+    "STEADY_S": 8.0,
+}
+INTERVAL_NS = 50_000_000
+"""Slower than in real runs: how late a probe may leave is measured by it, and tests share their host with other tests."""
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
+    """One lab for the module, with shorter phases: what is tested is what they lead to, not how long they last."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in SHORT.items():
+            patched.setattr(phases, name, value)
+        for module in (instruments, phases):
+            patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
+        found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
+        yield found
+        found.lab.close()
+        destroy(found.topology.name)
+
+
+@pytest.fixture
+def bench(booted: Booted, tmp_path: Path) -> Iterator[Bench]:
+    """Fresh instruments for each test: a prober that was stopped in one must not be doubted in the next."""
+    writer = EvidenceWriter(tmp_path / "evidence.jsonl")
+    with Instruments(booted) as started:
+        yield Bench(booted, started, writer, lambda _: None)
+    writer.close()
+
+
+def played(bench: Bench, fault: Fault) -> Verdict:
+    return Scenario(bench, "tried", "Tried", fault, "./nospof run tried").run()
+
+
+def not_kept(verdict: Verdict) -> set[str]:
+    return {row.what for row in verdict.judged if row.ok is False}
+
+
+@dataclass
+class Stopping:
+    """A fault during which the prober of a vantage is stopped, too."""
+
+    fault: Fault
+    pid: int
+
+    @property
+    def plan(self) -> FaultPlan:
+        return self.fault.plan
+
+    def inject(self) -> Instant:
+        os.kill(self.pid, signal.SIGSTOP)
+        return self.fault.inject()
+
+    def missing_effect(self) -> str:
+        return self.fault.missing_effect()
+
+    def missing_at_heal(self) -> str:
+        return self.fault.missing_at_heal()
+
+    def heal(self) -> None:
+        self.fault.heal()
+
+
+def test_a_withdrawal_with_another_way_is_a_pass(bench: Bench) -> None:
+    verdict = played(bench, withdraw(bench.booted.lab, bench.booted.contract, "way1"))
+    assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
+    assert 10 <= verdict.touched <= verdict.flows == 50
+    assert verdict.broken == 0
+
+
+def test_a_kill_of_a_node_that_carries_nothing_is_unknown(bench: Bench) -> None:
+    verdict = played(bench, kill_node(bench.booted.lab, "spare"))
+    assert verdict.verdict == "unknown", verdict.headline
+    assert verdict.touched < 10
+    assert "crossed what was broken" in verdict.reason
+
+
+def test_a_stopped_prober_makes_the_verdict_unknown(bench: Bench) -> None:
+    pid = bench.instruments.probers["client"].pid
+    try:
+        verdict = played(bench, Stopping(kill_node(bench.booted.lab, "way2"), pid))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert verdict.verdict == "unknown", verdict.headline
+    assert "prober of client" in verdict.reason
+
+
+def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, tmp_path: Path) -> None:
+    verdict = played(bench, kill_node(bench.booted.lab, "front"))
+    assert verdict.verdict == "fail", verdict.reason
+    assert verdict.touched == 50
+    assert {"black_hole", "broken"} <= not_kept(verdict)
+    assert "front" in verdict.reason
+    assert "`kill-node`" in verdict.reason
+    assert verdict.black_hole_ms.censored == 50
+    assert verdict.broken == verdict.connections == 40
+    assert {c.open_count() for c in bench.instruments.connections.values()} == {40}
+    bench.writer.close()
+    evidence = read_evidence(tmp_path / "evidence.jsonl")
+    (scenario,) = evidence.scenarios
+    assert scenario.verdict == verdict
