@@ -61,8 +61,8 @@ def describe(tmp_path: Path) -> Iterator[Describe]:
 
 
 @pytest.fixture
-def up(describe: Describe) -> Iterator[Up]:  # `describe` takes the labs down; asked for so that it ends after this
-    """Deploys a topology."""
+def up() -> Iterator[Up]:
+    """Deploys a topology and closes the lab's maps at the end; taking it down is for `describe`."""
     opened: list[OciLab] = []
 
     def started(topology: Topology) -> OciLab:

@@ -6,7 +6,6 @@ import errno
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -52,11 +51,15 @@ class Capture:
     def __enter__(self) -> Capture:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._socket.close()
 
 
-def send_connected(namespace: Path, source: tuple[str, int], to: tuple[str, int], *, sockets: int = 1, each: int = 1) -> None:
+def send_connected(
+    namespace: Path, source: tuple[str, int], to: tuple[str, int], *, sockets: int = 1, each: int = 1
+) -> None:
     """Datagrams from `sockets` connected sockets, one after another: each has a hash of its own in the kernel."""
 
     def body() -> None:
@@ -66,7 +69,7 @@ def send_connected(namespace: Path, source: tuple[str, int], to: tuple[str, int]
                 sender.bind(source)
                 sender.connect(to)
                 for _ in range(each):
-                    _surely(lambda sender=sender: sender.send(b"x"))
+                    _surely(sender, b"x")
 
     inside(namespace, body)
 
@@ -78,7 +81,7 @@ def send_raw(namespace: Path, interface: str, frame: bytes, *, count: int) -> No
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
             sender.bind((interface, 0))
             for _ in range(count):
-                _surely(lambda: sender.send(frame))
+                _surely(sender, frame)
 
     inside(namespace, body)
 
@@ -94,11 +97,11 @@ def send_ip(namespace: Path, packet: bytes, to: str, *, count: int) -> None:
     inside(namespace, body)
 
 
-def _surely(send: Callable[[], int]) -> None:
+def _surely(sender: socket.socket, data: bytes) -> None:
     """Sends once. An ICMP answer to an earlier datagram comes back as a refusal *instead of* sending; a cut's drop after it."""
     while True:
         try:
-            send()
+            sender.send(data)
         except ConnectionRefusedError:
             continue
         except OSError as error:

@@ -50,7 +50,10 @@ def _processes(lab: str, namespaces: Collection[int]) -> list[str]:
 
 
 def _control_groups(lab: str) -> list[str]:
-    return [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob("**/nospof/*") if path.name == lab]
+    """In every hierarchy, old and new. Looked for by name: other labs' groups come and go meanwhile."""
+    root = Path("/sys/fs/cgroup")
+    groups = [hierarchy / "nospof" / lab for hierarchy in (root, *root.iterdir())]
+    return [f"cgroup {group}" for group in groups if group.exists()]
 
 
 def _interfaces(macs: Iterable[str]) -> list[str]:
@@ -69,7 +72,9 @@ def _maps(ids: Iterable[int]) -> list[str]:
     return found
 
 
-def traces(topology: Topology, *, namespaces: Mapping[str, int] | None = None, map_ids: Iterable[int] = ()) -> list[str]:
+def traces(
+    topology: Topology, *, namespaces: Mapping[str, int] | None = None, map_ids: Iterable[int] = ()
+) -> list[str]:
     """Everything of the lab that the host still has; empty after a clean end. The kernel frees maps a little later."""
     ends = [end for link in topology.links for end in link.endpoints]
     return [

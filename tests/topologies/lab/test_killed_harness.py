@@ -94,7 +94,9 @@ def test_a_lab_outlives_its_harness_and_another_process_takes_it_down(describe: 
         ("containers", "config_of"),
     ],
 )
-def test_a_harness_killed_at_any_step_of_a_deploy_is_cleaned_up_after(describe: Describe, module: str, step: str) -> None:
+def test_a_harness_killed_at_any_step_of_a_deploy_is_cleaned_up_after(
+    describe: Describe, module: str, step: str
+) -> None:
     topology = describe(PAIR)
     _ended_by_sigkill(_harness(topology, module, step))
     assert traces(topology), "the kill must come midway"
