@@ -49,7 +49,12 @@ def flow(lost: Iterable[int] = (), *, touched: bool = True, number: int = 0) -> 
 
 
 def record(
-    *, opened: float = -50, broken: float | None = None, unanswered: float | None = None, by: BrokenBy = "stall", backend: str = "l7-1"
+    *,
+    opened: float = -50,
+    broken: float | None = None,
+    unanswered: float | None = None,
+    by: BrokenBy = "stall",
+    backend: str = "l7-1",
 ) -> ConnectionRecord:
     """A connection opened and broken at these steps."""
 

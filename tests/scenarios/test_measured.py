@@ -18,7 +18,9 @@ LOSSES = st.sampled_from([LOST, LATE, CORRUPT])
 
 
 @given(lost=IN_FAULT, phase=PHASES, kind=LOSSES)
-def test_n_probes_lost_anywhere_in_the_fault_are_a_black_hole_of_n_intervals(lost: set[int], phase: int, kind: int) -> None:
+def test_n_probes_lost_anywhere_in_the_fault_are_a_black_hole_of_n_intervals(
+    lost: set[int], phase: int, kind: int
+) -> None:
     found = measure_flow(trace(lost, phase_ns=phase, kind=kind), CLOCK, touched=True)
     assert found.fault.black_hole_ns == len(lost) * STEP
     assert not found.fault.censored
@@ -98,7 +100,9 @@ def test_one_that_broke_between_event_and_heal_broke_by_the_fault(at: float) -> 
 
 
 @given(asked=st.floats(EVENT, HEAL - 0.01), noticed=st.floats(HEAL, END - 0.01))
-def test_a_stall_that_began_before_the_heal_is_the_faults_even_if_noticed_after_it(asked: float, noticed: float) -> None:
+def test_a_stall_that_began_before_the_heal_is_the_faults_even_if_noticed_after_it(
+    asked: float, noticed: float
+) -> None:
     assert phase_of(broken=noticed, unanswered=asked) == ("fault", True)
 
 
@@ -146,7 +150,12 @@ def test_without_flows_there_is_no_longest_black_hole() -> None:
 def test_a_vantages_figures_are_of_its_touched_flows_and_all_its_connections() -> None:
     given_ = measured(
         [flow(range(EVENT, EVENT + 4)), flow([EVENT]), flow(number=3, touched=False)],
-        [connection(), connection(broken=EVENT + 10), connection(broken=EVENT + 10, touched=False), connection(broken=EVENT - 5)],
+        [
+            connection(),
+            connection(broken=EVENT + 10),
+            connection(broken=EVENT + 10, touched=False),
+            connection(broken=EVENT - 5),
+        ],
     )
     us, eu = vantage_figures(given_, ["us", "eu"])
     assert (us.flows, us.touched, us.min_ms, us.max_ms, us.lost) == (3, 2, 10.0, 40.0, 5)

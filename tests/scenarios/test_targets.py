@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -35,7 +37,9 @@ def test_the_default_node_is_where_the_fewest_have_its_role() -> None:
 
 
 def test_among_equal_regions_the_first_by_name_is_taken_and_there_the_first_node() -> None:
-    assert default_node(topology(("b2", "l4", "b"), ("b1", "l4", "b"), ("a2", "l4", "a"), ("a1", "l4", "a")), "l4") == "a1"
+    assert (
+        default_node(topology(("b2", "l4", "b"), ("b1", "l4", "b"), ("a2", "l4", "a"), ("a1", "l4", "a")), "l4") == "a1"
+    )
 
 
 def test_nodes_without_a_region_are_a_region_of_their_own() -> None:
@@ -68,19 +72,24 @@ def test_without_regions_there_is_no_default_one() -> None:
 
 
 NODES = st.lists(
-    st.tuples(st.sampled_from(["l4", "l7", "edge", "client"]), st.sampled_from(["us", "eu", "ap", None])), min_size=1, max_size=12
+    st.tuples(st.sampled_from(["l4", "l7", "edge", "client"]), st.sampled_from(["us", "eu", "ap", None])),
+    min_size=1,
+    max_size=12,
 )
 
 
 @given(kinds=NODES, order=st.randoms(use_true_random=False))
-def test_the_choice_does_not_depend_on_the_order_of_the_file(kinds: list[tuple[str, str | None]], order: object) -> None:
+def test_the_choice_does_not_depend_on_the_order_of_the_file(
+    kinds: list[tuple[str, str | None]], order: Random
+) -> None:
     nodes: list[Spec] = [(f"n{i:02}", role, region) for i, (role, region) in enumerate(kinds)]
     mixed = list(nodes)
-    order.shuffle(mixed)  # type: ignore[attr-defined]
+    order.shuffle(mixed)
 
     def choices(lab: Topology) -> list[str]:
-        found = []
-        for choose in (lambda: default_node(lab, "l4"), lambda: default_region(lab)):
+        found: list[str] = []
+        chooses: list[Callable[[], str]] = [lambda: default_node(lab, "l4"), lambda: default_region(lab)]
+        for choose in chooses:
             try:
                 found.append(choose())
             except BadInput:

@@ -90,7 +90,7 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "asn": member.asn,
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
-        "check": {"interval_ms": 100, "timeout_ms": 400, "fall": 3, "rise": 2},
+        "check": {"interval_ms": 100, "timeout_ms": 500, "fall": 5, "rise": 2},
     }
 
 

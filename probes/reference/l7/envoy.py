@@ -52,13 +52,13 @@ def _cluster(config: L7Config) -> Json:
         "load_assignment": {"cluster_name": _CLUSTER, "endpoints": _localities(config)},
         "health_checks": [
             {
-                "timeout": "0.25s",
+                "timeout": "0.5s",
                 "interval": "0.5s",
                 "unhealthy_interval": "0.25s",
                 "unhealthy_edge_interval": "0.1s",
                 "no_traffic_interval": "0.5s",
                 "no_traffic_healthy_interval": "0.5s",
-                "unhealthy_threshold": 2,
+                "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 "http_health_check": {"path": "/healthz"},
             }
