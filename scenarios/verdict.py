@@ -129,6 +129,8 @@ def judge(
     rows = hold_against(measured, budget)
     headline = _headline(plan, measured, budget, at_s)
     doubts = [c for c in checks if not c.ok]
+    if not checks:
+        return Judged("unknown", "Nobody asked whether the instrument can be trusted.", headline, rows)
     if doubts:
         return Judged("unknown", " ".join(c.sentence for c in doubts), headline, rows)
     failed = [r for r in rows if r.ok is False]

@@ -11,7 +11,9 @@ V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
 FULL_SHARES = 1024
 BOOT_SHARES = 512
-MOST_SHARES = 8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
+MOST_SHARES = (
+    8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
+)
 
 
 def cpu_seconds(lab: str) -> float:
