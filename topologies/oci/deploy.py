@@ -72,6 +72,9 @@ def _make(topology: Topology, places: Places) -> OciLab:
         fds = programs.program_fd("wire_in"), programs.program_fd("wire_out")
         _all(lambda node: links.equip(places.netns(node), ends[node], *fds), topology.nodes)
         _all(lambda node: links.bring_up(places.netns(node), ends[node]), topology.nodes)
+    except BaseException:
+        wire.close()
+        raise
     finally:
         programs.close()
         for handle in handles.values():
@@ -79,6 +82,17 @@ def _make(topology: Topology, places: Places) -> OciLab:
     containers.run_all(topology, places, list(topology.nodes))
     prefer(topology.name)
     return lab
+
+
+def _make_root(places: Places) -> None:
+    """The lab's directory. Another lab's end may remove their common parent in between: then it is made again."""
+    while True:
+        places.root.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            places.root.mkdir()
+        except FileNotFoundError:
+            continue
+        return
 
 
 def _explain_existing(topology: Topology, places: Places) -> NoReturn:
@@ -110,7 +124,7 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     for image in {node.image for node in topology.nodes.values()}:
         layers(image, say)
     try:
-        places.root.mkdir(parents=True)
+        _make_root(places)
     except FileExistsError:
         _explain_existing(topology, places)
     state = LabState(topology.name, str(Path(topology.path).resolve()), os.getpid(), tuple(topology.nodes))

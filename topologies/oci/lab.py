@@ -91,8 +91,9 @@ class OciLab:
         pid = self.init_pid(node)
         if pid is None:
             raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
-        enter = ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd=/"]
-        return [*enter, "env", "-i", *process_of(self.node(node), self.topology.name).env, *argv]
+        enter = ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root"]
+        # The directory is changed inside: nsenter would take the host's `/` along.
+        return [*enter, "env", "-i", "-C", "/", *process_of(self.node(node), self.topology.name).env, *argv]
 
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)

@@ -159,9 +159,6 @@ def test_the_topology_is_read_back_when_a_lab_is_opened_by_name(describe: Descri
         opened.close()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nsenter --wd=/ is the host's root: the command starts outside the node's file system"
-)
 def test_a_command_starts_inside_the_nodes_own_root(describe: Describe, up: Up) -> None:
     lab = up(describe(PAIR))
     done = lab.exec("a", ["sh", "-c", "pwd -P; [ . -ef / ]"])
