@@ -42,7 +42,6 @@ class Session:
 
     verdicts: list[schema.Verdict] = field(default_factory=list)
     host_failures: int = 0
-    own_tests: bool = False  # only the project's own tests were chosen: their exit codes are pytest's
 
 
 SESSION = pytest.StashKey[Session]()
@@ -240,18 +239,17 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         item.config.stash[SESSION].host_failures += 1
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Notes, before any are deselected, whether these are all tests of the project itself, with nothing to judge."""
-    own = HERE / "tests"
-    config.stash[SESSION].own_tests = bool(items) and all(item.path.is_relative_to(own) for item in items)
+def _own_tests(config: pytest.Config) -> bool:
+    """Whether only tests of the project itself were asked for, with nothing to judge."""
+    asked = [(config.invocation_params.dir / arg.split("::")[0]).resolve() for arg in config.args]
+    return bool(asked) and all(path.is_relative_to(HERE / "tests") for path in asked)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """0 pass, 1 if any scenario failed, else 3 if any is unknown, the host failed us, or nothing was judged."""
     state = session.config.stash[SESSION]
-    if state.own_tests or exitstatus not in (
+    if _own_tests(session.config) or exitstatus not in (
         pytest.ExitCode.OK,
         pytest.ExitCode.TESTS_FAILED,
         pytest.ExitCode.NO_TESTS_COLLECTED,

@@ -10,7 +10,7 @@ V1 = Path("/sys/fs/cgroup/cpuacct")
 V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
 FULL_SHARES = 1024
-BOOT_SHARES = 512
+BOOT_SHARES = 1024
 MOST_SHARES = (
     8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
 )

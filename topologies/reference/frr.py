@@ -62,7 +62,6 @@ def bgpd(net: Network, member: Member) -> str:
         " no bgp ebgp-requires-policy",
         " no bgp default ipv4-unicast",
         " no bgp network import-check",
-        " bgp suppress-fib-pending",  # a router that returns must not draw traffic before it can forward it
         " bgp bestpath as-path multipath-relax",
         " timers bgp 3 9",
         " coalesce-time 10",
