@@ -194,7 +194,6 @@ class Scenario:
         self.fault.heal()
         took = wait_until(self._unhealed, deadline_s=HEAL_S, every_s=0.5, what="heal")
         self.healed = True
-        self.fault.healed()
         self._step(
             "healed",
             time.monotonic_ns(),

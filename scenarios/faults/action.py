@@ -70,6 +70,3 @@ class ActionFault:
 
     def heal(self) -> None:
         self._run(self.undo)
-
-    def healed(self) -> None:
-        """Nothing to do once the lab is as before."""

@@ -34,10 +34,6 @@ class Fault(Protocol):
 
     def heal(self) -> None: ...
 
-    def healed(self) -> None:
-        """Told once the lab is as it was before."""
-        ...
-
     def missing_at_heal(self) -> str:
         """Asked just before the heal: whether the fault held until then."""
         ...

@@ -34,6 +34,3 @@ class KillFault:
 
     def heal(self) -> None:
         self.lab.restart(self.plan.nodes)
-
-    def healed(self) -> None:
-        self.lab.full_speed(self.plan.nodes)

@@ -38,7 +38,6 @@ def _config(node: Node = NODE) -> dict[str, Any]:
         gate=Path("/labs/lab1/gate"),
         cgroup="/nospof/lab1/r1",
         capabilities=["CAP_NET_ADMIN", "CAP_BPF"],
-        shares=512,
     )
     decoded: dict[str, Any] = json.loads(msgspec.json.encode(made))
     return decoded

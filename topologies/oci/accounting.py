@@ -1,4 +1,4 @@
-"""CPU of a lab by its cgroups: time spent, dead nodes included, and the nodes' shares. Knows both cgroup versions."""
+"""CPU of a lab by its cgroups: time spent, dead nodes included, and its weight. Knows both cgroup versions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from topologies.oci.state import Places
 V1 = Path("/sys/fs/cgroup/cpuacct")
 V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
-FULL_SHARES = 1024
-BOOT_SHARES = 1024
 MOST_SHARES = (
     8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
 )
@@ -28,11 +26,6 @@ def cpu_seconds(lab: str) -> float:
     except OSError:
         return 0.0
     return int(lines[lines.index("usage_usec") + 1]) / 1e6
-
-
-def set_shares(lab: str, node: str, shares: int) -> None:
-    """The node's weight among those that want a CPU (cgroup v1's `cpu.shares`; v2's weight by runc's own conversion)."""
-    _weigh(f"{Places(lab).cgroup.lstrip('/')}/{node}", shares)
 
 
 def prefer(lab: str) -> None:

@@ -58,7 +58,6 @@ def config_of(
     gate: Path,
     cgroup: str,
     capabilities: Sequence[str],
-    shares: int,
 ) -> Json:
     """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has."""
     process = process_of(node, lab)
@@ -94,6 +93,6 @@ def config_of(
             "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount")]
             + [{"type": "network", "path": str(netns)}],
             "cgroupsPath": cgroup,
-            "resources": {"devices": [{"allow": True, "access": "rwm"}], "cpu": {"shares": shares}},
+            "resources": {"devices": [{"allow": True, "access": "rwm"}]},
         },
     }

@@ -16,7 +16,6 @@ import msgspec
 from topologies.image.recipe import layers
 from topologies.model import Topology
 from topologies.oci import netns
-from topologies.oci.accounting import FULL_SHARES
 from topologies.oci.bundle import config_of
 from topologies.oci.state import Places
 from topologies.runtime import RuntimeFailure
@@ -57,7 +56,7 @@ def _stack(places: Places, node: str, image: str) -> None:
     )
 
 
-def _run(topology: Topology, places: Places, node: str, shares: int) -> None:
+def _run(topology: Topology, places: Places, node: str) -> None:
     spec = topology.nodes[node]
     _stack(places, node, spec.image)
     bundle = places.bundle(node)
@@ -69,7 +68,6 @@ def _run(topology: Topology, places: Places, node: str, shares: int) -> None:
         gate=places.gate,
         cgroup=f"{places.cgroup}/{node}",
         capabilities=host_capabilities(),
-        shares=shares,
     )
     (bundle / "config.json").write_bytes(msgspec.json.encode(config))
     shutil.rmtree(places.runc / node, ignore_errors=True)  # what runc remembers of a killed predecessor
@@ -92,10 +90,10 @@ def _run(topology: Topology, places: Places, node: str, shares: int) -> None:
         raise RuntimeFailure(f"node {node}: runc ended with {done.returncode}: {' / '.join(tail)}")
 
 
-def run_all(topology: Topology, places: Places, nodes: Sequence[str], *, shares: int = FULL_SHARES) -> None:
+def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
     """Starts the nodes; none does any work before all of them exist, which is faster than each in its own time."""
     with places.gate.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with ThreadPoolExecutor(STARTERS) as pool:
-            for _ in pool.map(lambda node: _run(topology, places, node, shares), nodes):
+            for _ in pool.map(lambda node: _run(topology, places, node), nodes):
                 pass

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from topologies.model import Node, Topology
 from topologies.oci import containers, links
-from topologies.oci.accounting import BOOT_SHARES, FULL_SHARES, set_shares
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
@@ -140,21 +139,12 @@ class OciLab:
         return instant
 
     def restart(self, nodes: Sequence[str]) -> None:
-        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew.
-
-        They start with a small share of the CPUs: on real machines a region that boots takes no cycles from another, and
-        here a storm of starting daemons would make health checks elsewhere fail. `full_speed` gives them their share back.
-        """
+        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew."""
         dead = [n for n in nodes if self.init_pid(n) is None]
         for node in dead:
             links.flush_dynamic(self.netns(node))
-        containers.run_all(self.topology, self.places, dead, shares=BOOT_SHARES)
+        containers.run_all(self.topology, self.places, dead)
         self.wire.join_nodes([self.numbers[n] for n in nodes])
-
-    def full_speed(self, nodes: Sequence[str]) -> None:
-        """Ends the small share of the CPUs that restarted nodes booted with."""
-        for node in nodes:
-            set_shares(self.topology.name, node, FULL_SHARES)
 
     def log(self, node: str) -> str:
         """What the node's processes printed."""
