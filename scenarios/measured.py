@@ -61,18 +61,13 @@ class Measured:
     def untouched(self) -> tuple[FlowResult, ...]:
         return tuple(f for f in self.flows if not f.touched)
 
-    def broken(
-        self, *, touched: bool | None = None, phase: str = "fault", by: str | None = None
-    ) -> list[ConnectionResult]:
+    def broken(self, *, touched: bool | None = None, phase: str = "fault") -> list[ConnectionResult]:
         """Connections that broke in a phase, of those that were there at the event. (One opened during the fault, perhaps in
         another region, moves back with its routes at the heal: nobody promised otherwise.)"""
         return [
             c
             for c in self.connections
-            if c.phase == phase
-            and (phase == "control" or c.at_event)
-            and touched in (None, c.touched)
-            and by in (None, c.record.broken_by)
+            if c.phase == phase and (phase == "control" or c.at_event) and touched in (None, c.touched)
         ]
 
     @property
@@ -91,6 +86,11 @@ class Measured:
     @property
     def reversion_lost(self) -> int:
         return sum(f.reversion.lost for f in self.flows)
+
+    @property
+    def reversion_broken(self) -> int:
+        """Every connection that the heal broke, those too that were opened elsewhere while the fault lasted."""
+        return sum(1 for c in self.connections if c.phase == "recovery")
 
 
 def _part(trace: FlowTrace, start_ns: int, end_ns: int, interval_ns: int) -> FlowLoss:

@@ -299,7 +299,7 @@ class Scenario:
             elsewhere_black_hole_ms=None if untouched is None else untouched / 1e6,
             connections=len(measured.established),
             broken=len(measured.broken()),
-            reversion=schema.Reversion(lost=measured.reversion_lost, broken=len(measured.broken(phase="recovery"))),
+            reversion=schema.Reversion(lost=measured.reversion_lost, broken=measured.reversion_broken),
             vantages=vantage_figures(measured, [v.name for v in self.bench.booted.topology.nodes_with_role("client")]),
             judged=judged.judgements,
             reproduce=self.reproduce,
