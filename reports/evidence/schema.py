@@ -19,13 +19,17 @@ VERSION = 1
 NOT_A_BACKEND = 255
 """Value in `Flows.backend` of a probe whose answer named nobody, or that had no answer."""
 
-ANSWERED, LOST, LATE, CORRUPT, NOT_SENT = range(5)
+ANSWERED, LOST, LATE, CORRUPT, NOT_SENT, REFUSED, RESET = range(7)
 """Values in `Flows.state`. LATE is an answer after the Forwarding Delay Threshold (2 s), which RFC 6412 counts as
-loss; NOT_SENT is the instrument's own fault and says nothing about the network."""
+loss; NOT_SENT is the instrument's own fault and says nothing about the network. REFUSED and RESET are of TCP alone: a
+SYN that was answered by RST, or by a RST that does not acknowledge it; a LOST one was met with silence."""
 
 VerdictWord = Literal["pass", "fail", "unknown"]
 PhaseName = Literal["steady", "control", "fault", "observation", "heal", "recovery"]
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
+Transport = Literal["udp", "tcp", "icmp"]
+Moment = Literal["before", "during", "after"]
+StageName = Literal["detection", "withdrawal", "fib", "first-packet"]
 
 
 class Host(msgspec.Struct, frozen=True):
@@ -110,9 +114,18 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
+    """Something a node did or noticed, on the run's one clock; the record's `acc_ns` says how exactly it is placed.
+
+    `source` is bfd, bgp, fib, neighbour, link, or the name under which a node hands over its own events (l4, envoy).
+    `what` is a short word of that source (down, up, update, withdraw, replace, delete, healthy, unhealthy…).
+    """
+
     source: str
     what: str
     detail: str = ""
+    peer: str | None = None
+    interface: str | None = None
+    prefix: str | None = None
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,8 +142,10 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flows(msgspec.Struct, frozen=True, kw_only=True):
-    """Every probe of one vantage to one service. `state` and `backend` are packed by `pack_u8`: one byte per probe,
-    flow after flow in the order of `flows`. `event_ns` is the Convergence Event Instant (RFC 6412)."""
+    """Every probe of one vantage to one service, of one transport and family. `state` and `backend` are packed by
+    `pack_u8`: one byte per probe, flow after flow in the order of `flows`. `event_ns` is the Convergence Event Instant
+    (RFC 6412). With `transport` tcp each probe is a SYN from a source port of its own (`sport` is the first one's), so
+    such a flow has no single path: it shows whether new connections can be made, never a black hole."""
 
     vantage: str
     service: str
@@ -142,9 +157,14 @@ class Flows(msgspec.Struct, frozen=True, kw_only=True):
     flows: tuple[Flow, ...]
     state: str
     backend: str
+    transport: Transport = "udp"
+    family: Literal[4, 6] = 4
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
+    """One long-lived connection. `longest_answer_ms`: the longest that a heartbeat had to wait for its answer in this
+    scenario; `closed_ns`: when it was closed as the protocol provides (an answer announced it), which breaks nothing."""
+
     vantage: str
     id: int
     src: str
@@ -158,6 +178,35 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     broken_ns: int | None = None
     broken_by: BrokenBy | None = None
     phase: Literal["control", "fault", "recovery"] | None = None
+    closed_ns: int | None = None
+    longest_answer_ms: float | None = None
+
+
+class Percentiles(msgspec.Struct, frozen=True):
+    """Response times in ms over `n` requests; null without any (p99 from 100 on)."""
+
+    n: int
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """What Locust did from one vantage in one phase. `raw` is what a closed loop sees; `corrected` counts each request
+    from when it was intended to start, so that those that waited behind a stall are in it (coordinated omission).
+    `failed_by` is (reason, how often). It tells of load and never defines a black hole."""
+
+    vantage: str
+    phase: Literal["control", "fault", "recovery"]
+    start_ns: int
+    end_ns: int
+    users: int
+    requests: int
+    failures: int
+    raw: Percentiles
+    corrected: Percentiles
+    failed_by: tuple[tuple[str, int], ...] = ()
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,8 +218,20 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class Packet(msgspec.Struct, frozen=True, kw_only=True):
+    """One probe near an episode: when it was due, sent and answered (kernel stamps, CLOCK_MONOTONIC; null: none)."""
+
+    seq: int
+    due_ns: int
+    state: int
+    tx_ns: int | None = None
+    rx_ns: int | None = None
+    backend: str | None = None
+
+
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
-    """One loss period of one flow (RFC 6534); `end_ns` is null and `censored` true when it never ended."""
+    """One loss period of one flow (RFC 6534); `end_ns` is null and `censored` true when it never ended. `packets` are
+    the probes around its two edges, in order of sequence; those in between are all lost."""
 
     vantage: str
     service: str
@@ -181,6 +242,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     censored: bool
     touched: bool
     end_ns: int | None = None
+    packets: tuple[Packet, ...] = ()
 
 
 class BlackHole(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +277,48 @@ class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
     median_ms: float | None = None
     p99_ms: float | None = None
     max_ms: float | None = None
+    new_fail_ms: float | None = None
+    stall_ms: float | None = None
+    closed: int = 0
+
+
+class NewConnections(msgspec.Struct, frozen=True, kw_only=True):
+    """SYNs from one vantage to one service and family from the event to the heal. `new_fail_ms`: the longest time for
+    which new connections failed, from the first failed attempt to the last one's end; `accept` is the time to accept."""
+
+    vantage: str
+    service: str
+    family: Literal[4, 6]
+    attempts: int
+    accepted: int
+    refused: int
+    reset: int
+    silent: int
+    new_fail_ms: float
+    censored: bool
+    accept: Percentiles
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a failover: it lasts from the end of the one before (the first: from the event) to `end_ns`, which
+    was seen at `node` within `acc_ns`."""
+
+    name: StageName
+    start_ns: int
+    end_ns: int
+    acc_ns: int
+    node: str | None = None
+    detail: str = ""
+
+
+class Path(msgspec.Struct, frozen=True, kw_only=True):
+    """How many probe flows of a vantage went from node `a` to node `b` at a moment, as taps saw them."""
+
+    moment: Moment
+    vantage: str
+    a: str
+    b: str
+    flows: int
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
@@ -247,10 +351,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     black_hole_ms: BlackHole = BlackHole()
     elsewhere_black_hole_ms: float | None = None
     new_fail_ms: float | None = None
+    recover_ms: float | None = None
+    full_convergence_ms: float | None = None
     reversion: Reversion = Reversion()
+    new_connections: tuple[NewConnections, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    paths: tuple[Path, ...] = ()
 
 
-Data = Run | Topology | Phase | Fault | Event | Flows | Connection | Trust | Episode | Verdict
+Data = Run | Topology | Phase | Fault | Event | Flows | Connection | Load | Trust | Episode | Verdict
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -295,6 +404,10 @@ class ConnectionRecord(Envelope, frozen=True, kw_only=True, tag="connection"):
     data: Connection
 
 
+class LoadRecord(Envelope, frozen=True, kw_only=True, tag="load"):
+    data: Load
+
+
 class TrustRecord(Envelope, frozen=True, kw_only=True, tag="trust"):
     data: Trust
 
@@ -315,6 +428,7 @@ Record = (
     | EventRecord
     | FlowsRecord
     | ConnectionRecord
+    | LoadRecord
     | TrustRecord
     | EpisodeRecord
     | VerdictRecord
@@ -328,6 +442,7 @@ RECORD_OF: dict[type, type[Any]] = {
     Event: EventRecord,
     Flows: FlowsRecord,
     Connection: ConnectionRecord,
+    Load: LoadRecord,
     Trust: TrustRecord,
     Episode: EpisodeRecord,
     Verdict: VerdictRecord,

@@ -154,7 +154,7 @@ def test_the_worst_verdict_is_the_runs_and_nothing_is_unknown() -> None:
 
 def test_the_schema_is_published_with_every_kind() -> None:
     schema = json_schema()
-    kinds = {"run", "topology", "phase", "fault", "event", "flows", "connection", "trust", "episode", "verdict"}
+    kinds = {"run", "topology", "phase", "fault", "event", "flows", "connection", "load", "trust", "episode", "verdict"}
     assert set(schema["discriminator"]["mapping"]) == kinds
     json.dumps(schema)
 
