@@ -74,7 +74,7 @@ def _wire_up(topology: Topology, places: Places) -> OciLab:
         _all(lambda node: links.make_links(places.netns(node), pairs[node]), pairs)
         lab = OciLab(topology, places, wire)
         places_of = [
-            (e.index, lab.numbers[e.node], lab.numbers[p.node])
+            (e.index, lab.numbers[e.node], lab.numbers[p.node], p.index)
             for a, b in pairs_of(topology)
             for e, p in ((a, b), (b, a))
         ]

@@ -8,6 +8,7 @@ import hashlib
 import socket
 import struct
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,6 +126,44 @@ def bring_up(namespace: Path, ends: Sequence[End]) -> None:
     """Carrier for lo and every end in the namespace; `equip` comes first, for all namespaces."""
     up = netlink.compiled(lambda batch: batch.link("set", index=1, state="up"))
     inside(namespace, lambda: netlink.send(netlink.for_each([up], [1, *(end.index for end in ends)])))
+
+
+def set_state(namespace: Path, end: End, state: str) -> None:
+    """Takes an end up or down; its peer gains or loses carrier."""
+    request = netlink.compiled(lambda batch: batch.link("set", index=end.index, state=state))
+    inside(namespace, lambda: netlink.send([request]))
+
+
+def is_running(namespace: Path, end: End) -> bool:
+    """Whether the end is up and has carrier."""
+
+    def body() -> bool:
+        with IPRoute() as rtnl:
+            return any(link.get_attr("IFLA_OPERSTATE") == "UP" for link in rtnl.get_links(end.index))
+
+    return inside(namespace, body)
+
+
+def save_static(namespace: Path) -> list[bytes]:
+    """The routes that nobody but their maker would put back, for `restore_static`: a kernel drops them with their interface."""
+    saved = []
+    for family in ("-4", "-6"):
+        for proto in ("boot", "static"):
+            command = ["nsenter", f"--net={namespace}", "ip", family, "route", "save", "table", "all", "proto", proto]
+            saved.append(subprocess.run(command, check=False, capture_output=True).stdout)
+    return saved
+
+
+def restore_static(namespace: Path, saved: Sequence[bytes]) -> None:
+    """Puts back what `save_static` kept; what is still there stays."""
+    for routes in saved:
+        if len(routes) <= 4:  # nothing but the format's mark
+            continue
+        with tempfile.TemporaryFile() as file:  # it seeks, which no pipe can
+            file.write(routes)
+            file.seek(0)
+            command = ["nsenter", f"--net={namespace}", "ip", "route", "restore"]
+            subprocess.run(command, stdin=file, check=False, capture_output=True)
 
 
 def detach_xdp(namespace: Path, ends: Sequence[End]) -> None:

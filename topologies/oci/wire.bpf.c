@@ -10,14 +10,17 @@
 #include <bpf/bpf_helpers.h>
 
 #define NODE_CUT 1  // every link of the node is cut, both directions
-#define NODE_TAP 2  // flows through the node are recorded
 #define CUT_OUT 1   // this end's frames do not leave
 #define CUT_IN 2    // this end's frames do not arrive
+#define TAP 4       // flows over this link are recorded; set at both of its ends
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
 
 struct end {
   __u32 node;
-  __u32 peer;
-  __u32 cut;
+  __u32 peer;        // the node at the other end
+  __u32 peer_index;  // and its interface
+  __u32 flags;
 };
 
 struct tuple {
@@ -26,13 +29,12 @@ struct tuple {
   __u16 sport;
   __u16 dport;
   __u16 proto;
-  __u16 node;
+  __u16 from;   // interface index of the end that sent it
 };
 
 struct seen {
-  __u64 into;   // frames towards the node
-  __u64 out;    // frames from the node
-  __u64 first;  // ktime, ns
+  __u64 frames;  // one that passes the hooks at both ends is counted at both
+  __u64 first;   // ktime, ns
   __u64 last;
 };
 
@@ -73,21 +75,35 @@ static __always_inline int innermost(struct __sk_buff *skb, struct tuple *key) {
     }
     return -1;
   }
-  if (key->proto != IPPROTO_TCP && key->proto != IPPROTO_UDP) return -1;
   __u16 ports[2];
+  if (key->proto == IPPROTO_TCP) {
+    // A connection is known by what it carries: thousands of SYNs that never become one would fill the table.
+    __u8 flags;
+    if (bpf_skb_load_bytes(skb, at + 13, &flags, 1) || (flags & (TCP_SYN | TCP_RST))) return -1;
+  } else if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
+    // An echo flow has its identifier where others have ports; its answers carry the same.
+    __u8 type;
+    __u16 id;
+    if (bpf_skb_load_bytes(skb, at, &type, 1) || (type != 8 && type != 0 && type != 128 && type != 129)) return -1;
+    if (bpf_skb_load_bytes(skb, at + 4, &id, sizeof id)) return -1;
+    key->sport = key->dport = id;
+    return 0;
+  } else if (key->proto != IPPROTO_UDP) {
+    return -1;
+  }
   if (bpf_skb_load_bytes(skb, at, ports, sizeof ports)) return -1;
   key->sport = ports[0];
   key->dport = ports[1];
   return 0;
 }
 
-static __always_inline void tap(struct __sk_buff *skb, __u32 node, int into) {
-  struct tuple key = {.node = node};
+static __always_inline void tap(struct __sk_buff *skb, __u32 from) {
+  struct tuple key = {.from = from};
   if (innermost(skb, &key)) return;
   __u64 now = bpf_ktime_get_ns();
   struct seen *old = bpf_map_lookup_elem(&taps, &key);
   if (!old) {
-    struct seen fresh = {.into = into, .out = !into, .first = now, .last = now};
+    struct seen fresh = {.frames = 1, .first = now, .last = now};
     if (bpf_map_update_elem(&taps, &key, &fresh, BPF_ANY)) {
       __u32 zero = 0;
       __u64 *full = bpf_map_lookup_elem(&tap_full, &zero);
@@ -95,7 +111,7 @@ static __always_inline void tap(struct __sk_buff *skb, __u32 node, int into) {
     }
     return;
   }
-  __sync_fetch_and_add(into ? &old->into : &old->out, 1);
+  __sync_fetch_and_add(&old->frames, 1);
   old->last = now;
 }
 
@@ -107,14 +123,14 @@ static __always_inline int wire(struct __sk_buff *skb, int sending) {
   __u32 here = end->node, there = end->peer;
   __u32 *mine = bpf_map_lookup_elem(&nodes, &here), *theirs = bpf_map_lookup_elem(&nodes, &there);
   if (!mine || !theirs) return TC_ACT_UNSPEC;
-  if (((*mine | *theirs) & NODE_CUT) || (end->cut & (sending ? CUT_OUT : CUT_IN))) {
+  if (((*mine | *theirs) & NODE_CUT) || (end->flags & (sending ? CUT_OUT : CUT_IN))) {
     __u32 sender = sending ? here : there;
     __u64 *dropped = bpf_map_lookup_elem(&cut_frames, &sender);
     if (dropped) __sync_fetch_and_add(dropped, 1);
     return TC_ACT_SHOT;
   }
-  // A tapped node is watched at its peers' ends: frames it handles in XDP never pass its own hooks.
-  if (*theirs & NODE_TAP) tap(skb, there, sending);
+  // Watched at both ends: frames that a node's XDP program takes or sends never pass that node's own hooks.
+  if (end->flags & TAP) tap(skb, sending ? index : end->peer_index);
   return TC_ACT_UNSPEC;
 }
 
