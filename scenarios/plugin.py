@@ -11,7 +11,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,10 +21,12 @@ import pytest
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted, boot
+from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario, unused
 from topologies.contract import contract_path_for
+from topologies.model import Link
 from topologies.oci.accounting import cpu_seconds
 from topologies.oci.destroy import destroy
 from topologies.problems import BadInput
@@ -83,7 +85,11 @@ def _say(message: str) -> None:
 def _commit() -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+            # root may look at the clone of whoever came through sudo
+            ["git", "-C", str(HERE), "-c", f"safe.directory={HERE}", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return None
@@ -197,24 +203,40 @@ class Judge:
     def __init__(self, bench: Bench, request: pytest.FixtureRequest) -> None:
         self.bench = bench
         self._request = request
-        self.target: str | None = request.config.getoption("--target")
+        self._target: str | None = request.config.getoption("--target")
 
-    def __call__(self, name: str, title: str, fault: Fault) -> schema.Verdict:
-        """Runs it. Fails the test on `fail`, raises UnknownVerdict on `unknown`."""
+    def node(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
+        """Breaks a node. Fails the test on `fail`, raises UnknownVerdict on `unknown`; so do the two below."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.node(b.topology, self._target)))
+
+    def link(self, name: str, fault: Callable[[Booted, Link], Fault]) -> None:
+        """Breaks a link."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.link(b.topology, self._target)))
+
+    def region(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
+        """Breaks a region."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.region(b.topology, self._target)))
+
+    def _play(self, entry: Entry, build: Callable[[Booted, Entry], Fault]) -> None:
         config = self._request.config
+        try:
+            fault = build(self.bench.booted, entry)
+        except BadInput as error:
+            # A stack without such a role or action has nothing to break there; who asked for it by name is told so.
+            _say(f"{entry.name}: does not apply: {error}")
+            pytest.skip(f"does not apply to this stack: {error}")
         topology = config.getoption("--topology")
-        words = ["./nospof", "run", name, "--target", fault.plan.target]
+        words = ["./nospof", "run", entry.name, "--target", fault.plan.target]
         if topology != str(REFERENCE):
             words += ["--topology", _shown(Path(topology))]
-        verdict = Scenario(self.bench, name, title, fault, shlex.join(words)).run()
+        verdict = Scenario(self.bench, entry.name, entry.title, fault, shlex.join(words)).run()
         config.stash[SESSION].verdicts.append(verdict)
         self._request.node.user_properties.append(("verdict", verdict.verdict))
-        _say(f"{name}: {verdict.verdict.upper()}: {verdict.headline}")
+        _say(f"{entry.name}: {verdict.verdict.upper()}: {verdict.headline}")
         if verdict.verdict == "fail":
             pytest.fail(f"{verdict.headline} {verdict.reason}", pytrace=False)
         if verdict.verdict == "unknown":
             raise UnknownVerdict(f"{verdict.headline} {verdict.reason}")
-        return verdict
 
 
 class UnknownVerdict(Exception):

@@ -111,6 +111,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     role: str | None = None
     detail: str = ""
+    links: tuple[str, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
