@@ -1,4 +1,4 @@
-"""Runs the compiled UDP prober in a client's network namespace and reads its records while it sends. Judges nothing."""
+"""Runs the compiled prober in a client's network namespace and reads its records while it sends. Judges nothing."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from probes.flows import (
     LATE,
     LOST,
     NOT_SENT,
+    REFUSED,
+    RESET,
     Bytes,
     FlowTrace,
     FlowWindow,
@@ -50,6 +52,7 @@ class Counters:
     harness_errors: int
     unstamped: int
     send_errors: tuple[tuple[str, int], ...]
+    denied: int = 0
 
 
 class Prober:
@@ -89,7 +92,7 @@ class Prober:
         plan, records = self._directory / "plan", self._directory / "records"
         records.unlink(missing_ok=True)
         plan.write_bytes(
-            layout.pack_plan([(f.id, template(f), f.interval_ns, f.phase_ns) for f in self.flows], self.capacity)
+            layout.pack_plan([(f.id, template(f), f.ports, f.interval_ns, f.phase_ns) for f in self.flows], self.capacity)
         )
         self._child = Child([self._binary, plan, records], self._netns, self._directory / "log")
         try:
@@ -131,6 +134,7 @@ class Prober:
             harness_errors=int(header["harness_errors"]),
             unstamped=int(header["unstamped"]),
             send_errors=tuple((errno.errorcode.get(int(i), str(i)), int(errors[i])) for i in np.flatnonzero(errors)),
+            denied=int(header["denied"]),
         )
 
     def backends(self) -> tuple[str, ...]:
@@ -189,6 +193,7 @@ class Prober:
         records = self._slots(index, first, after)
         written = ((records["flags"] & layout.WRITTEN) != 0) & (records["seq"].astype(np.int64) == seq)
         flags = np.where(written, records["flags"], 0).astype(np.uint8)
+        denial = np.where(written, records["denial"], layout.NOT_DENIED).astype(np.uint8)
         sent, tx, rx = (np.where(written, records[name], 0) for name in ("sent_ns", "tx_ns", "rx_ns"))
         return FlowTrace(
             flow=flow,
@@ -198,8 +203,9 @@ class Prober:
             rx=rx,
             sent=np.where(flags & layout.NOT_SENT, 0, sent),
             backend=np.where(written, records["backend"], layout.NO_BACKEND).astype(np.uint8),
-            state=_states(flags, np.where(tx > 0, tx, sent), rx),
+            state=_states(flags, denial, np.where(tx > 0, tx, sent), rx),
             unstamped=(flags & layout.UNSTAMPED) != 0,
+            icmp=np.where(written, records["icmp_type"].astype(np.uint16) * 256 + records["icmp_code"], 0).astype(np.uint16),
         )
 
     def _slots(self, index: int, first: int, after: int) -> Any:
@@ -259,11 +265,13 @@ class Prober:
         return self._header
 
 
-def _states(flags: Bytes, left: Ints, rx: Ints) -> Bytes:
+def _states(flags: Bytes, denial: Bytes, left: Ints, rx: Ints) -> Bytes:
     answered = (flags & layout.ANSWERED) != 0
     state = np.full(len(flags), LOST, np.uint8)
     state[answered] = ANSWERED
     state[answered & ((flags & layout.CORRUPT) != 0)] = CORRUPT
+    state[(denial == layout.BY_RST) | (denial == layout.BY_ICMP)] = REFUSED
+    state[denial == layout.BY_STRAY_RST] = RESET
     state[answered & (rx - left > FORWARDING_DELAY_THRESHOLD_NS)] = LATE
     state[(flags == 0) | ((flags & layout.NOT_SENT) != 0)] = NOT_SENT
     return state

@@ -52,7 +52,7 @@ def test_a_template_is_the_whole_packet_of_its_flow(src: str, vip: str, kind: ty
 
 def test_the_plan_file_is_read_off_the_templates() -> None:
     (flow,) = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 1, 10 * MS, first_id=5)
-    raw = layout.pack_plan([(flow.id, template(flow, tos=0x28, ttl=9), flow.interval_ns, 3)], 128)
+    raw = layout.pack_plan([(flow.id, template(flow, tos=0x28, ttl=9), 1, flow.interval_ns, 3)], 128)
     head = np.frombuffer(raw, layout.PLAN_HEADER, 1)[0]
     row = np.frombuffer(raw, layout.PLAN_FLOW, 1, layout.PLAN_HEADER.itemsize)[0]
     assert (head["magic"], head["flow_count"], head["capacity"]) == (layout.PLAN_MAGIC, 1, 128)
