@@ -20,6 +20,9 @@ Transport = Literal["udp", "tcp", "icmp"]
 BASE_PORT: dict[Transport, int] = {"udp": 20000, "tcp": 2000, "icmp": 20000}
 """TCP's ports lie below those of long-lived connections and of Linux's own choice (ip_local_port_range)."""
 
+PHASES = 20
+"""Different phases in one interval: to wake up costs the prober more than to send, so flows of one phase share a wake-up."""
+
 REUSE_AFTER_NS = 60_000_000_000
 """A TCP source port rests so long, TIME_WAIT on Linux, before its next SYN: no server takes it for an old connection."""
 
@@ -82,6 +85,7 @@ def plan_flows(
         raise ValueError(f"source ports {base}..{base + count * ports - 1} to port {port}: ports are 1 to 65535")
     if ipaddress.ip_address(src).version != ipaddress.ip_address(vip).version:
         raise ValueError(f"{src} cannot reach {vip}: the addresses are of two families")
+    phases = min(count, PHASES)
     return tuple(
         ProbeFlow(
             id=first_id + i,
@@ -92,7 +96,7 @@ def plan_flows(
             dst=vip,
             dport=far,
             interval_ns=interval_ns,
-            phase_ns=i * interval_ns // count,
+            phase_ns=i * phases // count * interval_ns // phases,
             transport=transport,
             ports=ports,
         )

@@ -18,7 +18,8 @@
 #define BEHIND_NS (1000 * MS)
 #define TICK_NS (100 * MS)
 #define DRAIN_NS (50 * MS)  /* answers wait so long to be read: one call takes several of them */
-#define DRAINS_PER_TURN 4   /* so that reading never delays a send by much */
+#define DRAINS_PER_TURN 8   /* so that reading never delays a send by much */
+#define REST_NS (5 * MS)    /* reading alone wakes us no sooner: waking up costs more than what is then done */
 
 static volatile sig_atomic_t stopping;
 
@@ -140,9 +141,10 @@ static void run(bool parent_is_pipe)
                 count_drops();
         }
         header->heartbeat_ns = now;
-        int64_t wake = schedule_first()->due_ns, drain_at = flows[cursor].drained_ns + DRAIN_NS;
-        wake = drain_at < wake ? drain_at : wake;
-        wake = next_taps < wake ? next_taps : wake;
+        int64_t wake = schedule_first()->due_ns, read_at = flows[cursor].drained_ns + DRAIN_NS;
+        read_at = next_taps < read_at ? next_taps : read_at;
+        read_at = read_at < now + REST_NS ? now + REST_NS : read_at;
+        wake = read_at < wake ? read_at : wake;
         if (wake > now) {
             struct timespec t = {.tv_sec = wake / 1000000000, .tv_nsec = wake % 1000000000};
             clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
