@@ -59,18 +59,20 @@ def unfinished(
             k += 1
 
 
-def own_lateness_ns(requests: Iterable[Request]) -> list[int]:
-    """How late each request left for no reason but ourselves: after it was due, and after its user was free for it.
+def own_lateness_ns(requests: Iterable[Request], t0_ns: int, t1_ns: int) -> list[int]:
+    """How late each request due in [t0, t1) left for no reason but ourselves: after it was due, and its user was free.
 
-    `requests` in the order in which they ended, from the first of each user on or from any later one.
+    `requests` are all there were, in the order in which they ended: what a user waited for may lie before the window.
     """
     free: dict[int, int] = {}
     late: list[int] = []
     for request in requests:
-        if request.intended_ns is not None:
-            could = max(request.intended_ns, free.get(request.user, request.intended_ns))
+        if request.intended_ns is None:
+            continue
+        if t0_ns <= request.intended_ns < t1_ns:
+            could = max(request.intended_ns, free.get(request.user, 0))
             late.append(max(0, request.start_ns - could))
-            free[request.user] = request.end_ns
+        free[request.user] = request.end_ns
     return late
 
 
@@ -88,7 +90,8 @@ def figures(
     """What became of the requests that were due in [t0, t1), as far as it is known at `horizon_ns`.
 
     A request without an answer so far has its age as a corrected time (it will be no less), no raw time, and counts as
-    failed when it is older than GIVE_UP_NS. Without schedules the corrected times are the raw ones.
+    failed when it is older than GIVE_UP_NS. Without schedules no intended start is known: the corrected times are the
+    raw ones, and `paced` is false.
     """
     ended = within(requests, t0_ns, t1_ns)
     waiting = [horizon_ns - due for due in unfinished(requests, schedules, horizon_ns, t0_ns, t1_ns)]
@@ -101,6 +104,7 @@ def figures(
         start_ns=t0_ns,
         end_ns=t1_ns,
         users=users,
+        paced=bool(schedules),
         requests=len(ended) + len(waiting),
         failures=failed.total(),
         raw=percentiles(r.end_ns - r.start_ns for r in ended),

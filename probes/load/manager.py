@@ -140,7 +140,7 @@ class LoadRun:
 
     def lateness_ns(self, vantage: str, t0_ns: int, t1_ns: int) -> int:
         """The most that a request due in [t0, t1) left late for no reason but the load generator itself."""
-        return max(own_lateness_ns(self.requests(vantage, t0_ns, t1_ns)), default=0)
+        return max(own_lateness_ns(self._ledger(vantage).requests, t0_ns, t1_ns), default=0)
 
     def figures(self, vantage: str, phase: Literal["control", "fault", "recovery"], t0_ns: int, t1_ns: int) -> Load:
         """What became of the requests that were due in [t0, t1); see probes.load.figures."""

@@ -88,7 +88,7 @@ def last_sentence(exception: BaseException) -> str:
 
 
 def _chain(exception: BaseException) -> Iterator[BaseException]:
-    """The exception and all that it wraps: by cause, by context, by argument, or (urllib3) by its `reason`."""
+    """The exception and all that it wraps: by cause, context, argument, or the names that libraries give it."""
     seen: set[int] = set()
     waiting = [exception]
     while waiting:
@@ -97,5 +97,6 @@ def _chain(exception: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(error))
         yield error
-        inner = (error.__cause__, error.__context__, getattr(error, "reason", None), *error.args)
+        named = (getattr(error, "reason", None), getattr(error, "original", None))  # urllib3; geventhttpclient
+        inner = (error.__cause__, error.__context__, *named, *error.args)
         waiting += [e for e in inner if isinstance(e, BaseException)]
