@@ -23,13 +23,14 @@ from topologies.model import Topology
 from topologies.problems import closest
 
 
-
 def _selection(names: tuple[str, ...]) -> list[str]:
     unknown = [f"{n}{closest(n, tuple(ENTRIES))}" for n in names if n not in ENTRIES]
     if unknown:
         raise BadUsage(f"no scenario {', '.join(unknown)}; there are {', '.join(ENTRIES)}")
     files = sorted((HERE / "scenarios").glob("test_*.py"))
-    return [f"{f}::{e.test}" for n, e in ENTRIES.items() if n in names for f in files if f"def {e.test}(" in f.read_text()]
+    return [
+        f"{f}::{e.test}" for n, e in ENTRIES.items() if n in names for f in files if f"def {e.test}(" in f.read_text()
+    ]
 
 
 def _check_targets(topology: Topology, names: tuple[str, ...], target: str | None) -> None:

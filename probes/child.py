@@ -21,7 +21,7 @@ FIRST_IN_LINE = -20
 """The niceness of what measures: nothing may make it late."""
 
 
-def _prefer(pid: int, nice: int) -> None:
+def prefer(pid: int, nice: int) -> None:
     """Gives a process its place in the line for a CPU. Where that is refused, lateness will tell.
 
     A session of its own is a group of its own to the scheduler (sched(7), autogroup): the group has to be put first, too.
@@ -61,7 +61,7 @@ class Child:
                 )
             except OSError as error:
                 raise ProbeError(f"cannot run {command[0]}: {error}") from error
-        _prefer(self._process.pid, nice)
+        prefer(self._process.pid, nice)
 
     @property
     def pid(self) -> int:

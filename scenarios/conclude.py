@@ -32,7 +32,16 @@ from scenarios.measured import (
     new_connections,
     vantage_figures,
 )
-from scenarios.record import TCP, crossed, tuple_of, write_attempts, write_connections, write_flows, write_load, write_trust
+from scenarios.record import (
+    TCP,
+    crossed,
+    tuple_of,
+    write_attempts,
+    write_connections,
+    write_flows,
+    write_load,
+    write_trust,
+)
 from scenarios.verdict import Judged, judge
 from scenarios.ways import ways
 from topologies.oci.lab import Crossing
@@ -83,7 +92,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     write_flows(writer, name, measured, clock, {v: w.backends for v, w in windows.items()})
     write_attempts(writer, name, measured, clock)
     write_connections(writer, name, measured)
-    write_load(writer, name, instruments.load, clock)
+    write_load(writer, name, instruments.load, instruments.probers, clock)
     write_trust(writer, name, checks, clock.end_ns)
     verdict = _verdict(done, booted, measured, judged, windows)
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.load import LoadError, check_locustfile
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted, boot
@@ -44,6 +45,7 @@ class Session:
 
     verdicts: list[schema.Verdict] = field(default_factory=list)
     host_failures: int = 0
+    locustfile: Path | None = None
 
 
 SESSION = pytest.StashKey[Session]()
@@ -56,12 +58,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--topology", default=str(REFERENCE), help="containerlab file of the stack to test (default: the reference)"
     )
     group.addoption("--contract", default=None, help="its contract (default: X.contract.yml beside X.clab.yml)")
+    group.addoption("--locustfile", default=None, help="load by your own Locust users instead of ours")
     group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SESSION] = Session()
+    given = config.getoption("--locustfile")
+    if given:
+        try:
+            check_locustfile(Path(given))
+        except LoadError as error:
+            raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = Session(locustfile=Path(given) if given else None)
 
 
 def out_directory(config: pytest.Config) -> Path:
@@ -160,7 +169,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         )
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
-        with Instruments(booted) as instruments:
+        with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
             made = Bench(booted, instruments, writer, _say)
             lab_before, own_before, since = (
                 cpu_seconds(booted.topology.name),
@@ -229,7 +238,7 @@ class Judge:
         words = ["./nospof", "run", entry.name, "--target", fault.plan.target]
         if topology != str(REFERENCE):
             words += ["--topology", _shown(Path(topology))]
-        verdict = Scenario(self.bench, entry.name, entry.title, fault, shlex.join(words)).run()
+        verdict = Scenario(self.bench, entry, fault, shlex.join(words)).run()
         config.stash[SESSION].verdicts.append(verdict)
         self._request.node.user_properties.append(("verdict", verdict.verdict))
         _say(f"{entry.name}: {verdict.verdict.upper()}: {verdict.headline}")
@@ -259,6 +268,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"UNKNOWN: {call.excinfo.value}"
     elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(pytest.fail.Exception):
         item.config.stash[SESSION].host_failures += 1
+        _say(f"{item.name.removeprefix('test_').replace('_', '-')}: could not be played: {call.excinfo.value}")
 
 
 def _own_tests(config: pytest.Config) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -159,7 +160,9 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
         )
 
 
-def write_load(writer: EvidenceWriter, scenario: str, load: LoadRun | None, clock: Clock) -> None:
+def write_load(
+    writer: EvidenceWriter, scenario: str, load: LoadRun | None, vantages: Iterable[str], clock: Clock
+) -> None:
     """What Locust did from each vantage in each phase."""
     if load is None:
         return
@@ -168,7 +171,7 @@ def write_load(writer: EvidenceWriter, scenario: str, load: LoadRun | None, cloc
         ("fault", clock.event_ns, clock.heal_ns),
         ("recovery", clock.heal_ns, clock.end_ns),
     )
-    for vantage in load.vantages:
+    for vantage in vantages:
         for phase, since, until in parts:
             if until > since:
                 writer.write(load.figures(vantage, phase, since, until), t_ns=since, scenario=scenario)

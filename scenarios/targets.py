@@ -64,7 +64,11 @@ def named_node(topology: Topology, name: str) -> str:
     if name not in topology.nodes:
         shown = one_of(tuple(topology.nodes))
         raise BadInput(
-            [Problem(topology.path, 0, "--target", f"no node {name!r}", f"{shown}{closest(name, tuple(topology.nodes))}")]
+            [
+                Problem(
+                    topology.path, 0, "--target", f"no node {name!r}", f"{shown}{closest(name, tuple(topology.nodes))}"
+                )
+            ]
         )
     return name
 

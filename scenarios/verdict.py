@@ -121,9 +121,7 @@ def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: 
         if not elsewhere and not strays
         else (f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke")
     )
-    return (
-        f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}.{refused}"
-    )
+    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}.{refused}"
 
 
 def judge(

@@ -24,7 +24,11 @@ def ways(
     """How many flows went over which hop at each moment. `vantages` names the vantage of each probe flow, as it leaves its
     client; answers count with it. `during` is how far the touched flows still came on the old way."""
     old = _hops(vantages, before)
-    during = {flow: _until(hops, vantages[flow], failed, cut) for flow, hops in _forward(vantages, old).items() if flow in touched}
+    during = {
+        flow: _until(hops, vantages[flow], failed, cut)
+        for flow, hops in _forward(vantages, old).items()
+        if flow in touched
+    }
     return (
         *_counted("before", vantages, old),
         *_counted("during", vantages, during),

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, prefer
 from probes.load.figures import figures, own_lateness_ns, within
 from probes.load.locustfile import LoadError
 from probes.load.record import PULSE_NS, Follower, Ledger, Plan, Request, Target, VantagePlan
@@ -23,7 +23,7 @@ from reports.evidence.schema import Load
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 NICE = 5
-"""Load waits for the probers, never they for it; what that costs it is in its own lateness."""
+"""Once it is up, load waits for the probers, never they for it; what that costs it is in its own lateness."""
 
 STILL_NS = 5 * PULSE_NS
 """A worker that gave no sign of life for so long does not move."""
@@ -89,7 +89,7 @@ class LoadRun:
         plan = self._directory / "load.plan"
         plan.write_bytes(msgspec.json.encode(self._plan))
         argv = [sys.executable, "-m", "probes.load", str(plan)]
-        self._master = Child(argv, None, self._directory / "master.log", {"PYTHONPATH": str(REPOSITORY)}, NICE)
+        self._master = Child(argv, None, self._directory / "master.log", {"PYTHONPATH": str(REPOSITORY)}, nice=0)
         try:
             self._master.wait_ready(deadline_s, self._unanswered)
         except ProbeError as error:
@@ -97,6 +97,8 @@ class LoadRun:
             raise LoadError(f"load: {error}") from error
         for vantage in self._plan.vantages:
             self._hold(vantage.name)
+        for pid in self.pids.values():
+            prefer(pid, NICE)
 
     def stop(self) -> None:
         """Ends master and workers; the records stay readable."""
