@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l4.agent import Agent
-from l4.bgp import Announcer
 from l4.config import L4Config
 from l4.dataplane import DataPlane
 from l7.attach import load
@@ -150,10 +149,11 @@ async def until(condition: Callable[[], bool], missing: str, deadline_s: float =
 async def running(built: Tier, config: L4Config, balance_object: Path) -> AsyncIterator[Agent]:
     """The agent at work in this loop; the caller is in the L4 node's namespace."""
     with DataPlane(config, balance_object) as plane:
-        agent = Agent(config, plane, Announcer(config.asn, built.told.with_name("bgpd.vty")))
+        agent = Agent(config, plane, built.told.with_name("bgpd.vty"))
         task = asyncio.create_task(agent.run())
         try:
             yield agent
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            agent.close()
