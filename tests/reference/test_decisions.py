@@ -20,6 +20,7 @@ from tests.reference.conftest import L4_JSON, ROOT
 
 TIMING = Timing(interval_s=0.1, timeout_s=0.2, fall=3, rise=2)
 WEB, ECHO = IPv4Address("203.0.113.10"), IPv4Address("203.0.113.20")
+WEB6, ECHO6 = IPv6Address("2001:db8:f::10"), IPv6Address("2001:db8:f::20")
 BOTH = frozenset({"eu-l7-1", "eu-l7-2"})
 
 
@@ -137,9 +138,21 @@ def test_a_drained_backend_keeps_its_flows_and_gets_no_new_ones_unless_nobody_el
 def test_a_vip_is_announced_only_while_it_can_be_served(config: L4Config) -> None:
     nobody: frozenset[str] = frozenset()
     normal, none = Announcement.NORMAL, Announcement.NONE
-    assert decide(config, Mode.NORMAL, True, {"web": BOTH, "echo": BOTH}) == {WEB: normal, ECHO: normal}
-    assert decide(config, Mode.NORMAL, True, {"web": nobody, "echo": BOTH}) == {WEB: none, ECHO: normal}
-    assert decide(config, Mode.NORMAL, False, {"web": BOTH, "echo": BOTH}) == {WEB: none, ECHO: none}
+    assert decide(config, Mode.NORMAL, True, {"web": BOTH, "echo": BOTH}) == {
+        WEB: normal,
+        WEB6: normal,
+        ECHO: normal,
+        ECHO6: normal,
+    }
+    assert decide(config, Mode.NORMAL, True, {"web": nobody, "echo": BOTH}) == {
+        WEB: none,
+        WEB6: none,
+        ECHO: normal,
+        ECHO6: normal,
+    }
+    assert decide(config, Mode.NORMAL, False, {"web": BOTH, "echo": BOTH}) == dict.fromkeys(
+        (WEB, WEB6, ECHO, ECHO6), none
+    )
 
 
 def test_a_drain_de_prefers_and_a_withdrawal_takes_away(config: L4Config) -> None:
@@ -155,7 +168,7 @@ def test_bgpd_is_told_only_what_it_does_not_know() -> None:
     assert changes(wanted, wanted) == []
     assert commands(WEB, Announcement.DRAIN)[1] == "network 203.0.113.10/32 route-map VIP-DRAIN"
     assert commands(WEB, Announcement.NONE)[:2] == ["address-family ipv4 unicast", "no network 203.0.113.10/32"]
-    six = commands(IPv6Address("2001:db8:f::10"), Announcement.NORMAL)
+    six = commands(WEB6, Announcement.NORMAL)
     assert six[:2] == ["address-family ipv6 unicast", "network 2001:db8:f::10/128 route-map VIP-NORMAL"]
 
 
@@ -194,7 +207,7 @@ def test_a_wrong_configuration_names_its_field(field: str, value: object, says: 
 
 
 def test_every_counter_of_the_program_has_a_sentence_in_the_same_order() -> None:
-    source = (ROOT / "probes/reference/l4/lb.bpf.c").read_text()
+    source = (ROOT / "probes/reference/l4/maps.h").read_text()
     found = re.search(r"enum counter \{(.*?)COUNTERS,", source, re.DOTALL)
     assert found is not None
     assert [name.strip().lower() for name in found[1].split(",") if name.strip()] == list(COUNTERS)

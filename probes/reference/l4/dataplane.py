@@ -1,6 +1,6 @@
 """Writes decisions into the XDP program's maps and reads its counters. It must not know health checks or routes.
 
-The structs packed here are those of lb.bpf.c.
+The structs packed here are those of maps.h.
 """
 
 from __future__ import annotations
