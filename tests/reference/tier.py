@@ -23,6 +23,7 @@ from tests.reference.network import Network, namespaces
 
 L7 = {"eu-l7-1": "10.2.4.1", "eu-l7-2": "10.2.4.2"}
 VIPS = ("203.0.113.10", "203.0.113.20")
+VIPS6 = ("2001:db8:f::10", "2001:db8:f::20")
 LINKS = (("l4", "eth1", 1), ("l4", "eth2", 2), ("eu-l7-1", "eth1", 3), ("eu-l7-2", "eth1", 4))
 VTYSH = '#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n'
 
@@ -103,7 +104,7 @@ def l7_config(name: str) -> L7Config:
         "name": name,
         "region": "eu",
         "loopback": L7[name],
-        "vips": [f"{vip}/32" for vip in VIPS],
+        "vips": [*(f"{vip}/32" for vip in VIPS), *(f"{vip}/128" for vip in VIPS6)],
         "port": 80,
         "apps": [{"name": n, "region": r, "address": a, "port": 8080} for n, r, a in apps],
     }
