@@ -13,6 +13,7 @@ MARKER = b"\xff" * 16
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE, ROUTE_REFRESH = range(1, 6)
 _AS_PATH, _NEXT_HOP, _COMMUNITIES, _MP_REACH, _MP_UNREACH = 2, 3, 8, 14, 15
 _IPV4, _IPV6, _UNICAST = 1, 2, 1
+_HARD_RESET = bytes((6, 9))
 _BITS = {_IPV4: 32, _IPV6: 128}
 
 ERRORS = {
@@ -64,10 +65,11 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """The last word of a session, numbers as sent."""
+    """The last word of a session, numbers as sent; `hard`: nothing of it shall survive by graceful restart."""
 
     code: int
     subcode: int
+    hard: bool = False
 
     @property
     def reason(self) -> str:
@@ -98,7 +100,9 @@ def parse(message: bytes) -> Message:
         if kind == UPDATE:
             return _update(body)
         if kind == NOTIFICATION:
-            return Notification(body[0], body[1])
+            # A hard reset carries the code that it is really about (RFC 8538).
+            at = 2 if body[:2] == _HARD_RESET and len(body) >= 4 else 0
+            return Notification(body[at], body[at + 1], hard=bool(at))
     except (IndexError, struct.error) as error:
         raise ValueError(f"BGP: a message of type {kind} ends within a field") from error
     return Other(kind)

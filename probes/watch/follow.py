@@ -106,4 +106,4 @@ class Follower:
         if not group.deleted:
             self._groups[group.id] = group.members
         if before is not None and group.members != before and not group.deleted:
-            yield "fib", "replace", f"next-hop group {group.id}: {len(group.members)} left of {len(before)}", None, None
+            yield "fib", "replace", f"next-hop group {group.id} of {len(group.members)}, had {len(before)}", None, None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
@@ -150,7 +151,7 @@ def _text(raw: bytes | None) -> str | None:
 
 
 def _number(raw: bytes | None) -> int | None:
-    return None if raw is None else int.from_bytes(raw, "little" if struct.pack("=H", 1)[0] else "big")
+    return None if raw is None else int.from_bytes(raw, sys.byteorder)
 
 
 def _route(deleted: bool, body: bytes) -> Route | None:

