@@ -41,10 +41,11 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """The namespaces to listen in, by path, and the file to write."""
+    """The namespaces to listen in, by path, the file to write, and bytes that the kernel may hold for each socket."""
 
     namespaces: tuple[str, ...]
     journal: str
+    receive_buffer: int = RECEIVE_BUFFER
 
 
 def _enter(namespace: int) -> None:
@@ -53,7 +54,7 @@ def _enter(namespace: int) -> None:
         raise OSError(code, f"entering a network namespace: {os.strerror(code)}")
 
 
-def open_all(namespaces: Sequence[Path]) -> list[socket.socket]:
+def open_all(namespaces: Sequence[Path], receive_buffer: int) -> list[socket.socket]:
     """One socket per namespace, subscribed. The caller has one thread only, and stays where it is."""
     home = os.open("/proc/self/ns/net", os.O_RDONLY)
     try:
@@ -62,7 +63,7 @@ def open_all(namespaces: Sequence[Path]) -> list[socket.socket]:
             handle = os.open(namespace, os.O_RDONLY)
             try:
                 _enter(handle)
-                sockets.append(_subscribed())
+                sockets.append(_subscribed(receive_buffer))
             finally:
                 os.close(handle)
         return sockets
@@ -71,9 +72,9 @@ def open_all(namespaces: Sequence[Path]) -> list[socket.socket]:
         os.close(home)
 
 
-def _subscribed() -> socket.socket:
+def _subscribed(receive_buffer: int) -> socket.socket:
     opened = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-    opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, RECEIVE_BUFFER)
+    opened.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, receive_buffer)
     opened.bind((0, 0))
     for group in GROUPS:
         opened.setsockopt(SOL_NETLINK, ADD_MEMBERSHIP, group)
@@ -175,7 +176,7 @@ class Listener:
 
 def listen(plan: Plan) -> None:
     """Says `listening` on standard output when every later event will be seen, and returns when its input is closed."""
-    sockets = open_all([Path(path) for path in plan.namespaces])
+    sockets = open_all([Path(path) for path in plan.namespaces], plan.receive_buffer)
     journal = os.open(plan.journal, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     listener = Listener(sockets, journal)
     listener.record_state()

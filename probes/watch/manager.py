@@ -23,7 +23,7 @@ from probes.watch.follow import Follower
 from probes.watch.gaps import Gaps
 from probes.watch.handed import Handed, Sockets
 from probes.watch.journal import Entry, Kind, Reader
-from probes.watch.listener import PULSE_NS, Plan
+from probes.watch.listener import PULSE_NS, RECEIVE_BUFFER, Plan
 from probes.watch.overheard import Ends, Heard, Overheard
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -62,11 +62,14 @@ class Watch:
         ends: Ends,
         frames: FrameReader | None = None,
         sockets: Sockets = _nothing,
+        *,
+        receive_buffer: int = RECEIVE_BUFFER,
     ) -> None:
         self._directory = directory
         self._journal = directory / "netlink.journal"
         self._nodes = dict(nodes)
         self._frames = frames
+        self._receive_buffer = receive_buffer
         self._lock = threading.Lock()
         self._overheard = Overheard(ends)
         self._followers = [Follower(node, ends) for node in self._nodes]
@@ -94,7 +97,8 @@ class Watch:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._journal.write_bytes(b"")
         plan = self._directory / "watch.plan"
-        plan.write_bytes(msgspec.json.encode(Plan(tuple(map(str, self._nodes.values())), str(self._journal))))
+        paths = tuple(map(str, self._nodes.values()))
+        plan.write_bytes(msgspec.json.encode(Plan(paths, str(self._journal), self._receive_buffer)))
         argv = [sys.executable, "-m", "probes.watch", str(plan)]
         # In our own namespace: a process in a node's would be killed with the node.
         here, log = Path("/proc/self/ns/net"), self._directory / "watch.log"
