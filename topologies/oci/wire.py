@@ -14,13 +14,14 @@ from pathlib import Path
 
 from topologies.image.native import compile_bpf
 from topologies.oci.bpf import Map, Object
+from topologies.oci.hearing import Hearing
 
 NODE_CUT = 1
 CUT_OUT = 1
 CUT_IN = 2
 TAP = 4
 _END = struct.Struct("=IIII")  # node, peer, peer's interface index, flags
-MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full")
+MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,10 @@ class Wire:
     def tap_overflow(self) -> int:
         """Flows that could not be recorded; anything but 0 makes "touched" untrustworthy."""
         return int.from_bytes(self._maps["tap_full"].get(_u32(0)) or b"\0", "little")
+
+    def hear(self) -> Hearing:
+        """What routers tell each other from now on; one reader of a lab at a time. Close it before the wires."""
+        return Hearing(self._maps["heard"], self._maps["heard_lost"])
 
     def close(self) -> None:
         for m in self._maps.values():
