@@ -81,7 +81,11 @@ def plan_flows(
     elif ports < 1 or (transport != "tcp" and ports > 1):
         raise ValueError(f"{ports} source ports per flow of {transport}: only TCP has more than one")
     far = 0 if transport == "icmp" else port
-    if not 0 < base <= base + count * ports - 1 <= 65535 or not 0 <= far <= 65535 or (far == 0) != (transport == "icmp"):
+    if (
+        not 0 < base <= base + count * ports - 1 <= 65535
+        or not 0 <= far <= 65535
+        or (far == 0) != (transport == "icmp")
+    ):
         raise ValueError(f"source ports {base}..{base + count * ports - 1} to port {port}: ports are 1 to 65535")
     if ipaddress.ip_address(src).version != ipaddress.ip_address(vip).version:
         raise ValueError(f"{src} cannot reach {vip}: the addresses are of two families")

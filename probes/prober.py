@@ -94,7 +94,9 @@ class Prober:
         plan, records = self._directory / "plan", self._directory / "records"
         records.unlink(missing_ok=True)
         plan.write_bytes(
-            layout.pack_plan([(f.id, template(f), f.ports, f.interval_ns, f.phase_ns) for f in self.flows], self.capacity)
+            layout.pack_plan(
+                [(f.id, template(f), f.ports, f.interval_ns, f.phase_ns) for f in self.flows], self.capacity
+            )
         )
         self._child = Child([self._binary, plan, records], self._netns, self._directory / "log")
         try:
@@ -205,7 +207,9 @@ class Prober:
             backend=np.where(written, records["backend"], layout.NO_BACKEND).astype(np.uint8),
             state=_states(flags, denial, np.where(tx > 0, tx, sent), rx),
             unstamped=(flags & layout.UNSTAMPED) != 0,
-            icmp=np.where(written, records["icmp_type"].astype(np.uint16) * 256 + records["icmp_code"], 0).astype(np.uint16),
+            icmp=np.where(written, records["icmp_type"].astype(np.uint16) * 256 + records["icmp_code"], 0).astype(
+                np.uint16
+            ),
         )
 
     def _too_old(self, index: int, ago: int) -> ProbeError:

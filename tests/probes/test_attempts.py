@@ -40,7 +40,9 @@ def test_an_outage_that_all_attempts_meet_is_measured_within_one_interval(
 
 
 @given(share=st.integers(2, 12), start=st.integers(0, 300), length=st.integers(60, 400))
-def test_an_outage_that_every_nth_attempt_meets_is_measured_within_n_intervals(share: int, start: int, length: int) -> None:
+def test_an_outage_that_every_nth_attempt_meets_is_measured_within_n_intervals(
+    share: int, start: int, length: int
+) -> None:
     number = np.arange(1000)
     down = (number >= start) & (number < start + length) & (number % share == 0)
     found = count_attempts(schedule(1000), np.where(down, LOST, ANSWERED), np.ones(1000), STEP)

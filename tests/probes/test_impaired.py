@@ -32,7 +32,11 @@ def records(became: list[list[str]]) -> tuple[np.ndarray, np.ndarray]:
             record["seq"] = seq if kind != "overwritten" else 1000
             record["sent_ns"] = START + FLOWS[i].phase_ns + seq * STEP
             record["rx_ns"] = record["sent_ns"] + (2 * FORWARDING_DELAY_THRESHOLD_NS if kind == "late" else MS)
-            flags = {"lost": layout.WRITTEN, "corrupt": GOOD | layout.CORRUPT, "unsent": layout.WRITTEN | layout.NOT_SENT}
+            flags = {
+                "lost": layout.WRITTEN,
+                "corrupt": GOOD | layout.CORRUPT,
+                "unsent": layout.WRITTEN | layout.NOT_SENT,
+            }
             record["flags"] = flags.get(kind, GOOD)
     return rings, status
 
