@@ -53,7 +53,8 @@ class ImpairmentScan:
         return due, after - first
 
     def _sequence(self, t_ns: int) -> Ints:
-        return np.maximum(0, -((self._first_due - t_ns) // self._interval))
+        number: Ints = np.maximum(0, -((self._first_due - t_ns) // self._interval))
+        return number
 
     def _impaired(self, first: Ints, after: Ints) -> Ints:
         """Per flow, the last impaired sequence number in [first, after); -1 if none."""
