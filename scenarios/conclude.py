@@ -6,7 +6,7 @@ It breaks and heals nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,12 @@ from probes.flows import FlowWindow
 from probes.prober import Counters
 from probes.readings import read_connections, read_cpu_pressure, read_prober
 from probes.trust import TrustCheck, TrustInput, check_trust
+from probes.watch import TimelineEvent
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.catalogue import Entry
+from scenarios.causes import stages
 from scenarios.faults.base import FaultPlan
 from scenarios.instruments import INTERVAL_NS, Instruments
 from scenarios.measured import (
@@ -94,9 +96,22 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     write_connections(writer, name, measured)
     write_load(writer, name, instruments.load, instruments.probers, clock)
     write_trust(writer, name, checks, clock.end_ns)
-    verdict = _verdict(done, booted, measured, judged, windows)
+    events = _timeline(writer, name, clock, instruments)
+    verdict = _verdict(done, booted, measured, judged, windows, events)
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
     return verdict
+
+
+def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: Instruments) -> list[TimelineEvent]:
+    """Writes what the watch saw, and says where it saw nothing."""
+    if instruments.watch is None:
+        return []
+    events = instruments.watch.events(clock.control_ns, clock.end_ns)
+    for event in events:
+        writer.write(event.event(), t_ns=event.t_ns, acc_ns=event.acc_ns, scenario=scenario, node=event.node)
+    for gap in instruments.watch.gaps(clock.control_ns, clock.end_ns):
+        writer.write(schema.Event(source="watch", what="gap", detail=gap), t_ns=clock.end_ns, scenario=scenario)
+    return events
 
 
 def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:
@@ -138,7 +153,12 @@ def _readings(
 
 
 def _verdict(
-    done: Done, booted: Booted, measured: Measured, judged: Judged, windows: Mapping[str, FlowWindow]
+    done: Done,
+    booted: Booted,
+    measured: Measured,
+    judged: Judged,
+    windows: Mapping[str, FlowWindow],
+    events: Sequence[TimelineEvent],
 ) -> schema.Verdict:
     plan = done.plan
     lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
@@ -173,6 +193,7 @@ def _verdict(
         reversion=schema.Reversion(lost=measured.reversion_lost, broken=measured.reversion_broken),
         vantages=vantage_figures(measured, vantages),
         new_connections=new_connections(measured),
+        stages=stages(plan, done.clock, measured, done.after, events),
         paths=ways(
             {flow: f.trace.flow.vantage for flow, f in flows.items()},
             {flow for flow, f in flows.items() if f.touched},

@@ -15,9 +15,11 @@ from probes.connections import Connections
 from probes.load import LoadRun, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
+from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
 from topologies.image.native import compile_program
+from topologies.oci.lab import pairs_of
 from topologies.runtime import RuntimeFailure
 from topologies.services import Service
 
@@ -40,6 +42,7 @@ class Instruments:
     probers: dict[str, Prober] = field(default_factory=dict)
     connections: dict[str, Connections] = field(default_factory=dict)
     load: LoadRun | None = None
+    watch: Watch | None = None
 
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
@@ -47,6 +50,7 @@ class Instruments:
         self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
         try:
             vantages = [v.name for v in self.booted.topology.nodes_with_role("client")]
+            self._start_watch()
             # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.
             self._start_load(vantages)
             for vantage in vantages:
@@ -127,6 +131,23 @@ class Instruments:
                 )
                 self.connections[vantage] = self._stack.enter_context(connections)
 
+    def _start_watch(self) -> None:
+        """Routing protocols, kernels' routes and nodes' own events, on one timeline."""
+        lab, events = self.booted.lab, self.booted.contract.events
+        ends = {
+            end.index: (end.node, end.interface, peer.node)
+            for pair in pairs_of(lab.topology)
+            for end, peer in (pair, pair[::-1])
+        }
+        self.watch = Watch(
+            self._directory / "watch",
+            {node: lab.netns(node) for node in lab.topology.nodes},
+            ends,
+            self._stack.enter_context(lab.wire.hear()),
+            lambda: lab.sockets(events) if events else {},
+        )
+        self._stack.enter_context(self.watch)
+
     def _start_load(self, vantages: Sequence[str]) -> None:
         """Locust, from every vantage that some HTTP service answered."""
         contract, lab = self.booted.contract, self.booted.lab
@@ -153,6 +174,7 @@ class Instruments:
         """CPU seconds of the instrument's processes so far, by their own accounting in /proc."""
         pids = [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
         pids += self.load.pids.values() if self.load else []
+        pids += [self.watch.pid] if self.watch else []
         return sum(_cpu_seconds(pid) for pid in pids)
 
     def unsteady(self, since_ns: int) -> str:

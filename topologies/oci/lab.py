@@ -220,6 +220,16 @@ class OciLab:
         containers.run_all(self.topology, self.places, dead)
         self.wire.join_nodes([self.numbers[n] for n in nodes])
 
+    def sockets(self, path: str) -> dict[str, Path]:
+        """Where the host reaches this socket of each node that has it now."""
+        found = {}
+        for node in self.topology.nodes:
+            with contextlib.suppress(OSError):
+                place = Path(f"/proc/{self.places.pid(node).read_text().strip()}/root{path}")
+                if place.is_socket():
+                    found[node] = place
+        return found
+
     def log(self, node: str) -> str:
         """What the node's processes printed."""
         with contextlib.suppress(FileNotFoundError):
