@@ -25,7 +25,7 @@ from .bgp import BGPD_SOCKET, Announcer, BgpError
 from .config import CONFIG_PATH, ConfigError, L4Config, Vip, read_config
 from .dataplane import OBJECT_PATH, DataPlane
 from .health import Checker
-from .routes import RouteWatch
+from .routes import RouteWatch, Way
 
 SOCKET_PATH = Path("/run/reference/l4.sock")
 
@@ -59,7 +59,8 @@ class Agent:
             for service in config.services
             for backend in config.backends
         ]
-        self.routes = RouteWatch({backend.address for backend in config.backends}, self._route_changed)
+        watched = [*config.uplinks, *(backend.address for backend in config.backends)]
+        self.routes = RouteWatch(watched, self._route_changed)
 
     @property
     def healthy(self) -> Mapping[str, frozenset[str]]:
@@ -80,13 +81,22 @@ class Agent:
         self.events.emit(what, f"{checker.backend.name} for {checker.service.name}")
         self._swap_soon()
 
-    def _route_changed(self, address: IPv4Address, routed: bool) -> None:
-        """No route: down for every service at once. A route again: the checks decide."""
+    def _route_changed(self, address: IPv4Address, way: Way) -> None:
+        """No route: down for every service at once. A route again: the checks decide, after a flap as if nothing were."""
+        names = [backend.name for backend in self.config.backends if backend.address == address]
+        self.events.emit("routed" if way.routed else "unrouted", names[0] if names else f"uplink {address}")
         for checker in self.checkers:
-            if checker.backend.address == address and not routed:
-                checker.cut_off()
-        names = ", ".join(backend.name for backend in self.config.backends if backend.address == address)
-        self.events.emit("routed" if routed else "unrouted", names)
+            if checker.backend.address == address:
+                checker.overtake()
+                if way.routed and not way.was_a_flap(time.monotonic_ns()):
+                    checker.forget()
+        self._swap_soon()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it is this node that is cut off: then no backend's silence means anything, and nobody hears it."""
+        uplinks = self.config.uplinks
+        return bool(uplinks) and not any(self.routes.routed(address) for address in uplinks)
 
     def _swap_soon(self) -> None:
         """In this turn of the loop, but once: one event may change several backends and services."""
@@ -100,10 +110,15 @@ class Agent:
         with contextlib.suppress(BpfError):  # reconciling tries again, and says what is wrong
             self.swap()
 
+    def _up(self, checker: Checker) -> bool | None:
+        return checker.health.up if self.routes.routed(checker.backend.address) else False
+
     def swap(self) -> None:
         """Writes what health asks for into the tables. It waits for nobody: bgpd may be slow to answer. Raises BpfError."""
+        if self.isolated:
+            return
         draining = {checker.backend.name for checker in self.checkers if checker.health.draining}
-        health = {(c.service.name, c.backend.name): c.health.up for c in self.checkers}
+        health = {(c.service.name, c.backend.name): self._up(c) for c in self.checkers}
         found = serving(self.config, health, draining)
         if found is None or found == self._serving:
             return
@@ -123,7 +138,8 @@ class Agent:
         if self._serving is None:
             return
         self._attached = self.plane.attach()
-        await self.announcer.apply(self.wanted)
+        if not self.isolated:
+            await self.announcer.apply(self.wanted)
 
     async def _attempt(self) -> None:
         """Reconciles; what fails is said once and tried again at the next tick."""
@@ -139,9 +155,6 @@ class Agent:
     async def run(self) -> None:
         """Checks and reconciles until cancelled; reconciling never keeps checks waiting."""
         self.routes.start(asyncio.get_running_loop())
-        for backend in self.config.backends:
-            if not self.routes.routed(backend.address):
-                self._route_changed(backend.address, False)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_reconciled())
             await self._keep_checking(group)
@@ -244,7 +257,7 @@ class Agent:
         last = self.plane.last_packet_ns()
         health: dict[str, dict[str, bool | None]] = {service.name: {} for service in self.config.services}
         for checker in self.checkers:
-            health[checker.service.name][checker.backend.name] = checker.health.up
+            health[checker.service.name][checker.backend.name] = self._up(checker)
         draining = sorted({checker.backend.name for checker in self.checkers if checker.health.draining})
         state = {
             "name": self.config.name,
@@ -254,6 +267,7 @@ class Agent:
             "announced": {str(vip): how.value for vip, how in self.announcer.done.items()},
             "backends": health,
             "draining": draining,
+            "isolated": self.isolated,
             "routed": {b.name: self.routes.routed(b.address) for b in self.config.backends},
             "last_packet_age_s": (time.monotonic_ns() - last) / 1e9 if last else None,
             "counters": self.plane.counters(),

@@ -128,9 +128,12 @@ class Checker:
         self._newest = 0
         self._started = 0
 
-    def cut_off(self) -> None:
-        """The backend lost its route: down at once, whatever checks under way may still find."""
+    def overtake(self) -> None:
+        """Whatever checks under way may still find is old news: the way to the backend has changed."""
         self._newest = self._started + 1
+
+    def forget(self) -> None:
+        """The backend was away for so long that it has to prove itself anew."""
         self._become(Health(False))
 
     async def once(self) -> None:
