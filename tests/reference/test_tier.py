@@ -18,7 +18,7 @@ from l4.config import L4Config
 from l4.dataplane import DataPlane
 from node.control import ControlError, ask, listening
 
-from tests.reference.tier import L7, VIPS, Tier, running, tier, until
+from tests.reference.tier import L7, VIPS, VIPS6, Tier, running, tier, until
 
 QUICK = Drain(0, quiet_ns=100_000_000, deadline_ns=400_000_000)
 
@@ -54,7 +54,12 @@ def test_packets_reach_every_backend_and_answers_come_straight_back(
             assert set(names) == set(L7)
             assert set(await asyncio.to_thread(built.ask, bytes(1465))) == set(L7), "answers of 1500 bytes"
             assert b"200 OK" in await asyncio.to_thread(built.get)
+            assert set(await asyncio.to_thread(built.ask6)) == set(L7)
+            assert set(await asyncio.to_thread(built.ask6, bytes(1445))) == set(L7), "answers of 1500 bytes"
+            for vip in (*VIPS, *VIPS6):
+                assert await asyncio.to_thread(built.ping, vip), vip
             counters = agent.plane.counters()
+            assert counters["pings"] == 4
             assert counters["forwarded"] == counters["received"] > 48
 
     asyncio.run(body())
