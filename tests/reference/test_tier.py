@@ -47,8 +47,10 @@ def announced(built: Tier) -> str:
 def test_packets_reach_every_backend_and_answers_come_straight_back(
     built: Tier, two_links: L4Config, balance_object: Path
 ) -> None:
+    patient = replace(two_links, timing=replace(two_links.timing, timeout_s=5))
+
     async def body() -> None:
-        async with running(built, two_links, balance_object) as agent:
+        async with running(built, patient, balance_object) as agent:
             await until(lambda: everybody(agent) and f"network {VIPS[1]}/32" in announced(built), "an announcement")
             names = await asyncio.to_thread(built.ask)
             assert set(names) == set(L7)

@@ -1,15 +1,13 @@
 """The L4 node's agent: joins health, data plane and announcements. It must not know how any of the three works inside.
 
-Run as `python3 -m l4.agent`. Killed, it leaves the program forwarding with the last tables; started again it fills a
-new program's tables first and then replaces the old one in one step. A drain or withdrawal ends with the agent.
+Killed, it leaves the program forwarding with the last tables; started again it fills a new program's tables first and
+then replaces the old one in one step. A drain or withdrawal ends with the agent.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,17 +15,15 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from bpf import BpfError
-from node.control import Reply, listening
+from node.control import Reply
 from node.events import Events
 
 from .announce import Announcement, Drain, Mode, Serving, decide, serving
 from .bgp import BGPD_SOCKET, Announcer, BgpError
-from .config import CONFIG_PATH, ConfigError, L4Config, Vip, read_config
-from .dataplane import OBJECT_PATH, DataPlane
+from .config import L4Config, Vip
+from .dataplane import DataPlane
 from .health import Checker
 from .routes import RouteWatch, Way
-
-SOCKET_PATH = Path("/run/reference/l4.sock")
 
 _LAST_DRAIN = Drain(0, quiet_ns=300_000_000, deadline_ns=1_500_000_000)  # at SIGTERM: an init waits only a few seconds
 
@@ -285,43 +281,3 @@ class Agent:
     def close(self) -> None:
         """Gives its sockets back."""
         self.routes.close()
-
-
-async def serve(config: L4Config, plane: DataPlane) -> None:
-    """Runs the agent until SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    agent = Agent(config, plane)
-    async with agent.events.listening(), listening(agent.handle, SOCKET_PATH):
-        agent.events.emit("started", config.name)
-        running = asyncio.create_task(agent.run())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.done():
-            await running  # it never ends by itself: this raises what ended it
-        running.cancel()
-        await agent.leave()
-        agent.close()
-
-
-def main() -> int:
-    """0 after a signal; 1 with one sentence where the node cannot work."""
-    parser = argparse.ArgumentParser(prog="l4.agent", description=__doc__)
-    parser.add_argument("--config", type=Path, default=CONFIG_PATH)
-    parser.add_argument("--object", type=Path, default=OBJECT_PATH)
-    options = parser.parse_args()
-    Path("/proc/self/comm").write_text("l4agent")
-    try:
-        config = read_config(options.config)
-        with DataPlane(config, options.object) as plane:
-            asyncio.run(serve(config, plane))
-    except (ConfigError, BpfError, OSError) as error:
-        say(str(error))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
