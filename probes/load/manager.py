@@ -25,7 +25,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 NICE = 0
 """Behind the probers, beside everything else: load never makes a probe late, and is not starved by what it loads."""
 
-BEGIN_S = 30.0
+BEGIN_S = 60.0
 """How long master and workers may take to begin, on a busy machine."""
 
 STILL_NS = 5 * PULSE_NS
