@@ -71,6 +71,27 @@ def test_a_node_that_is_told_waits_for_the_message() -> None:
     assert stages[1].detail == f"bgp withdraw {VIP} to transit"
 
 
+def test_what_neighbours_say_while_a_change_is_pending_did_not_cause_it() -> None:
+    """As measured with a stopped zebra: the transit's own new way comes back to it from the edge long before its FIB."""
+    echo = sent(430, "edge-1", "transit", what="update")
+    stages = decompose([*REMOTE[:2], echo, fib(1061, "transit")], KILL, FirstPacket(1070 * MS))
+    assert ends(stages)[1:3] == [("withdrawal", 202, "edge-1"), ("fib", 1061, "transit")]
+
+
+def test_the_end_of_two_ways_waits_for_the_second() -> None:
+    events = [down(141, "edge-2"), down(146, "edge-1"), sent(202, "edge-2", "transit"), sent(207, "edge-1", "transit")]
+    both = decompose([*events, fib(255, "transit")], KILL, FirstPacket(260 * MS))
+    assert ends(both)[:2] == [("detection", 146, "edge-1"), ("withdrawal", 207, "edge-1")]
+    one_by_one = decompose([*events, fib(250, "transit"), fib(255, "transit")], KILL, FirstPacket(260 * MS))
+    assert ends(one_by_one)[:2] == ends(both)[:2]
+
+
+def test_a_way_that_is_hunted_and_lost_again_waits_for_its_second_word() -> None:
+    events = [*REMOTE[:1], sent(200, "x", "transit", what="update"), fib(250, "transit"), sent(300, "x", "transit")]
+    stages = decompose([*events, fib(350, "transit")], KILL, FirstPacket(360 * MS))
+    assert ends(stages)[1:3] == [("withdrawal", 300, "x"), ("fib", 350, "transit")]
+
+
 def test_a_second_change_at_a_node_that_noticed_was_told_for() -> None:
     """It first falls back to a way that is gone too, and only then is told of the one that works."""
     events = [
