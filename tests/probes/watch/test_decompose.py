@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from probes.watch.decompose import Failure, FirstPacket, decompose
 from probes.watch.event import TimelineEvent
 from reports.evidence.schema import Stage
+from tests.probes.watch.made import patient
 
 MS = 1_000_000
 VIP = "203.0.113.10/32"
@@ -155,6 +156,7 @@ def test_a_way_back_counts_like_a_way_there() -> None:
     assert ends(decompose(events, KILL, FirstPacket(180 * MS)))[1] == ("fib", 160, "transit")
 
 
+@patient
 @given(st.integers(0, 500 * MS))
 def test_an_injected_delay_of_the_fib_is_in_the_fib_stage_and_nowhere_else(delay: int) -> None:
     change = REMOTE[-1]
@@ -197,6 +199,7 @@ EVENTS = st.builds(
 )
 
 
+@patient
 @given(st.lists(EVENTS, max_size=25), st.integers(0, 300), st.booleans())
 def test_stages_are_in_order_without_overlap_and_add_up(events: list[TimelineEvent], after: int, planned: bool) -> None:
     failure = replace(KILL, planned=planned)
