@@ -52,7 +52,7 @@ class Watch:
     `nodes` are the namespaces by node's name; `ends` says where an interface index, unique in the lab, belongs.
     `frames` is None where no wire can be overheard: then there are no events of BFD and BGP, and `gaps` says so.
     `sockets` tells which nodes hand over events now, and by which path they are reached (a dead node is not in it); it
-    is asked four times a second and may raise.
+    is asked up to four times a second, so it should look up no more than a file each; it may raise.
     """
 
     def __init__(
