@@ -68,7 +68,8 @@ class Heart(asyncio.Protocol):
         self._request = target.request
         self._identity = target.identity.lower().encode()
         self._answered_by: str | None = None
-        self._announced = False
+        self._announced = False  # that the connection ends with this answer
+        self._measured = False  # whether the answer has a length; else its end is the connection's
         self._backend: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -99,8 +100,7 @@ class Heart(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is None:
-            # an answer without a length, whose end is the connection's
-            if self._announced and self.sent_ns is not None and not self._over:
+            if self._announced and not self._measured and self.sent_ns is not None:
                 self._answer()
             self._break("closed")
         else:
@@ -111,11 +111,14 @@ class Heart(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._answered_by = None
-        self._announced = False
+        self._announced = self._measured = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if name.lower() == self._identity:
+        field = name.lower()
+        if field == self._identity:
             self._answered_by = value.decode("latin-1")
+        elif field in (b"content-length", b"transfer-encoding"):
+            self._measured = True
 
     def on_headers_complete(self) -> None:
         self._announced = not self._http.should_keep_alive()

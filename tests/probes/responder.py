@@ -4,7 +4,8 @@ usage: responder.py udp ADDRESS PORT NAME [every=N corrupt|twice|drop|delay=S]
        responder.py http ADDRESS PORT NAME[,NAME...] [reset]
 SIGUSR1 moves on to the next name; the name 503 is an error page without a name; with `reset`, connections end by reset.
 NAME+close: announces the end of the connection and ends it. NAME+fin: ends it without a word. NAME+eof: an answer without
-a length, which ends with the connection. SIGUSR2: a time-out page that nobody asked for, on every connection, and its end.
+a length, which ends with the connection. NAME+cut: announces the end and ends before the answer does.
+SIGUSR2: a time-out page that nobody asked for, on every connection, and its end.
 """
 
 from __future__ import annotations
@@ -99,10 +100,10 @@ def page(name: bytes, end: bytes) -> bytes:
     if name == b"503":
         return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
     head = b"HTTP/1.1 200 OK\r\nX-Backend: " + name + b"\r\n"
-    if end in (b"close", b"eof"):
+    if end in (b"close", b"eof", b"cut"):
         head += b"Connection: close\r\n"
     if end != b"eof":
-        head += b"Content-Length: 2\r\n"
+        head += b"Content-Length: 99\r\n" if end == b"cut" else b"Content-Length: 2\r\n"
     return head + b"\r\nok"
 
 

@@ -120,8 +120,9 @@ def test_an_announced_end_is_the_protocols_and_breaks_nothing(lab: Wire, scratch
         assert successor.sport != record.sport
 
 
-def test_an_end_without_a_word_breaks_by_closing_though_it_follows_an_answer(lab: Wire, scratch: Path) -> None:
-    server = lab.responder("http", SERVER, "80", "be-1,be-1+fin")
+@pytest.mark.parametrize("how", ["fin", "cut"])
+def test_an_end_without_a_word_or_amid_an_answer_breaks_by_closing(lab: Wire, scratch: Path, how: str) -> None:
+    server = lab.responder("http", SERVER, "80", f"be-1,be-1+{how}")
     with connect(lab, scratch) as connections:
         server.send_signal(signal.SIGUSR1)
         wait_until(lambda: len(broken(connections)) >= COUNT, "all connections broken")
