@@ -13,8 +13,11 @@ from probes.flows import FORWARDING_DELAY_THRESHOLD_NS, Ints
 from probes.packets import ProbeFlow
 
 
+_FAR = np.iinfo(np.int64).max
+
+
 class ImpairmentScan:
-    """Reads each record once it is final, and those of the last 2 s, which a late answer may still change, every time.
+    """Reads each record until it is final: a good one once, one without an answer for the 2 s in which it may come.
 
     `rings` are the records of every flow, [flow, slot]; `status` their rows of layout.FLOW_STATUS, both still growing.
     """
@@ -45,10 +48,12 @@ class ImpairmentScan:
         if np.any((ago >= self._capacity) & (after > self._final)):
             index = int(np.argmax(ago))
             raise LookupError(index, int(ago[index]))
-        last = np.maximum(self._last, self._impaired(self._final, after))
         settled = np.clip(self._sequence(until_ns - FORWARDING_DELAY_THRESHOLD_NS), self._final, after)
-        self._last = np.where(last < settled, last, np.maximum(self._last, self._impaired(self._final, settled)))
-        self._final = settled
+        seq, bad = self._read(self._final, after)
+        last = np.maximum(self._last, np.where(bad, seq, -1).max(axis=1, initial=-1))
+        self._last = np.maximum(self._last, np.where(bad & (seq < settled[:, None]), seq, -1).max(axis=1, initial=-1))
+        open_from = np.where(bad & (seq >= settled[:, None]), seq, _FAR).min(axis=1, initial=_FAR)
+        self._final = np.minimum(open_from, after)
         due = np.where(last >= first, self._first_due + last * self._interval, -1)
         return due, after - first
 
@@ -56,19 +61,12 @@ class ImpairmentScan:
         number: Ints = np.maximum(0, -((self._first_due - t_ns) // self._interval))
         return number
 
-    def _impaired(self, first: Ints, after: Ints) -> Ints:
-        """Per flow, the last impaired sequence number in [first, after); -1 if none."""
-        width = int((after - first).max(initial=0))
-        if width == 0:
-            return np.full(len(first), -1, np.int64)
-        seq = first[:, None] + np.arange(width)
-        asked: NDArray[np.bool_] = seq < after[:, None]
-        rows, slots = np.arange(len(first))[:, None], seq % self._capacity
-        flags = self._rings["flags"][rows, slots]
+    def _read(self, first: Ints, after: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+        """Per flow, the sequence numbers from `first` on, and which of those below `after` are of impaired probes."""
+        seq: Ints = first[:, None] + np.arange(int((after - first).max(initial=0)))
+        records = self._rings[np.arange(len(first))[:, None], seq % self._capacity]
         wanted = layout.WRITTEN | layout.ANSWERED
-        good = (flags & (wanted | layout.CORRUPT | layout.NOT_SENT)) == wanted
-        good &= self._rings["seq"][rows, slots].astype(np.int64) == seq
-        waited = self._rings["rx_ns"][rows, slots] - self._rings["sent_ns"][rows, slots]
-        good &= waited <= FORWARDING_DELAY_THRESHOLD_NS
-        found: Ints = np.where(asked & ~good, seq, -1).max(axis=1)
-        return found
+        good = (records["flags"] & (wanted | layout.CORRUPT | layout.NOT_SENT)) == wanted
+        good &= records["seq"].astype(np.int64) == seq
+        good &= records["rx_ns"] - records["sent_ns"] <= FORWARDING_DELAY_THRESHOLD_NS
+        return seq, (seq < after[:, None]) & ~good

@@ -97,7 +97,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     write_load(writer, name, instruments.load, instruments.probers, clock)
     write_trust(writer, name, checks, clock.end_ns)
     events = _timeline(writer, name, clock, instruments)
-    verdict = _verdict(done, booted, measured, judged, windows, events)
+    verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing())
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
     return verdict
 
@@ -159,6 +159,7 @@ def _verdict(
     judged: Judged,
     windows: Mapping[str, FlowWindow],
     events: Sequence[TimelineEvent],
+    missing: str,
 ) -> schema.Verdict:
     plan = done.plan
     lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
@@ -173,7 +174,7 @@ def _verdict(
         target=plan.target,
         element=plan.element,
         verdict=judged.verdict,
-        reason=judged.reason,
+        reason=f"{judged.reason} Not measured: {missing}." if missing else judged.reason,
         headline=judged.headline,
         interval_ms=INTERVAL_NS / 1e6,
         flows=len(measured.flows),

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 from probes.connections import Connections
-from probes.load import LoadRun, Target
+from probes.load import LoadError, LoadRun, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
 from probes.watch import Watch
@@ -43,6 +43,7 @@ class Instruments:
     connections: dict[str, Connections] = field(default_factory=dict)
     load: LoadRun | None = None
     watch: Watch | None = None
+    _unloaded: str = ""
 
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
@@ -168,7 +169,14 @@ class Instruments:
                 rate_per_s=LOAD_PER_S,
                 locustfile=self.locustfile,
             )
-            self._stack.enter_context(self.load)
+            try:
+                self._stack.enter_context(self.load)
+            except LoadError as error:
+                self.load, self._unloaded = None, str(error)
+
+    def missing(self) -> str:
+        """What does not measure though it should, and without which budgets can be judged all the same; empty when nothing is."""
+        return self._unloaded or (self.load.missing() if self.load else "")
 
     def cpu_seconds(self) -> float:
         """CPU seconds of the instrument's processes so far, by their own accounting in /proc."""

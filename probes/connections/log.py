@@ -25,6 +25,7 @@ class Opened(Line, frozen=True, tag="opened"):
     dst: str
     dport: int
     t_ns: int
+    started_ns: int = 0
 
 
 class Beat(Line, frozen=True, tag="beat"):
@@ -48,6 +49,14 @@ class Broken(Line, frozen=True, tag="broken"):
     sent_ns: int | None
 
 
+class Closed(Line, frozen=True, tag="closed"):
+    """An answer announced that the connection ends with it (`connection: close`): ended as the protocol provides."""
+
+    id: int
+    incarnation: int
+    t_ns: int
+
+
 class Refused(Line, frozen=True, tag="refused"):
     """An attempt to connect failed."""
 
@@ -56,16 +65,22 @@ class Refused(Line, frozen=True, tag="refused"):
     started_ns: int
     t_ns: int
     reason: str
+    dst: str = ""
+    dport: int = 0
 
 
 class Pulse(Line, frozen=True, tag="pulse"):
-    """The process is running; `lag_ns` is the most that its event loop was late since the pulse before."""
+    """The process is running; `lag_ns` is the most that its event loop was late since the pulse before.
+
+    `waiting`: (id, incarnation, sent_ns) of heartbeats that have been without an answer for a while.
+    """
 
     t_ns: int
     lag_ns: int
+    waiting: tuple[tuple[int, int, int], ...] = ()
 
 
-AnyLine = Opened | Beat | Broken | Refused | Pulse
+AnyLine = Opened | Beat | Broken | Closed | Refused | Pulse
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +95,25 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A failed attempt to open a connection."""
+    """A failed attempt to open a connection, from when it began to when it failed."""
 
     id: int
     sport: int
     started_ns: int
     t_ns: int
     reason: str
+    dst: str = ""
+    dport: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRecord:
-    """One established connection: its 5-tuple, who answered it, and how it ended (`broken_*` None: it did not).
+    """One established connection: its 5-tuple, who answered it, and how it ended: broken, or closed as the protocol
+    provides, at `closed_ns`, which breaks nothing (None: it did not).
 
-    `id` is the place it fills, `incarnation` counts the connections that filled it, from 0. `unanswered_ns` is when the
-    heartbeat that broke it was sent.
+    `id` is the place it fills, `incarnation` counts the connections that filled it, from 0. `started_ns` is when its
+    handshake began, `unanswered_ns` when the heartbeat was sent that broke it, `waiting_ns` when the one was sent that has
+    no answer yet (as far as is known: told every 100 ms).
     """
 
     vantage: str
@@ -115,6 +134,25 @@ class ConnectionRecord:
     broken_by: BrokenBy | None = None
     beats: tuple[Heartbeat, ...] = ()
     closed_ns: int | None = None
+    started_ns: int = 0
+    waiting_ns: int | None = None
+
+    @property
+    def ended_ns(self) -> int | None:
+        """When it was broken or closed; None if it stands."""
+        return self.broken_ns if self.broken_ns is not None else self.closed_ns
+
+    def longest_wait_ns(self, t0_ns: int, t1_ns: int) -> int:
+        """The longest that a heartbeat under way in [t0, t1) waited for its answer, counted from when it was sent.
+
+        One without an answer at t1 has waited until then, or until it broke the connection. 0 if none was under way.
+        """
+        waits = [(b.sent_ns, b.answered_ns) for b in self.beats]
+        if self.unanswered_ns is not None and self.broken_ns is not None:
+            waits.append((self.unanswered_ns, self.broken_ns))
+        if self.waiting_ns is not None:
+            waits.append((self.waiting_ns, t1_ns))
+        return max((min(end, t1_ns) - sent for sent, end in waits if sent < t1_ns and end > t0_ns), default=0)
 
 
 class Ledger:
@@ -127,6 +165,8 @@ class Ledger:
         self._opened: dict[tuple[int, int], Opened] = {}
         self._beats: dict[tuple[int, int], list[Heartbeat]] = {}
         self._broken: dict[tuple[int, int], Broken] = {}
+        self._closed: dict[tuple[int, int], Closed] = {}
+        self._waiting: dict[tuple[int, int], int] = {}
 
     def add(self, lines: Iterable[AnyLine]) -> None:
         """Takes further lines, in the order they were written."""
@@ -141,21 +181,33 @@ class Ledger:
                     )
                 case Broken():
                     self._broken[line.id, line.incarnation] = line
+                case Closed():
+                    self._closed[line.id, line.incarnation] = line
                 case Refused():
-                    self.refusals.append(Refusal(line.id, line.sport, line.started_ns, line.t_ns, line.reason))
+                    self.refusals.append(
+                        Refusal(line.id, line.sport, line.started_ns, line.t_ns, line.reason, line.dst, line.dport)
+                    )
                 case Pulse():
                     self.pulses.append(line)
+                    self._waiting = {(place, incarnation): sent for place, incarnation, sent in line.waiting}
 
     def open_ids(self) -> set[int]:
-        """Places whose connection is established, was answered, and is not broken."""
-        return {key[0] for key, beats in self._beats.items() if beats and key not in self._broken}
+        """Places whose connection is established, was answered, and has not ended."""
+        return {
+            key[0]
+            for key, beats in self._beats.items()
+            if beats and key not in self._broken and key not in self._closed
+        }
 
     def records(self) -> list[ConnectionRecord]:
         """Every connection so far, in the order they were opened."""
         return [self._record(key, opened) for key, opened in self._opened.items()]
 
     def _record(self, key: tuple[int, int], opened: Opened) -> ConnectionRecord:
-        beats, broken = self._beats[key], self._broken.get(key)
+        beats, broken, closed = self._beats[key], self._broken.get(key), self._closed.get(key)
+        waiting = None if broken or closed else self._waiting.get(key)
+        if waiting is not None and beats and beats[-1].sent_ns >= waiting:
+            waiting = None  # answered since the pulse that told of it
         return ConnectionRecord(
             vantage=self.vantage,
             id=opened.id,
@@ -174,4 +226,7 @@ class Ledger:
             broken_ns=broken.t_ns if broken else None,
             broken_by=broken.by if broken else None,
             beats=tuple(beats),
+            closed_ns=closed.t_ns if closed else None,
+            started_ns=opened.started_ns,
+            waiting_ns=waiting,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -11,16 +12,19 @@ import msgspec
 
 from probes.child import Child, ProbeError
 from probes.connections.client import Plan
+from probes.connections.heart import Target
 from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Connections:
-    """`count` connections from one vantage, each beating once per `interval_ns`. A context manager.
+    """`count` connections from one vantage, each beating once per `interval_ns`, phases spread. A context manager.
 
-    `host`, `path` and `identity` (the header that names the backend) come from the service. An unanswered heartbeat
-    breaks its connection after `stall_ns`. A broken connection is replaced, from a new source port.
+    They are spread over `targets`, in turn; one target may be given by its parts instead (`host`, `path` and `identity`,
+    the header that names the backend, come from the service). An unanswered heartbeat breaks its connection after
+    `stall_ns`. A connection that broke or was closed by the protocol is replaced at once, from a new source port.
+    Raises ValueError when there is no target or there are not enough ports.
     """
 
     def __init__(
@@ -29,10 +33,10 @@ class Connections:
         directory: Path,
         *,
         vantage: str,
-        src: str,
-        dst: str,
-        dport: int,
-        host: str,
+        src: str = "",
+        dst: str = "",
+        dport: int = 0,
+        host: str = "",
         path: str = "/",
         identity: str = "x-backend",
         count: int = 40,
@@ -41,7 +45,10 @@ class Connections:
         interval_ns: int = 500_000_000,
         stall_ns: int = 2_000_000_000,
         attempts_per_s: int = 100,
+        targets: Sequence[Target] = (),
     ) -> None:
+        if not targets and not (src and dst and dport):
+            raise ValueError("connections need a target: an address to come from, one to go to, and a port")
         if not 0 < count <= ports or base_port + ports > 65536:
             raise ValueError(f"{count} connections from ports {base_port}..{base_port + ports - 1}: not enough ports")
         self.vantage = vantage
@@ -51,15 +58,10 @@ class Connections:
         self._directory = directory
         self._log = directory / "connections.jsonl"
         self._plan = Plan(
-            src=src,
-            dst=dst,
-            dport=dport,
+            targets=tuple(targets) or (Target(src, dst, dport, host, path, identity),),
             count=count,
             base_port=base_port,
             ports=ports,
-            host=host,
-            path=path,
-            identity=identity,
             interval_ns=interval_ns,
             stall_ns=stall_ns,
             attempts_per_s=attempts_per_s,
@@ -85,7 +87,8 @@ class Connections:
         self._log.write_bytes(b"")
         plan = self._directory / "connections.plan"
         plan.write_bytes(msgspec.json.encode(self._plan))
-        argv = [sys.executable, "-m", "probes.connections", str(plan)]
+        # -P: the tree we are of, not the one that happens to be the current directory
+        argv = [sys.executable, "-P", "-m", "probes.connections", str(plan)]
         environment = {"PYTHONPATH": str(REPOSITORY)}
         self._child = Child(argv, self._netns, self._directory / "connections.log", environment)
         try:
@@ -120,7 +123,7 @@ class Connections:
         return max((p.lag_ns for p in self._ledger.pulses if t0_ns <= p.t_ns < t1_ns), default=0)
 
     def open_count(self) -> int:
-        """Connections that are established, answered, and not broken."""
+        """Connections that are established, answered, and not over."""
         self._catch_up()
         return len(self._ledger.open_ids())
 
@@ -130,14 +133,14 @@ class Connections:
         return self._ledger.records()
 
     def refusals(self) -> list[Refusal]:
-        """Every failed attempt to open a connection."""
+        """Every failed attempt to open a connection, with when it began and when it failed."""
         self._catch_up()
         return list(self._ledger.refusals)
 
     def _missing(self) -> str:
         reasons = {r.reason for r in self.refusals()}
         why = f" ({', '.join(sorted(reasons))})" if reasons else ""
-        to = f"{self._plan.dst} port {self._plan.dport}"
+        to = " and ".join(sorted({f"{t.dst} port {t.dport}" for t in self._plan.targets}))
         return f"{self.open_count()} of {self.count} connections to {to} were answered{why}"
 
     def _catch_up(self) -> None:

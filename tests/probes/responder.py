@@ -3,6 +3,9 @@
 usage: responder.py udp ADDRESS PORT NAME [every=N corrupt|twice|drop|delay=S]
        responder.py http ADDRESS PORT NAME[,NAME...] [reset]
 SIGUSR1 moves on to the next name; the name 503 is an error page without a name; with `reset`, connections end by reset.
+NAME+close: announces the end of the connection and ends it. NAME+fin: ends it without a word. NAME+eof: an answer without
+a length, which ends with the connection. NAME+cut: announces the end and ends before the answer does.
+SIGUSR2: a time-out page that nobody asked for, on every connection, and its end.
 """
 
 from __future__ import annotations
@@ -50,12 +53,18 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
     def move_on(*_: object) -> None:
         names.pop(0)
 
+    def time_out(*_: object) -> None:
+        for peer, _got in peers.values():
+            peer.sendall(b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            peer.shutdown(socket.SHUT_WR)
+
+    peers: dict[int, tuple[socket.socket, bytes]] = {}
     signal.signal(signal.SIGUSR1, move_on)
+    signal.signal(signal.SIGUSR2, time_out)
     listener = socket.create_server(
         (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET, backlog=128
     )
     print("listening", flush=True)
-    peers: dict[int, tuple[socket.socket, bytes]] = {}
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN)
     while True:
@@ -73,7 +82,10 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
                 got += data
                 while b"\r\n\r\n" in got:
                     _, got = got.split(b"\r\n\r\n", 1)
-                    peer.sendall(page(names[0]))
+                    name, _, end = names[0].partition(b"+")
+                    peer.sendall(page(name, end))
+                    if end:
+                        data = b""
             except OSError:
                 data = b""
             if not data:
@@ -84,10 +96,15 @@ def http(address: str, port: int, names: list[bytes], reset: bool) -> None:
             peers[fd] = (peer, got)
 
 
-def page(name: bytes) -> bytes:
+def page(name: bytes, end: bytes) -> bytes:
     if name == b"503":
         return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
-    return b"HTTP/1.1 200 OK\r\nX-Backend: " + name + b"\r\nContent-Length: 2\r\n\r\nok"
+    head = b"HTTP/1.1 200 OK\r\nX-Backend: " + name + b"\r\n"
+    if end in (b"close", b"eof", b"cut"):
+        head += b"Connection: close\r\n"
+    if end != b"eof":
+        head += b"Content-Length: 99\r\n" if end == b"cut" else b"Content-Length: 2\r\n"
+    return head + b"\r\nok"
 
 
 if __name__ == "__main__":

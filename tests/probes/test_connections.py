@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import statistics
 import time
 from pathlib import Path
 
 import pytest
 
 from probes.child import ProbeError
-from probes.connections import ConnectionRecord, Connections
+from probes.connections import ConnectionRecord, Connections, Target
 from probes.readings import read_connections
 from probes.trust import TrustInput, check_trust
 from tests.probes.conftest import wait_until, wait_until_ns
@@ -76,6 +77,7 @@ def test_a_server_that_resets_breaks_them_by_reset_and_they_come_back(lab: Wire,
         assert connections.open_count() == 0
         wait_until(lambda: len(connections.refusals()) >= COUNT, "refused attempts")
         assert {r.reason for r in connections.refusals()} == {"Connection refused"}
+        assert all(before < r.started_ns <= r.t_ns and r.dst == SERVER for r in connections.refusals())
         lab.responder("http", SERVER, "80", "be-2")
         wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
         again = [r for r in connections.records() if r.incarnation == 1]
@@ -90,6 +92,94 @@ def test_a_server_that_hangs_up_breaks_them_by_closing(lab: Wire, scratch: Path)
         server.kill()
         wait_until(lambda: len(broken(connections)) == COUNT, "all connections broken")
         assert {r.broken_by for r in broken(connections)} == {"closed"}
+
+
+def closed(connections: Connections) -> list[ConnectionRecord]:
+    return [r for r in connections.records() if r.closed_ns is not None]
+
+
+@pytest.mark.parametrize("how", ["close", "eof"])
+def test_an_announced_end_is_the_protocols_and_breaks_nothing(lab: Wire, scratch: Path, how: str) -> None:
+    server = lab.responder("http", SERVER, "80", f"be-1,be-1+{how},be-1")
+    with connect(lab, scratch) as connections:
+        before = time.monotonic_ns()
+        server.send_signal(signal.SIGUSR1)
+        wait_until(lambda: {r.id for r in closed(connections)} == set(range(COUNT)), "all connections closed")
+        server.send_signal(signal.SIGUSR1)
+        healed = time.monotonic_ns()
+        wait_until(lambda: beats_everywhere(connections, healed + 100 * MS), "heartbeats on new connections")
+        assert broken(connections) == []
+        records = connections.records()
+    assert connections.refusals() == []
+    for record in closed(connections):
+        assert before < (record.closed_ns or 0)
+        assert record.ended_ns == record.closed_ns
+        assert record.heartbeats >= 1
+        successor = next(r for r in records if (r.id, r.incarnation) == (record.id, record.incarnation + 1))
+        assert 0 <= successor.started_ns - (record.closed_ns or 0) < 500 * MS
+        assert successor.sport != record.sport
+
+
+@pytest.mark.parametrize("how", ["fin", "cut"])
+def test_an_end_without_a_word_or_amid_an_answer_breaks_by_closing(lab: Wire, scratch: Path, how: str) -> None:
+    server = lab.responder("http", SERVER, "80", f"be-1,be-1+{how}")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGUSR1)
+        wait_until(lambda: len(broken(connections)) >= COUNT, "all connections broken")
+        assert {r.broken_by for r in broken(connections)} == {"closed"}
+        assert closed(connections) == []
+
+
+def test_a_time_out_page_that_nobody_asked_for_announces_the_end(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGUSR2)
+        wait_until(lambda: {r.id for r in closed(connections)} == set(range(COUNT)), "all connections closed")
+        wait_until(lambda: connections.open_count() == COUNT, "all connections open again")
+        assert broken(connections) == []
+
+
+def test_places_are_spread_over_all_targets(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-4")
+    lab.responder("http", SERVER6, "81", "be-6")
+    targets = (Target(CLIENT, SERVER, 80, "web.test"), Target(CLIENT6, SERVER6, 81, "web.test"))
+    with Connections(
+        lab.netns("c"), scratch, vantage="c", targets=targets, count=7, interval_ns=100 * MS
+    ) as connections:
+        records = connections.records()
+    assert {r.id: (r.src, r.dst, r.dport, r.backend) for r in records} == {
+        i: ((CLIENT, SERVER, 80, "be-4"), (CLIENT6, SERVER6, 81, "be-6"))[i % 2] for i in range(7)
+    }
+
+
+def test_connections_without_a_target_are_refused(scratch: Path) -> None:
+    with pytest.raises(ValueError, match="need a target"):
+        Connections(Path("/run/netns/x"), scratch, vantage="c")
+
+
+def test_heartbeats_are_spread_over_the_interval(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        wait_until(lambda: all(r.heartbeats >= 8 for r in connections.records()), "eight heartbeats each")
+        records = sorted(connections.records(), key=lambda r: r.id)
+    origin = records[0].beats[4].sent_ns
+    phases = [statistics.median((b.sent_ns - origin + 50 * MS) % (100 * MS) for b in r.beats[1:]) for r in records]
+    even = 100 * MS / COUNT
+    offsets = [(phase - phases[0] - i * even + 50 * MS) % (100 * MS) - 50 * MS for i, phase in enumerate(phases)]
+    assert max(map(abs, offsets)) < even
+
+
+def test_a_heartbeat_that_waits_is_seen_before_it_is_answered(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.send_signal(signal.SIGSTOP)
+        t0 = time.monotonic_ns()
+        wait_until(lambda: all(r.waiting_ns for r in connections.records()), "all connections waiting")
+        t1 = time.monotonic_ns()
+        waits = [r.longest_wait_ns(t0, t1) for r in connections.records() if r.waiting_ns]
+        server.send_signal(signal.SIGCONT)
+    assert len(waits) == COUNT
+    assert all(100 * MS < wait < t1 - t0 + 200 * MS for wait in waits)
 
 
 def test_a_frozen_server_breaks_them_by_stall_after_the_budget(lab: Wire, scratch: Path) -> None:
@@ -117,6 +207,7 @@ def test_a_freeze_shorter_than_the_budget_breaks_none(lab: Wire, scratch: Path) 
         wait_until(lambda: beats_everywhere(connections, woken + 100 * MS), "heartbeats after the freeze")
         assert broken(connections) == []
         assert max(r.longest_answer_ns for r in connections.records()) > 150 * MS
+        assert max(r.longest_wait_ns(woken - 100 * MS, woken) for r in connections.records()) > 150 * MS
 
 
 def test_an_answer_from_another_backend_breaks_them(lab: Wire, scratch: Path) -> None:

@@ -1,0 +1,80 @@
+"""Lines of the connecting process add up to records; how long a heartbeat waited in a window is told right."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.connections.log import Beat, Broken, Closed, ConnectionRecord, Heartbeat, Ledger, Opened, Pulse
+
+MS = 1_000_000
+
+
+def opened(place: int, incarnation: int = 0) -> Opened:
+    return Opened(place, incarnation, "10.0.0.1", 24000 + place, "10.0.0.2", 80, 5 * MS, 4 * MS)
+
+
+def record(beats: list[tuple[int, int]], **more: int) -> ConnectionRecord:
+    return ConnectionRecord(
+        vantage="c",
+        id=0,
+        incarnation=0,
+        src="10.0.0.1",
+        sport=24000,
+        dst="10.0.0.2",
+        dport=80,
+        opened_ns=0,
+        beats=tuple(Heartbeat(sent, answered, 200, "be-1") for sent, answered in beats),
+        **more,
+    )
+
+
+def test_a_closed_connection_is_over_and_not_broken() -> None:
+    ledger = Ledger("c")
+    ledger.add([opened(0), Beat(0, 0, 5 * MS, 6 * MS, 200, "be-1"), Closed(0, 0, 7 * MS)])
+    ledger.add([opened(1), Beat(1, 0, 5 * MS, 6 * MS, 200, "be-1"), Broken(1, 0, "reset", 8 * MS, None)])
+    ledger.add([opened(2), Beat(2, 0, 5 * MS, 6 * MS, 200, "be-1")])
+    assert ledger.open_ids() == {2}
+    assert [(r.closed_ns, r.broken_ns, r.ended_ns) for r in ledger.records()] == [
+        (7 * MS, None, 7 * MS),
+        (None, 8 * MS, 8 * MS),
+        (None, None, None),
+    ]
+    assert {r.started_ns for r in ledger.records()} == {4 * MS}
+
+
+def test_a_waiting_heartbeat_is_known_until_it_is_answered_or_breaks_the_connection() -> None:
+    ledger = Ledger("c")
+    ledger.add([opened(0), opened(1), Pulse(300 * MS, 0, ((0, 0, 100 * MS), (1, 0, 120 * MS)))])
+    assert [r.waiting_ns for r in ledger.records()] == [100 * MS, 120 * MS]
+    ledger.add([Beat(0, 0, 100 * MS, 310 * MS, 200, "be-1"), Broken(1, 0, "stall", 320 * MS, 120 * MS)])
+    assert [r.waiting_ns for r in ledger.records()] == [None, None]
+    ledger.add([Pulse(400 * MS, 0)])
+    assert [r.waiting_ns for r in ledger.records()] == [None, None]
+
+
+def test_the_longest_wait_is_that_of_heartbeats_under_way_in_the_window() -> None:
+    beats = [(0, 10), (100, 130), (200, 900), (1000, 1005)]
+    assert record(beats).longest_wait_ns(0, 150) == 30
+    assert record(beats).longest_wait_ns(100, 500) == 300  # still without an answer at the window's end
+    assert record(beats).longest_wait_ns(500, 950) == 700  # sent before the window, answered in it
+    assert record(beats).longest_wait_ns(950, 1000) == 0
+    assert record(beats, unanswered_ns=1100, broken_ns=3100).longest_wait_ns(1000, 9000) == 2000
+    assert record(beats, waiting_ns=1100).longest_wait_ns(1000, 9000) == 7900
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 500), st.integers(1, 500)), max_size=12),
+    st.integers(0, 5000),
+    st.integers(1, 3000),
+)
+def test_waits_are_those_of_a_clock_that_ticks_through_the_window(
+    gaps: list[tuple[int, int]], t0: int, length: int
+) -> None:
+    beats, at = [], 0
+    for pause, wait in gaps:
+        beats.append((at + pause, at + pause + wait))
+        at += pause + wait
+    t1 = t0 + length
+    ticked = [min(answered, t1) - sent for sent, answered in beats if any(t0 <= t < t1 for t in range(sent, answered))]
+    assert record(beats).longest_wait_ns(t0, t1) == max(ticked, default=0)
