@@ -12,7 +12,6 @@ from probes import layout
 from probes.flows import FORWARDING_DELAY_THRESHOLD_NS, Ints
 from probes.packets import ProbeFlow
 
-
 _FAR = np.iinfo(np.int64).max
 
 
