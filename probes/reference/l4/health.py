@@ -135,8 +135,8 @@ class Checker:
         self._newest = self._started + 1
 
     def forget(self) -> None:
-        """The backend was away for so long that it has to prove itself anew."""
-        self._become(Health(False))
+        """The backend was away for so long that it has to prove itself anew; whoever calls this knows, so nobody is told."""
+        self.health = Health(False)
 
     async def once(self) -> None:
         """One check. A refusal that decides nothing yet is looked into at once: two in a row are no accident."""
