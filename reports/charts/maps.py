@@ -1,0 +1,167 @@
+"""Three maps of one scenario, before, during and after: which way the flows went, and what was dead.
+
+Pure geometry from a layout, the paths that taps saw and the fault's nodes; it must not know probes or HTML.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.charts.layout import Layout, Place
+from reports.evidence.schema import Fault, Moment, Path, Verdict
+
+MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
+THICKEST = 5.0
+SHIFT = 1.7
+"""Each direction keeps to its right of the line, so that there and back are told apart."""
+
+_SEPARATE = re.compile(r"[\s–—,=]+|--+|<?->")
+
+
+@dataclass(frozen=True)
+class Way:
+    """One direction of one link as one vantage used it; `style` numbers the vantage, `into` a thing that was broken."""
+
+    path: str
+    width: float
+    style: int
+    touched: bool
+    into: bool
+    title: str
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A node's box, or the middle of a link. `kind` is dead, process, drained or link."""
+
+    kind: str
+    x: float
+    y: float
+    width: float
+    label: str
+    title: str
+    line: str = ""
+
+
+@dataclass(frozen=True)
+class Map:
+    moment: Moment
+    ways: tuple[Way, ...]
+    broken: tuple[Broken, ...]
+    caption: str
+
+
+@dataclass(frozen=True)
+class Maps:
+    maps: tuple[Map, ...]
+    vantages: tuple[tuple[str, int, bool], ...]
+
+
+def draw_maps(layout: Layout, verdict: Verdict, fault: Fault | None) -> Maps | None:
+    """None where no path was seen: a map without paths would only look like an answer."""
+    if not verdict.paths:
+        return None
+    vantages = list(dict.fromkeys(f.vantage for f in verdict.vantages)) or sorted({p.vantage for p in verdict.paths})
+    touched = {f.vantage for f in verdict.vantages if f.touched}
+    broken = broken_things(layout, verdict, fault)
+    most = max(path.flows for path in verdict.paths)
+    maps = tuple(
+        Map(
+            moment,
+            tuple(
+                way
+                for path in sorted(_merged(verdict.paths, moment), key=lambda p: p.vantage in touched)
+                if (way := _way(layout, path, vantages, touched, most, broken if moment != "before" else ()))
+            ),
+            broken if moment != "before" else (),
+            _caption(verdict.paths, moment, touched),
+        )
+        for moment in MOMENTS
+    )
+    return Maps(maps, tuple((name, n, name in touched) for n, name in enumerate(vantages)))
+
+
+def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tuple[Broken, ...]:
+    """What the fault took away: its nodes, or the link between them."""
+    names = [name for name in (fault.nodes if fault else ()) if name in layout.places]
+    if "link" in verdict.fault:
+        ends = [part.split(":")[0] for part in _SEPARATE.split(verdict.target)]
+        pair = [name for name in dict.fromkeys([*ends, *names]) if name in layout.places][:2]
+        if len(pair) == 2:
+            a, b = (layout.places[name] for name in pair)
+            middle = ((a.x + b.x) / 2, (a.y + b.y) / 2)
+            line = f"M{a.x:g} {a.y:g}L{b.x:g} {b.y:g}"
+            return (Broken("link", *middle, 0, "✖", f"{pair[0]} – {pair[1]}: link lost", line),)
+    kind, said = "dead", "dead"
+    if any(word in verdict.fault for word in ("drain", "withdraw")):
+        kind, said = "drained", "takes no new flow"
+    elif "crash" in verdict.fault or "process" in verdict.fault:
+        kind, said = "process", f"process dead ({verdict.target})"
+    elif "freeze" in verdict.fault:
+        kind, said = "process", "frozen"
+    return tuple(
+        Broken(kind, place.x, place.y, place.width, place.label, f"{name}: {said}")
+        for name in names
+        for place in [layout.places[name]]
+    )
+
+
+def _merged(paths: Sequence[Path], moment: Moment) -> list[Path]:
+    """One per vantage and direction: evidence may tell each family or service on its own."""
+    flows: Counter[tuple[str, str, str]] = Counter()
+    for path in paths:
+        if path.moment == moment:
+            flows[path.vantage, path.a, path.b] += path.flows
+    return [Path(moment=moment, vantage=v, a=a, b=b, flows=size) for (v, a, b), size in flows.items()]
+
+
+def _way(
+    layout: Layout, path: Path, vantages: Sequence[str], touched: set[str], most: int, broken: Sequence[Broken]
+) -> Way | None:
+    a, b = layout.places.get(path.a), layout.places.get(path.b)
+    if a is None or b is None or path.flows <= 0:
+        return None
+    hit = path.vantage in touched
+    into = any(
+        (one.kind == "dead" and one.title.startswith(f"{path.b}:"))
+        or (one.kind == "link" and one.title.startswith((f"{path.a} – {path.b}:", f"{path.b} – {path.a}:")))
+        for one in broken
+    )
+    width = max(0.8, THICKEST * math.sqrt(path.flows / most)) * (1.0 if hit else 0.5)
+    return Way(
+        _line(a, b, SHIFT),
+        round(width, 1),
+        vantages.index(path.vantage) if path.vantage in vantages else len(vantages),
+        hit,
+        into,
+        f"{path.vantage}: {path.flows:,} flows {path.a} → {path.b}",
+    )
+
+
+def _line(a: Place, b: Place, shift: float) -> str:
+    length = math.hypot(b.x - a.x, b.y - a.y) or 1.0
+    dx, dy = -(b.y - a.y) / length * shift, (b.x - a.x) / length * shift
+    return f"M{a.x + dx:.1f} {a.y + dy:.1f}L{b.x + dx:.1f} {b.y + dy:.1f}"
+
+
+def _caption(paths: Sequence[Path], moment: Moment, touched: set[str]) -> str:
+    """Which way the touched vantages went in, by the nodes where their traffic was seen to turn."""
+    mine = [path for path in paths if path.moment == moment and path.vantage in touched]
+    if not mine:
+        return "no path of a touched vantage was seen"
+    first = Counter[str]()
+    for path in mine:
+        if path.a == path.vantage:
+            first[path.b] += path.flows
+    leaving = {path.a for path in mine}
+    ends = Counter[str]()
+    for path in mine:
+        if path.b not in leaving and path.b != path.vantage:
+            ends[path.b] += path.flows
+    via = ", ".join(f"{name} ({flows:,})" for name, flows in first.most_common(3))
+    lost = ", ".join(f"{name} ({flows:,})" for name, flows in ends.most_common(4))
+    return (f"first hop {via}" if via else "no first hop seen") + (f"; nothing came out of {lost}" if lost and moment == "during" else "")
