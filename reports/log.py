@@ -107,7 +107,10 @@ def _faults(scenario: ScenarioEvidence) -> list[Moment]:
 
 def _detail(record: EventRecord) -> str:
     data = record.data
-    told = [data.detail, *(part for part in (data.prefix, data.peer, data.interface) if part and part not in data.detail)]
+    told = [
+        data.detail,
+        *(part for part in (data.prefix, data.peer, data.interface) if part and part not in data.detail),
+    ]
     return " · ".join(part for part in told if part)
 
 

@@ -12,15 +12,19 @@ import jinja2
 from markupsafe import Markup
 
 from reports import words
+from reports.charts.clock import CLOSEST
 from reports.charts.layout import lay_out
 from reports.charts.stages import longest_ms
 from reports.evidence.reader import Evidence, read_evidence
-from reports.section import section, slug_of
+from reports.section import Detail, section, slug_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("unpack.js", "raster.js", "page.js")
-MOST_INK = 110_000
-"""Stretches of loss in the rasters of a whole page: keeps it under a megabyte whatever was lost."""
+LIMIT = 1_000_000
+"""Bytes of a page, whatever was lost: one that would be larger is made again with less detail."""
+INK, PACKETS, COARSER = 160_000, 48_000, 2
+"""Stretches of loss and packets of the first attempt, over all scenarios, and what each further one divides them by."""
+ATTEMPTS = 8
 
 
 def render(evidence_path: Path | str, out_path: Path | str) -> None:
@@ -36,31 +40,39 @@ def render(evidence_path: Path | str, out_path: Path | str) -> None:
 
 
 def page(evidence: Evidence) -> str:
-    """The page as text."""
+    """The page as text, at most LIMIT bytes of UTF-8 unless even its tables alone are longer."""
+    html = ""
+    for attempt in range(ATTEMPTS):
+        html = _page(evidence, COARSER**attempt)
+        if len(html.encode("utf-8")) <= LIMIT:
+            break
+    return html
+
+
+def _page(evidence: Evidence, coarseness: int) -> str:
     taken: set[str] = set()
     scenarios = evidence.scenarios
     layout = lay_out(evidence.topology) if evidence.topology and evidence.topology.nodes else None
     span = max((longest_ms(one.verdict) for one in scenarios if one.verdict), default=0.0)
+    share = max(1, len(scenarios)) * coarseness
+    detail = Detail(INK // share, PACKETS // share, CLOSEST * coarseness)
     sections = [
-        section(
-            one,
-            slug_of(one.name, taken),
-            layout=layout,
-            stages_span_ms=span,
-            most_ink=MOST_INK // max(1, len(scenarios)),
-        )
-        for one in scenarios
+        section(one, slug_of(one.name, taken), layout=layout, stages_span_ms=span, detail=detail) for one in scenarios
     ]
-    return _environment().get_template("page.html.j2").render(
-        evidence=evidence,
-        run=evidence.run,
-        verdict=evidence.verdict,
-        headline=words.headline(evidence),
-        caveats=words.caveats(evidence),
-        layout=layout,
-        sections=sections,
-        style=_text("style.css") + _text("charts.css") + _text("print.css"),
-        script=Markup("\n").join(_text(name) for name in SCRIPTS),
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            evidence=evidence,
+            run=evidence.run,
+            verdict=evidence.verdict,
+            headline=words.headline(evidence),
+            caveats=words.caveats(evidence),
+            layout=layout,
+            sections=sections,
+            style=_text("style.css") + _text("charts.css") + _text("print.css"),
+            script=Markup("\n").join(_text(name) for name in SCRIPTS),
+        )
     )
 
 

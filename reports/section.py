@@ -30,6 +30,16 @@ from reports.log import Moment, entry_of, lines, read_log
 
 
 @dataclass(frozen=True)
+class Detail:
+    """How much of one scenario is drawn apart: stretches of loss and packets in its raster, and how near to each other
+    two marks of its clock may stand. Less of it only joins things, and the page says so."""
+
+    ink: int
+    packets: int
+    closest: float
+
+
+@dataclass(frozen=True)
 class Section:
     """`unreadable` says which part of its evidence could not be drawn. `packed` is what the script unpacks."""
 
@@ -74,9 +84,9 @@ class Ended:
 
 
 def section(
-    scenario: ScenarioEvidence, slug: str, *, layout: Layout | None, stages_span_ms: float, most_ink: int
+    scenario: ScenarioEvidence, slug: str, *, layout: Layout | None, stages_span_ms: float, detail: Detail
 ) -> Section:
-    """`stages_span_ms` is the axis of the small bars; `most_ink` how many stretches the raster may hold."""
+    """`stages_span_ms` is the axis of the small bars."""
     verdict = scenario.verdict
     unreadable = ""
     rows: list[FlowRow] = []
@@ -90,7 +100,7 @@ def section(
     budget_ms = words.budget_ms(verdict, "black_hole") if verdict else None
     event_ns = scenario.event_ns
     zero = event_ns if event_ns is not None else (shown[0].zero_ns if shown else 0)
-    raster = pack_raster(rows, scenario.episodes, shown, zero, most_ink) if rows else None
+    raster = pack_raster(rows, scenario.episodes, shown, zero, detail.ink, detail.packets) if rows else None
     ended = [c for c in scenario.connections if c.broken_by or c.broken_ns is not None or c.closed_ns is not None]
     bulk = {
         "raster": raster.data if raster else None,
@@ -107,7 +117,7 @@ def section(
         tcp_interval_ms=words.tcp_interval_ms(scenario),
         small=draw_small(verdict, stages_span_ms) if verdict else None,
         stages=draw_stages(verdict, budget_ms) if verdict else None,
-        clocks=tuple(draw(scenario, rows, shown, entry_of(log))),
+        clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.closest)),
         maps=draw_maps(layout, verdict, inject) if verdict and layout else None,
         ccdf=draw_ccdf(rows, budget_ms),
         rates=tuple(draw_rates(rows, shown[0])) if rows and shown else (),
@@ -154,7 +164,9 @@ def _ended_by_vantage(connections: tuple[Connection, ...]) -> list[Ended]:
                 reset=ways["reset"],
                 stall=ways["stall"],
                 moved=ways["other-backend"],
-                closed=sum(1 for c in mine if not words.is_broken(c) and (c.closed_ns is not None or c.broken_by == "closed")),
+                closed=sum(
+                    1 for c in mine if not words.is_broken(c) and (c.closed_ns is not None or c.broken_by == "closed")
+                ),
                 longest_ms=max((c.longest_answer_ms for c in mine if c.longest_answer_ms is not None), default=None),
             )
         )

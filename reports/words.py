@@ -57,11 +57,11 @@ def milliseconds(value: float | None, interval_ms: float, unit: str = "") -> str
 
 
 def black_hole(verdict: Verdict) -> str:
-    """`410 ms ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
+    """`410 ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
     longest = milliseconds(verdict.black_hole_ms.max, verdict.interval_ms, "ms")
     if verdict.black_hole_ms.censored:
         return f"≥ {longest}, never ended"
-    return longest if longest == NOTHING else f"{longest} ± {plain(verdict.interval_ms)} ms"
+    return longest if longest == NOTHING else f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
 
 
 def to_accuracy(value_ms: float, acc_ms: float) -> str:
@@ -84,14 +84,14 @@ def tcp_interval_ms(one: ScenarioEvidence) -> float:
 
 
 def new_fail(verdict: Verdict, step_ms: float) -> str:
-    """For how long new connections failed: `230 ms ± 10 ms`; at least, where they never worked again. `step_ms` is
+    """For how long new connections failed: `230 ± 10 ms`; at least, where they never worked again. `step_ms` is
     `tcp_interval_ms`."""
     if verdict.new_fail_ms is None:
         return NOTHING
     longest = milliseconds(verdict.new_fail_ms, step_ms, "ms")
     if any(attempts.censored for attempts in verdict.new_connections):
         return f"≥ {longest}, never ended"
-    return f"{longest} ± {plain(step_ms)} ms"
+    return f"{longest.removesuffix(' ms')} ± {plain(step_ms)} ms"
 
 
 def stages(verdict: Verdict) -> str:

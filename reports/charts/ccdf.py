@@ -14,7 +14,7 @@ from reports.charts.flows import FlowRow
 from reports.words import plain
 
 _Scale = Callable[[float], float]
-LEFT, RIGHT, TOP, BOTTOM = 54.0, 470.0, 14.0, 190.0
+LEFT, RIGHT, TOP, BOTTOM = 54.0, 470.0, 20.0, 190.0
 MOST_CURVES = 6
 
 

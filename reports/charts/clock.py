@@ -18,7 +18,7 @@ from reports.words import since
 LANE = 21.0
 CLOSEST = 9.0
 """Marks nearer to each other than this are one mark that says how many it stands for."""
-NAMED = 8
+NAMED = 5
 
 ACTIONS = {"inject": "▼", "effective": "◆", "heal": "△", "healed": "○"}
 OFFSETS = {"inject": -10.0, "effective": 10.0, "heal": -10.0, "healed": 10.0}
@@ -89,29 +89,35 @@ LANES = ("link, ARP", "BFD, health", "BGP", "L4, Envoy", "FIB")
 
 
 def draw(
-    scenario: ScenarioEvidence, rows: Sequence[FlowRow], shown: Iterable[View], entry: Callable[[EventRecord], int]
+    scenario: ScenarioEvidence,
+    rows: Sequence[FlowRow],
+    shown: Iterable[View],
+    entry: Callable[[EventRecord], int],
+    closest: float = CLOSEST,
 ) -> list[Clock]:
-    """One picture per view; `entry` gives the number of an event's line in the log."""
-    return [_clock(scenario, rows, view, entry) for view in shown]
+    """One picture per view; `entry` gives the number of an event's line in the log. Marks nearer than `closest` become one."""
+    return [_clock(scenario, rows, view, entry, closest) for view in shown]
 
 
 def _clock(
-    scenario: ScenarioEvidence, rows: Sequence[FlowRow], view: View, entry: Callable[[EventRecord], int]
+    scenario: ScenarioEvidence, rows: Sequence[FlowRow], view: View, entry: Callable[[EventRecord], int], closest: float
 ) -> Clock:
     lanes: list[Lane] = []
     y = 34.0
     for made in (
         _phases(scenario, view),
         _fault(scenario, view),
-        *_events(scenario, view, entry),
-        _broken(scenario, view),
+        *_events(scenario, view, entry, closest),
+        _broken(scenario, view, closest),
     ):
         if made is not None:
             room = 10.0 if any(mark.dy for mark in made.marks) else 0.0
             lanes.append(Lane(made.label, y + room, made.kind, made.bars, made.marks, made.note))
             y += LANE + 2 * room
     strips = draw_strips(rows, view, top=y + 2)
-    return Clock(view, strips.bottom + 6, tuple(lanes), tuple(ticks(view)), strips, 22.0, strips.bottom, _said(scenario, strips))
+    return Clock(
+        view, strips.bottom + 6, tuple(lanes), tuple(ticks(view)), strips, 22.0, strips.bottom, _said(scenario, strips)
+    )
 
 
 def _phases(scenario: ScenarioEvidence, view: View) -> Lane | None:
@@ -157,7 +163,7 @@ def _fault(scenario: ScenarioEvidence, view: View) -> Lane | None:
     return Lane("fault", 0, "fault", bars, marks, f"{note} →" if note else "")
 
 
-def _events(scenario: ScenarioEvidence, view: View, entry: Callable[[EventRecord], int]) -> list[Lane]:
+def _events(scenario: ScenarioEvidence, view: View, entry: Callable[[EventRecord], int], closest: float) -> list[Lane]:
     found: dict[str, list[Mark]] = {}
     for record in scenario.events:
         label, shape = lane_of(record)
@@ -166,10 +172,10 @@ def _events(scenario: ScenarioEvidence, view: View, entry: Callable[[EventRecord
             title = " ".join(part for part in told if part)
             found.setdefault(label, []).append(Mark(view.x(record.t_ns), shape, title, entry=entry(record)))
     order = [*(label for label in LANES if label in found), *(label for label in found if label not in LANES)]
-    return [Lane(label, 0, "event", (), tuple(joined(found[label]))) for label in order]
+    return [Lane(label, 0, "event", (), tuple(joined(found[label], closest))) for label in order]
 
 
-def _broken(scenario: ScenarioEvidence, view: View) -> Lane | None:
+def _broken(scenario: ScenarioEvidence, view: View, closest: float) -> Lane | None:
     marks = [
         Mark(
             view.x(when),
@@ -180,14 +186,14 @@ def _broken(scenario: ScenarioEvidence, view: View) -> Lane | None:
         for c in sorted(scenario.connections, key=lambda c: c.broken_ns or c.closed_ns or 0)
         if (when := c.broken_ns or c.closed_ns) is not None and view.shows(when)
     ]
-    return Lane("connections", 0, "broken", (), tuple(joined(marks))) if marks else None
+    return Lane("connections", 0, "broken", (), tuple(joined(marks, closest))) if marks else None
 
 
-def joined(marks: Sequence[Mark]) -> list[Mark]:
+def joined(marks: Sequence[Mark], closest: float) -> list[Mark]:
     """Marks of one shape that would cover each other become one: nothing is left out, only counted."""
     groups: list[list[Mark]] = []
     for mark in marks:
-        if groups and mark.x - groups[-1][0].x < CLOSEST and mark.shape == groups[-1][0].shape:
+        if groups and mark.x - groups[-1][0].x < closest and mark.shape == groups[-1][0].shape:
             groups[-1].append(mark)
         else:
             groups.append([mark])
@@ -197,7 +203,9 @@ def joined(marks: Sequence[Mark]) -> list[Mark]:
         else Mark(
             group[0].x,
             group[0].shape,
-            "\n".join([f"{len(group)} here", *(m.title for m in group[:NAMED]), *(["…"] if len(group) > NAMED else [])]),
+            "\n".join(
+                [f"{len(group)} here", *(m.title for m in group[:NAMED]), *(["…"] if len(group) > NAMED else [])]
+            ),
             group[0].dy,
             group[0].entry,
             len(group),

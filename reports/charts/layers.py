@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reports.charts.ccdf import nice
-from reports.evidence.schema import Verdict, VantageFigures
+from reports.evidence.schema import VantageFigures, Verdict
 from reports.words import NOTHING, milliseconds, plain, response
 
 LEFT, RIGHT = 250.0, 900.0

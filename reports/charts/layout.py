@@ -16,8 +16,8 @@ from reports.evidence.schema import Topology, TopologyNode
 WIDTH = 330.0
 TIERS = ("client", "transit", "edge", "l4", "l7", "app")
 ASIDE = ("control", "dns")
-"""They stand beside the tier below them: no packet of a client crosses them."""
-TIER, TOP, NODE = 36.0, 26.0, 15.0
+"""They stand below all others: no packet of a client crosses them."""
+TIER, TOP, NODE = 33.0, 26.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Layout:
 
 
 def lay_out(topology: Topology) -> Layout:
-    graph = nx.Graph()
+    graph: nx.Graph[str] = nx.Graph()
     graph.add_nodes_from(node.name for node in topology.nodes)
     graph.add_edges_from((link.a, link.b) for link in topology.links if link.a in graph and link.b in graph)
     tier_of = _tiers(topology.nodes, graph)
@@ -84,7 +84,7 @@ def lay_out(topology: Topology) -> Layout:
     return Layout(places, tuple(columns), links, TOP + TIER * (len(used) - 1) + NODE)
 
 
-def _tiers(nodes: Sequence[TopologyNode], graph: nx.Graph) -> dict[str, int]:
+def _tiers(nodes: Sequence[TopologyNode], graph: nx.Graph[str]) -> dict[str, int]:
     """By role; a node of no known role stands as deep as it is away from the nearest client."""
     clients = [node.name for node in nodes if node.role == "client"] or [node.name for node in nodes[:1]]
     away = nx.multi_source_dijkstra_path_length(graph, clients) if clients else {}
@@ -93,13 +93,13 @@ def _tiers(nodes: Sequence[TopologyNode], graph: nx.Graph) -> dict[str, int]:
         if node.role in TIERS:
             tiers[node.name] = TIERS.index(node.role)
         elif node.role in ASIDE:
-            tiers[node.name] = len(TIERS) - 1
+            tiers[node.name] = len(TIERS)
         else:
             tiers[node.name] = min(len(TIERS) - 1, int(away.get(node.name, len(TIERS) - 1)))
     return tiers
 
 
-def _ordered(row: Sequence[TopologyNode], graph: nx.Graph, placed: dict[str, Place]) -> list[TopologyNode]:
+def _ordered(row: Sequence[TopologyNode], graph: nx.Graph[str], placed: dict[str, Place]) -> list[TopologyNode]:
     """By the middle of the neighbours that already stand (fewer crossings), then by name; what stands aside goes last."""
 
     def middle(node: TopologyNode) -> float:

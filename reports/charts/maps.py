@@ -5,6 +5,7 @@ Pure geometry from a layout, the paths that taps saw and the fault's nodes; it m
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections import Counter
@@ -24,14 +25,14 @@ _SEPARATE = re.compile(r"[\s–—,=]+|--+|<?->")
 
 @dataclass(frozen=True)
 class Way:
-    """One direction of one link as one vantage used it; `style` numbers the vantage, `into` a thing that was broken."""
+    """The links that one vantage used in one direction with the same number of flows; `style` numbers the vantage,
+    `into` says that they end at what was broken."""
 
     path: str
     width: float
     style: int
     touched: bool
     into: bool
-    title: str
 
 
 @dataclass(frozen=True)
@@ -68,15 +69,10 @@ def draw_maps(layout: Layout, verdict: Verdict, fault: Fault | None) -> Maps | N
     vantages = list(dict.fromkeys(f.vantage for f in verdict.vantages)) or sorted({p.vantage for p in verdict.paths})
     touched = {f.vantage for f in verdict.vantages if f.touched}
     broken = broken_things(layout, verdict, fault)
-    most = max(path.flows for path in verdict.paths)
     maps = tuple(
         Map(
             moment,
-            tuple(
-                way
-                for path in sorted(_merged(verdict.paths, moment), key=lambda p: p.vantage in touched)
-                if (way := _way(layout, path, vantages, touched, most, broken if moment != "before" else ()))
-            ),
+            _ways(layout, _merged(verdict.paths, moment), vantages, touched, broken if moment != "before" else ()),
             broken if moment != "before" else (),
             _caption(verdict.paths, moment, touched),
         )
@@ -119,27 +115,28 @@ def _merged(paths: Sequence[Path], moment: Moment) -> list[Path]:
     return [Path(moment=moment, vantage=v, a=a, b=b, flows=size) for (v, a, b), size in flows.items()]
 
 
-def _way(
-    layout: Layout, path: Path, vantages: Sequence[str], touched: set[str], most: int, broken: Sequence[Broken]
-) -> Way | None:
-    a, b = layout.places.get(path.a), layout.places.get(path.b)
-    if a is None or b is None or path.flows <= 0:
-        return None
-    hit = path.vantage in touched
-    into = any(
-        (one.kind == "dead" and one.title.startswith(f"{path.b}:"))
-        or (one.kind == "link" and one.title.startswith((f"{path.a} – {path.b}:", f"{path.b} – {path.a}:")))
-        for one in broken
-    )
-    width = max(0.8, THICKEST * math.sqrt(path.flows / most)) * (1.0 if hit else 0.5)
-    return Way(
-        _line(a, b, SHIFT),
-        round(width, 1),
-        vantages.index(path.vantage) if path.vantage in vantages else len(vantages),
-        hit,
-        into,
-        f"{path.vantage}: {path.flows:,} flows {path.a} → {path.b}",
-    )
+def _ways(
+    layout: Layout, paths: Sequence[Path], vantages: Sequence[str], touched: set[str], broken: Sequence[Broken]
+) -> tuple[Way, ...]:
+    """Touched vantages on top of the others; the thickest line is the most that one vantage sent over one link."""
+    most = max((path.flows for path in paths), default=1)
+    lines: dict[Way, list[str]] = {}
+    for path in sorted(paths, key=lambda p: p.vantage in touched):
+        a, b = layout.places.get(path.a), layout.places.get(path.b)
+        if a is None or b is None or path.flows <= 0:
+            continue
+        hit = path.vantage in touched
+        width = max(0.8, THICKEST * math.sqrt(path.flows / most)) * (1.0 if hit else 0.5)
+        style = vantages.index(path.vantage) if path.vantage in vantages else len(vantages)
+        way = Way("", round(width, 1), style, hit, any(_ends_at(path, one) for one in broken))
+        lines.setdefault(way, []).append(_line(a, b, SHIFT))
+    return tuple(dataclasses.replace(way, path="".join(parts)) for way, parts in lines.items())
+
+
+def _ends_at(path: Path, broken: Broken) -> bool:
+    if broken.kind == "link":
+        return broken.title.startswith((f"{path.a} – {path.b}:", f"{path.b} – {path.a}:"))
+    return broken.kind == "dead" and broken.title.startswith(f"{path.b}:")
 
 
 def _line(a: Place, b: Place, shift: float) -> str:
@@ -164,4 +161,6 @@ def _caption(paths: Sequence[Path], moment: Moment, touched: set[str]) -> str:
             ends[path.b] += path.flows
     via = ", ".join(f"{name} ({flows:,})" for name, flows in first.most_common(3))
     lost = ", ".join(f"{name} ({flows:,})" for name, flows in ends.most_common(4))
-    return (f"first hop {via}" if via else "no first hop seen") + (f"; nothing came out of {lost}" if lost and moment == "during" else "")
+    return (f"first hop {via}" if via else "no first hop seen") + (
+        f"; nothing came out of {lost}" if lost and moment == "during" else ""
+    )

@@ -16,9 +16,6 @@ from reports.charts.stretches import bridged
 from reports.evidence.schema import Episode, Packet
 from reports.words import count
 
-MOST_PACKETS = 6_000
-"""In one scenario; flows beyond keep their stretches, which say the same without kernel stamps."""
-
 
 @dataclass(frozen=True)
 class Raster:
@@ -33,9 +30,16 @@ class Raster:
 
 
 def pack_raster(
-    rows: Sequence[FlowRow], episodes: Sequence[Episode], shown: Sequence[View], event_ns: int, most_ink: int
+    rows: Sequence[FlowRow],
+    episodes: Sequence[Episode],
+    shown: Sequence[View],
+    event_ns: int,
+    most_ink: int,
+    most_packets: int,
 ) -> Raster | None:
-    """The rows of each vantage that was touched or lost anything; None where none was. Times are µs after the fault."""
+    """The rows of each vantage that was touched or lost anything; None where none was. At most `most_ink`
+    stretches are kept apart, and at most `most_packets` packets: flows beyond keep their stretches, which say the same
+    without kernel stamps. Times are µs after the fault."""
     groups = [(kind, list(group)) for kind, group in itertools.groupby(rows, key=lambda row: row.kind)]
     loud = {kind.vantage for kind, group in groups if any(row.found or row.touched for row in group)}
     kept = [row for _, group in groups for row in group if row.vantage in loud]
@@ -54,7 +58,7 @@ def pack_raster(
     packed_rows, left_out, spent = [], 0, 0
     for row, marks in zip(kept, found, strict=True):
         near = by_flow.get((row.vantage, row.kind.service, row.flow.id), [])
-        if spent + len(near) > MOST_PACKETS:
+        if spent + len(near) > most_packets:
             left_out, near = left_out + 1, []
         spent += len(near)
         packed_rows.append(
@@ -83,7 +87,9 @@ def pack_raster(
             ],
         },
         rows=len(kept),
-        quiet=tuple(_quiet(vantage, groups) for vantage in dict.fromkeys(k.vantage for k, _ in groups if k.vantage not in loud)),
+        quiet=tuple(
+            _quiet(vantage, groups) for vantage in dict.fromkeys(k.vantage for k, _ in groups if k.vantage not in loud)
+        ),
         bridged_ns=gap * max(row.interval_ns for row in kept),
         packets_left_out=left_out,
     )
@@ -96,7 +102,9 @@ def _group(kind: Kind, size: int) -> list[Any]:
 def _quiet(vantage: str, groups: Sequence[tuple[Kind, list[FlowRow]]]) -> str:
     mine = [row for kind, group in groups if kind.vantage == vantage for row in group]
     probes = sum(row.flow.count for row in mine)
-    return f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes, none crossed the broken element and none was lost."
+    return (
+        f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes, none crossed the broken element and none was lost."
+    )
 
 
 def _packets(packets: Sequence[Packet], backends: Mapping[str, int], event_ns: int) -> list[list[int | None]]:

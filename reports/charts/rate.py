@@ -16,7 +16,7 @@ from reports.charts.flows import FlowRow
 from reports.charts.scale import Tick, View, ticks
 from reports.charts.strips import impaired_before
 
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 312.0, 10.0, 86.0
+LEFT, RIGHT, TOP, BOTTOM = 46.0, 312.0, 10.0, 62.0
 MOST_BINS = 130
 
 

@@ -21,7 +21,7 @@ LEVELS = 8
 """Depths of ink; the faintest is still seen, so that a single lost probe is never drawn as nothing."""
 MOST_CELLS = 420
 ROW = 12.0
-"""Height of a strip; those where nothing was lost are half as high."""
+"""Height of a strip; that of a vantage where nothing happened is half as high."""
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,22 @@ class Strips:
 def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
     step = max((row.interval_ns for row in rows), default=1)
     cell = step * max(1, math.ceil((view.end_ns - view.start_ns) / step / MOST_CELLS))
+    loud = {row.vantage for row in rows if row.found or row.touched}
     strips: list[Strip] = []
     y = top
-    for kind, group in itertools.groupby(rows, key=lambda row: row.kind):
+    # A vantage where nothing happened is one thin strip, however many kinds of probes it sent.
+    for (vantage, kind), group in itertools.groupby(
+        rows, key=lambda row: (row.vantage, row.kind.label if row.vantage in loud else "")
+    ):
         members = list(group)
-        if strips and strips[-1].vantage != kind.vantage:
-            y += 6
+        if strips and strips[-1].vantage != vantage:
+            y += 5
         levels = depths(members, view, cell)
-        height = ROW if any(levels) else ROW / 2
+        height = ROW if kind else ROW / 2
         strips.append(
             Strip(
-                vantage=kind.vantage,
-                label=f"{kind.vantage} · {kind.label}",
+                vantage=vantage,
+                label=f"{vantage} · {kind or f'{len(members):,} flows'}",
                 y=round(y, 1),
                 height=height,
                 size=len(members),
@@ -70,7 +74,7 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
                 ink=_ink(levels, view, cell, y, height),
             )
         )
-        y += max(height, 9.0) + 2
+        y += max(height, 10.0) + 2
     return Strips(tuple(strips), round(y, 1), cell)
 
 

@@ -221,6 +221,7 @@ def _left_out(unknown: dict[str, list[int]]) -> str | None:
     if not unknown:
         return None
     told = ", ".join(
-        f"{len(at)} of kind {kind!r} (line {at[0]}{' and later' if len(at) > 1 else ''})" for kind, at in unknown.items()
+        f"{len(at)} of kind {kind!r} (line {at[0]}{' and later' if len(at) > 1 else ''})"
+        for kind, at in unknown.items()
     )
     return f"lines that a newer nospof wrote are left out: {told}; render it with the nospof that wrote it to see them"

@@ -30,16 +30,23 @@ class Raster {
   }
   place() {
     const rows = this.data.rows.length;
-    const full = Math.max(1, Math.min(8, Math.floor((rows > 400 ? 900 : 480) / rows)));
+    // Rows where nothing happened keep their place, but a thin one: the eye belongs where the ink is.
+    const calm = this.data.rows.map((row) => !row[TOUCHED] && !row[MARKS].length);
+    const loud = Math.max(1, calm.filter((one) => !one).length);
+    const full = Math.max(1, Math.min(8, Math.floor((rows > 400 ? 900 : 480) / loud)));
     this.ys = [];
     this.tops = [];
     let y = 20;
     for (const [vantage, , , size] of this.data.groups) {
       if (this.tops.length && this.data.groups[this.tops.length - 1][0] !== vantage) y += 6;
       this.tops.push(y);
-      const step = Math.max(full, 13 / size);
-      for (let n = 0; n < size; n++) this.ys.push([y + n * step, step]);
-      y += size * step + 3;
+      const first = y;
+      for (let n = 0; n < size; n++) {
+        const step = Math.max(calm[this.ys.length] ? Math.min(1, full) : full, 13 / size);
+        this.ys.push([y, step]);
+        y += step;
+      }
+      y = Math.max(y, first + 13) + 3;
     }
     return y + 2;
   }
