@@ -39,12 +39,12 @@ def render(evidence_path: Path | str, out_path: Path | str) -> None:
     half.replace(out)
 
 
-def page(evidence: Evidence) -> str:
-    """The page as text, at most LIMIT bytes of UTF-8 unless even its tables alone are longer."""
+def page(evidence: Evidence, limit: int = LIMIT) -> str:
+    """The page as text, at most `limit` bytes of UTF-8 unless even its tables alone are longer."""
     html = ""
     for attempt in range(ATTEMPTS):
         html = _page(evidence, COARSER**attempt)
-        if len(html.encode("utf-8")) <= LIMIT:
+        if len(html.encode("utf-8")) <= limit:
             break
     return html
 

@@ -59,9 +59,11 @@ def milliseconds(value: float | None, interval_ms: float, unit: str = "") -> str
 def black_hole(verdict: Verdict) -> str:
     """`410 ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
     longest = milliseconds(verdict.black_hole_ms.max, verdict.interval_ms, "ms")
+    if longest == NOTHING:
+        return NOTHING
     if verdict.black_hole_ms.censored:
         return f"≥ {longest}, never ended"
-    return longest if longest == NOTHING else f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
+    return f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
 
 
 def to_accuracy(value_ms: float, acc_ms: float) -> str:

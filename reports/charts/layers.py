@@ -39,10 +39,12 @@ class Layers:
 
 
 def draw_layers(verdict: Verdict, tcp_interval_ms: float) -> Layers | None:
-    """A group of three bars per touched vantage; None where none was touched or no second layer was measured."""
+    """A group of three bars per touched vantage; None where none was touched, no second layer was measured or nothing
+    lasted."""
     touched = [f for f in verdict.vantages if f.touched and (f.new_fail_ms is not None or f.stall_ms is not None)]
     longest = max((ms for f in touched for ms in (f.max_ms, f.new_fail_ms, f.stall_ms) if ms is not None), default=0.0)
-    if not touched or longest <= 0:
+    if not touched or longest <= verdict.interval_ms:
+        # Nothing lasted longer than the probes can tell: bars of it would only enlarge noise.
         return None
     span = nice(longest * 1.02)
     groups = []

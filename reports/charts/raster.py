@@ -36,15 +36,17 @@ def pack_raster(
     event_ns: int,
     most_ink: int,
     most_packets: int,
-) -> Raster | None:
-    """The rows of each vantage that was touched or lost anything; None where none was. At most `most_ink`
+) -> Raster:
+    """The rows of each vantage that lost anything, if any did; the others are told in a sentence. At most `most_ink`
     stretches are kept apart, and at most `most_packets` packets: flows beyond keep their stretches, which say the same
     without kernel stamps. Times are µs after the fault."""
     groups = [(kind, list(group)) for kind, group in itertools.groupby(rows, key=lambda row: row.kind)]
-    loud = {kind.vantage for kind, group in groups if any(row.found or row.touched for row in group)}
+    loud = {kind.vantage for kind, group in groups if any(row.found for row in group)}
     kept = [row for _, group in groups for row in group if row.vantage in loud]
-    if not kept:
-        return None
+    quiet = tuple(
+        _quiet(vantage, groups)
+        for vantage in dict.fromkeys(kind.vantage for kind, _ in groups if kind.vantage not in loud)
+    )
     gap = 0
     found = [list(row.found) for row in kept]
     while sum(map(len, found)) > most_ink and gap < 1 << 20:
@@ -87,10 +89,8 @@ def pack_raster(
             ],
         },
         rows=len(kept),
-        quiet=tuple(
-            _quiet(vantage, groups) for vantage in dict.fromkeys(k.vantage for k, _ in groups if k.vantage not in loud)
-        ),
-        bridged_ns=gap * max(row.interval_ns for row in kept),
+        quiet=quiet,
+        bridged_ns=gap * max((row.interval_ns for row in kept), default=0),
         packets_left_out=left_out,
     )
 
@@ -102,9 +102,12 @@ def _group(kind: Kind, size: int) -> list[Any]:
 def _quiet(vantage: str, groups: Sequence[tuple[Kind, list[FlowRow]]]) -> str:
     mine = [row for kind, group in groups if kind.vantage == vantage for row in group]
     probes = sum(row.flow.count for row in mine)
-    return (
-        f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes, none crossed the broken element and none was lost."
-    )
+    crossed = [row for row in mine if row.touched]
+    moved = sum(1 for row in crossed if row.kind.routed and row.before != row.after)
+    told = f"{len(crossed):,} crossed the broken element" if crossed else "none crossed the broken element"
+    if moved:
+        told += f", {moved:,} were answered by another backend afterwards"
+    return f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes; {told}, and not one probe was lost."
 
 
 def _packets(packets: Sequence[Packet], backends: Mapping[str, int], event_ns: int) -> list[list[int | None]]:

@@ -67,7 +67,9 @@ def draw_stages(verdict: Verdict, budget_ms: float | None) -> Stages | None:
     def x(ms: float) -> float:
         return round(LEFT + ms / span * (RIGHT - LEFT), 1)
 
-    return _stages(verdict.stages, x(1.0) - x(0.0), x(hole) if hole else None, x(budget_ms) if budget_ms else None)
+    return _stages(
+        verdict.stages, (RIGHT - LEFT) / span, x(hole) if hole else None, x(budget_ms) if budget_ms else None
+    )
 
 
 def draw_small(verdict: Verdict, span_ms: float) -> Stages | None:
