@@ -38,8 +38,8 @@ def tied(text: str) -> str:
 
 def budget_name(what: str) -> str:
     """The contract's key as it is said: `elsewhere.black_hole` is `black hole elsewhere`."""
-    key = what.removeprefix("elsewhere.")
-    return _BUDGETS.get(key, key.replace("_", " ")) + (" elsewhere" if key != what else "")
+    where, _, key = what.rpartition(".")
+    return _BUDGETS.get(key, key.replace("_", " ")) + {"": "", "reversion": " by the heal"}.get(where, f" {where}")
 
 
 def plain(value: float) -> str:

@@ -16,7 +16,7 @@ from reports.evidence.schema import BrokenBy, EventRecord
 from reports.words import since
 
 LANE = 21.0
-CLOSEST = 9.0
+CLOSEST = 12.0
 """Marks nearer to each other than this are one mark that says how many it stands for."""
 NAMED = 5
 
@@ -168,7 +168,8 @@ def _events(scenario: ScenarioEvidence, view: View, entry: Callable[[EventRecord
     for record in scenario.events:
         label, shape = lane_of(record)
         if view.shows(record.t_ns):
-            told = (since(record.t_ns, scenario.event_ns), record.node, record.data.what, record.data.detail)
+            data = record.data
+            told = (since(record.t_ns, scenario.event_ns), record.node, data.what, data.prefix, data.detail)
             title = " ".join(part for part in told if part)
             found.setdefault(label, []).append(Mark(view.x(record.t_ns), shape, title, entry=entry(record)))
     order = [*(label for label in LANES if label in found), *(label for label in found if label not in LANES)]

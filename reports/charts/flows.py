@@ -38,7 +38,7 @@ class Kind:
 class FlowRow:
     """One flow as it is drawn and listed. `lost` counts impaired probes of the whole window; `outage_ns` is those due
     between fault and heal, ÷ rate (RFC 6412, loss-derived): the others are no part of the black hole.
-    `longest_end_ns` is when the longest run of them ended. The backends are the last named before the fault and of all.
+    `longest_end_ns` is when the longest run of those ended. The backends are the last named before the fault and of all.
     """
 
     kind: Kind
@@ -105,7 +105,9 @@ def _row(kind: Kind, block: Flows, flow: Flow, state: bytes, backends: bytes, he
 
     fault_at = due_from(block.event_ns)
     heal_at = flow.count if heal_ns is None else due_from(heal_ns)
-    longest = max((one for one in bad if one.end > fault_at), key=lambda one: one.length, default=None)
+    longest = max(
+        (one for one in bad if one.end > fault_at and one.start < heal_at), key=lambda one: one.length, default=None
+    )
     return FlowRow(
         kind=kind,
         flow=flow,

@@ -96,7 +96,7 @@ def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tupl
     if any(word in verdict.fault for word in ("drain", "withdraw")):
         kind, said = "drained", "takes no new flow"
     elif "crash" in verdict.fault or "process" in verdict.fault:
-        kind, said = "process", f"process dead ({verdict.target})"
+        kind, said = "process", f"process dead ({verdict.element})"
     elif "freeze" in verdict.fault:
         kind, said = "process", "frozen"
     return tuple(

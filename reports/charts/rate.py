@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.charts.flows import FlowRow
 from reports.charts.scale import Tick, View, ticks
-from reports.charts.strips import impaired_before
+from reports.charts.strips import count_before
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 312.0, 10.0, 62.0
 MOST_BINS = 130
@@ -54,7 +54,7 @@ def _rate(vantage: str, rows: Sequence[FlowRow], near: View) -> Rate:
     for row in rows:
         at = np.clip(-(-(borders - row.flow.first_due_ns) // row.interval_ns), 0, row.flow.count)
         sent = sent + np.diff(at)
-        gone = gone + np.diff(impaired_before(row, at))
+        gone = gone + np.diff(count_before(row, at))
     full = float(sent.max(initial=0)) or 1.0
     per_s = 1e9 / size
 

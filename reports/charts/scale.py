@@ -51,7 +51,7 @@ class Tick:
 
 
 def views(scenario: ScenarioEvidence, rows: Sequence[FlowRow]) -> list[View]:
-    """The fault from close by, as wide as the longest outage of a touched flow and the stages ask; the whole window."""
+    """The fault from close by, as wide as the longest outage of a touched flow, the stages and what broke ask; the whole window."""
     starts = [block.t0_ns for block in scenario.flows] + [phase.start_ns for phase in scenario.phases]
     ends = [block.t1_ns for block in scenario.flows] + [phase.end_ns for phase in scenario.phases]
     starts, ends = starts or [r.t_ns for r in scenario.faults], ends or [r.t_ns for r in scenario.faults]
@@ -63,7 +63,10 @@ def views(scenario: ScenarioEvidence, rows: Sequence[FlowRow]) -> list[View]:
         return [whole]
     last = [event, *(row.longest_end_ns for row in rows if row.touched and row.longest_end_ns is not None)]
     last += [stage.end_ns for stage in scenario.verdict.stages] if scenario.verdict else []
-    after = min(10e9, max(0.6e9, (max(last) - event) * 1.45))
+    # What follows much later has its place in the whole window; here it would only press the fault into a corner.
+    last += [r.t_ns for r in scenario.events if r.t_ns - event < 0.5e9]
+    last += [c.broken_ns for c in scenario.connections if c.broken_ns is not None and c.broken_ns - event < 2e9]
+    after = min(10e9, max(0.25e9, (max(last) - event) * 1.3))
     near = View(
         "near",
         "around the fault",

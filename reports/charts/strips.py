@@ -16,6 +16,7 @@ import numpy.typing as npt
 from reports.charts.flows import FlowRow
 from reports.charts.scale import View
 from reports.charts.stretches import IMPAIRED
+from reports.evidence.schema import NOT_SENT
 
 LEVELS = 8
 """Depths of ink; the faintest is still seen, so that a single lost probe is never drawn as nothing."""
@@ -26,7 +27,7 @@ ROW = 12.0
 
 @dataclass(frozen=True)
 class Strip:
-    """`ink` is (depth from 1 to LEVELS, path of cells)."""
+    """`ink` is (depth from 1 to LEVELS, path of cells); `unsent` the cells in which the harness left out probes."""
 
     vantage: str
     label: str
@@ -36,6 +37,7 @@ class Strip:
     hit: int
     touched: int
     ink: tuple[tuple[int, str], ...]
+    unsent: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
         if strips and strips[-1].vantage != vantage:
             y += 5
         levels = depths(members, view, cell)
+        held = [int(level > 0) for level in depths(members, view, cell, bytes((NOT_SENT,)))]
         height = ROW if kind else ROW / 2
         strips.append(
             Strip(
@@ -72,28 +75,29 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
                 hit=sum(1 for row in members if row.lost),
                 touched=sum(1 for row in members if row.touched),
                 ink=_ink(levels, view, cell, y, height),
+                unsent="".join(path for _, path in _ink(held, view, cell, y + height - 3, 3)),
             )
         )
         y += max(height, 10.0) + 2
     return Strips(tuple(strips), round(y, 1), cell)
 
 
-def depths(rows: Sequence[FlowRow], view: View, cell_ns: int) -> list[int]:
-    """For each cell of the view the share of probes due in it that were impaired, as 0 (none) to LEVELS (all)."""
+def depths(rows: Sequence[FlowRow], view: View, cell_ns: int, states: bytes = IMPAIRED) -> list[int]:
+    """For each cell of the view the share of probes due in it that have one of `states`, from 0 (none) to LEVELS (all)."""
     borders = view.start_ns + cell_ns * np.arange(math.ceil((view.end_ns - view.start_ns) / cell_ns) + 1)
     lost = due = np.zeros(len(borders) - 1)
     for row in rows:
         # Index of the first probe due at or after each border, and how many were impaired before it.
         at = np.clip(-(-(borders - row.flow.first_due_ns) // row.interval_ns), 0, row.flow.count)
         due = due + np.diff(at)
-        lost = lost + np.diff(impaired_before(row, at))
+        lost = lost + np.diff(count_before(row, at, states))
     share = np.divide(lost, due, out=np.zeros_like(lost), where=due > 0)
     return [int(level) for level in np.ceil(np.round(LEVELS * share, 9))]
 
 
-def impaired_before(row: FlowRow, at: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """How many of a flow's first n probes were impaired, for every n in `at`."""
-    bad = [one for one in row.found if one.state in IMPAIRED]
+def count_before(row: FlowRow, at: npt.NDArray[np.int64], states: bytes = IMPAIRED) -> npt.NDArray[np.float64]:
+    """How many of a flow's first n probes have one of `states`, for every n in `at`."""
+    bad = [one for one in row.found if one.state in states]
     if not bad:
         return np.zeros(len(at))
     counts = list(itertools.accumulate((one.length for one in bad), initial=0))

@@ -227,3 +227,10 @@ def _verdict(path: Path) -> Verdict:
     return next(
         one.data for one in read_evidence(path).records if isinstance(one, VerdictRecord) and one.data.verdict == "fail"
     )
+
+
+def test_a_budget_is_said_in_words() -> None:
+    assert words.budget_name("black_hole") == "black hole"
+    assert words.budget_name("elsewhere.broken") == "broken connections elsewhere"
+    assert words.budget_name("reversion.black_hole") == "black hole by the heal"
+    assert words.budget_name("something.new_kind") == "new kind something"

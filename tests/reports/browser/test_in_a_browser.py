@@ -15,6 +15,7 @@ import pytest
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support import expected_conditions as ec
 from selenium.webdriver.support.ui import WebDriverWait
 
 from reports.page import LIMIT
@@ -46,7 +47,7 @@ def look(chrome: Chrome, page: Path, theme: str = "light", width: int = WIDTH, f
         {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False},
     )
     chrome.get("about:blank")
-    chrome.get_log("browser")
+    console(chrome)
     chrome.get(page.as_uri() + fragment)
 
 
@@ -62,8 +63,22 @@ def drawn(chrome: Chrome, scenario: str) -> WebElement:
     return box
 
 
+def console(chrome: Chrome) -> list[dict[str, Any]]:
+    """What the console said since it was last asked."""
+    said: list[dict[str, Any]] = chrome.get_log("browser")  # type: ignore[no-untyped-call]
+    return said
+
+
+def texts(panel: WebElement) -> list[list[str]]:
+    """The cells of a table's body."""
+    return [
+        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
+        for row in panel.find_elements(By.CSS_SELECTOR, "tbody tr")
+    ]
+
+
 def no_error(chrome: Chrome) -> None:
-    assert chrome.get_log("browser") == []
+    assert console(chrome) == []
 
 
 def ink(chrome: Chrome, box: WebElement) -> int:
@@ -124,10 +139,7 @@ def test_the_drill_down_works_by_keyboard_alone(chromium: Chrome, report: Path) 
     assert "41 lost of 2000, black hole 410 ms · crossed the element" in readout.text
     canvas.send_keys(Keys.ENTER)
     assert panel.is_displayed()
-    rows = [
-        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
-        for row in panel.find_elements(By.CSS_SELECTOR, "tbody tr")
-    ]
+    rows = texts(panel)
     assert len(rows) == 17
     assert (rows[3][0], rows[3][5], rows[4][0], rows[4][5]) == ("599", "answered", "600", "lost")
     assert rows[4][3:5] == ["–", "–"], "a lost probe was sent and has no answer"
@@ -137,10 +149,7 @@ def test_the_drill_down_works_by_keyboard_alone(chromium: Chrome, report: Path) 
     assert rows[-4][5] == "answered"
     canvas.send_keys(Keys.ARROW_DOWN)
     assert "flow 50 " not in readout.text
-    assert rows != [
-        [cell.text for cell in row.find_elements(By.TAG_NAME, "td")]
-        for row in panel.find_elements(By.CSS_SELECTOR, "tbody tr")
-    ]
+    assert rows != texts(panel)
     canvas.send_keys(Keys.ESCAPE)
     assert not panel.is_displayed()
     no_error(chromium)
@@ -162,8 +171,9 @@ def test_the_log_and_the_broken_connections_unfold(chromium: Chrome, report: Pat
         summary = box.find_element(By.TAG_NAME, "summary")
         chromium.execute_script("arguments[0].focus()", summary)
         summary.send_keys(Keys.ENTER)
-        until(chromium, lambda _, box=box: box.find_elements(By.CSS_SELECTOR, "tbody tr"), f"{table} stayed empty")
-        assert len(box.find_elements(By.CSS_SELECTOR, "tbody tr")) == rows
+        lines = f'#s-kill-l4 details[data-table="{table}"] tbody tr'
+        until(chromium, ec.presence_of_element_located((By.CSS_SELECTOR, lines)), f"{table} stayed empty")
+        assert len(chromium.find_elements(By.CSS_SELECTOR, lines)) == rows
         assert word.lower() in box.text.lower()
     no_error(chromium)
 

@@ -73,6 +73,11 @@ def test_what_the_heal_cost_is_lost_but_no_part_of_the_black_hole() -> None:
     assert (row.lost, row.outage_ns, row.episodes) == (35, 30 * STEP, 2)
 
 
+def test_the_longest_outage_of_a_fault_is_none_that_the_heal_began() -> None:
+    (row,) = flow_rows([block([b"\1" * 3 + bytes(50) + b"\1" * 9 + bytes(15)])], heal_ns=50 * STEP)
+    assert row.longest_end_ns == 3 * STEP
+
+
 def test_probes_that_were_not_sent_end_no_episode_and_are_not_lost() -> None:
     (row,) = flow_rows([block([bytes(5) + b"\1\1\4\4\1\3" + bytes(5) + b"\4\4" + bytes(5)])])
     assert (row.lost, row.unsent, row.episodes) == (4, 4, 1)

@@ -57,6 +57,12 @@ def test_a_vantage_where_nothing_happened_is_one_strip_and_others_have_one_per_k
     assert labels == ["quiet · 2 flows", "hit · udp v4", "hit · udp v6"]
 
 
+def test_what_the_harness_did_not_send_is_marked_and_is_no_loss() -> None:
+    (strip,) = draw_strips(flow_rows([block([bytes(3) + b"\4" * 2 + bytes(5)])]), view(10), top=0).strips
+    assert strip.ink == ()
+    assert strip.unsent == "M3 9h2.0v3h-2.0z"
+
+
 def test_ink_is_bounded_whatever_was_lost() -> None:
     dice = random.Random(1)
     flows = [bytes(dice.choice((0, 1)) for _ in range(2000)) for _ in range(50)]
