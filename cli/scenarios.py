@@ -10,27 +10,42 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
 from reports import summary
 from reports.evidence.reader import read_evidence
 from reports.page import render
+from scenarios.catalogue import ENTRIES
 from scenarios.phases import unused
 from topologies.check import load_checked
-
-SCENARIOS = {
-    "drain-l4": "test_drain_l4",
-    "withdraw-l4": "test_withdraw_l4",
-    "kill-l4": "test_kill_l4",
-    "kill-region": "test_kill_region",
-}
+from topologies.model import Topology
+from topologies.problems import closest
 
 
 def _selection(names: tuple[str, ...]) -> list[str]:
-    unknown = [n for n in names if n not in SCENARIOS]
+    unknown = [f"{n}{closest(n, tuple(ENTRIES))}" for n in names if n not in ENTRIES]
     if unknown:
-        raise BadUsage(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
-    return ["-k", " or ".join(SCENARIOS[n] for n in names)] if names else []
+        raise BadUsage(f"no scenario {', '.join(unknown)}; there are {', '.join(ENTRIES)}")
+    files = sorted((HERE / "scenarios").glob("test_*.py"))
+    return [
+        f"{f}::{e.test}" for n, e in ENTRIES.items() if n in names for f in files if f"def {e.test}(" in f.read_text()
+    ]
+
+
+def _check_targets(topology: Topology, names: tuple[str, ...], target: str | None) -> None:
+    """What was asked for by name has to be there: said before anything is deployed."""
+    for name in names:
+        ENTRIES[name].check(topology, target)
+
+
+def _target(extra: tuple[str, ...]) -> str | None:
+    for at, word in enumerate(extra):
+        if word.startswith("--target="):
+            return word.partition("=")[2]
+        if word == "--target" and at + 1 < len(extra):
+            return extra[at + 1]
+    return None
 
 
 def play(
@@ -40,10 +55,12 @@ def play(
 
     Raises BadInput before anything is deployed.
     """
-    load_checked(topology, contract)
+    selected = _selection(names)
+    described, _ = load_checked(topology, contract)
+    _check_targets(described, names, _target(extra))
     out = unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
-        str(HERE / "scenarios"),
+        *(selected or [str(HERE / "scenarios")]),
         f"--rootdir={HERE}",
         "-p",
         "no:cacheprovider",
@@ -56,7 +73,6 @@ def play(
         "addopts=",
         f"--topology={topology}",
         f"--out={out}",
-        *_selection(names),
         *extra,
     ]
     if contract:
@@ -80,6 +96,7 @@ def _tell(out: Path, *, as_json: bool, code: int) -> int:
     evidence_path, page = out / "evidence.jsonl", out / "report.html"
     render(evidence_path, page)
     summary.write(evidence_path, out)
+    give_back(out)
     evidence = read_evidence(evidence_path)
     result = summary.demo_result(evidence, report=page)
     end = evidence.end

@@ -17,29 +17,38 @@ class ProbeError(Exception):
     """A measuring process did not start or did not do what was asked; the message says what was missing."""
 
 
-def _prefer(pid: int) -> None:
-    """Puts a measuring process first in line for a CPU. Where that is refused, lateness will tell.
+FIRST_IN_LINE = -20
+"""The niceness of what measures: nothing may make it late."""
+
+
+def prefer(pid: int, nice: int) -> None:
+    """Gives a process its place in the line for a CPU. Where that is refused, lateness will tell.
 
     A session of its own is a group of its own to the scheduler (sched(7), autogroup): the group has to be put first, too.
     """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, -20)
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
     with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text("-20")
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 class Child:
-    """A process in the network namespace at `netns`; everything else it sees is the host's.
+    """A process in the network namespace at `netns` (None: the host's); everything else it sees is the host's.
 
     Its standard input is a pipe whose other end only we hold: it ends itself when that closes, so a harness killed by
     SIGKILL leaves nothing behind. It says one line on standard output when it is ready. Its complaints go to `log`.
     """
 
     def __init__(
-        self, argv: Sequence[str | Path], netns: Path, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        argv: Sequence[str | Path],
+        netns: Path | None,
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        nice: int = FIRST_IN_LINE,
     ) -> None:
         self.log = log
-        command = ["nsenter", f"--net={netns}", *map(str, argv)]
+        command = [*([] if netns is None else ["nsenter", f"--net={netns}"]), *map(str, argv)]
         with log.open("wb") as errors:
             try:
                 self._process = subprocess.Popen(
@@ -52,7 +61,7 @@ class Child:
                 )
             except OSError as error:
                 raise ProbeError(f"cannot run {command[0]}: {error}") from error
-        _prefer(self._process.pid)
+        prefer(self._process.pid, nice)
 
     @property
     def pid(self) -> int:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.packets import ProbeFlow
+from probes.packets import ProbeFlow, Transport
 
-ANSWERED, LOST, LATE, CORRUPT, NOT_SENT = range(5)
-"""A probe's state, as the evidence has it. NOT_SENT: the harness never sent it, which says nothing of the network."""
+ANSWERED, LOST, LATE, CORRUPT, NOT_SENT, REFUSED, RESET = range(7)
+"""A probe's state, as the evidence has it. NOT_SENT: the harness never sent it, which says nothing of the network.
+REFUSED: told no, by a RST that acknowledges our SYN or by an ICMP error; RESET: by a RST that acknowledges nothing."""
 
 FORWARDING_DELAY_THRESHOLD_NS = 2_000_000_000
 """RFC 6412: an answer that takes longer makes the probe a lost one."""
@@ -23,7 +24,8 @@ Bytes = NDArray[np.uint8]
 class FlowTrace:
     """One flow's probes in order of sequence. Times in CLOCK_MONOTONIC ns, 0 where there is none.
 
-    `tx`, `rx` are the kernel's stamps, `sent` is when the prober called send; `backend` indexes FlowWindow.backends.
+    `tx`, `rx` are the kernel's stamps (`rx` also of a refusal), `sent` is when the prober called send; `backend` indexes
+    FlowWindow.backends. `icmp` is type * 256 + code of the ICMP error that refused a probe, 0 where none did.
     """
 
     flow: ProbeFlow
@@ -35,6 +37,16 @@ class FlowTrace:
     backend: Bytes
     state: Bytes
     unstamped: NDArray[np.bool_]
+    icmp: NDArray[np.uint16] | None = None
+
+    @property
+    def transport(self) -> Transport:
+        return self.flow.transport
+
+    def answer_ns(self) -> Ints:
+        """How long each probe waited for its answer (TCP: the time to accept) or refusal; 0 where none came."""
+        left = np.where(self.tx > 0, self.tx, self.sent)
+        return np.where(self.rx > 0, self.rx - left, 0)
 
     def lateness(self) -> Ints:
         """How late each probe left, by the kernel's stamp where there is one; probes never sent are left out."""
@@ -62,6 +74,10 @@ class FlowWindow:
     def settled(self) -> bool:
         """Whether even the last probe has had the whole Forwarding Delay Threshold to be answered."""
         return self.read_ns - self.t1_ns >= FORWARDING_DELAY_THRESHOLD_NS
+
+    def only(self, *transports: Transport) -> FlowWindow:
+        """The same window with the flows of these transports alone."""
+        return replace(self, flows=tuple(t for t in self.flows if t.transport in transports))
 
     def lateness(self) -> Ints:
         """Lateness of every probe of every flow."""

@@ -6,14 +6,16 @@ import socket
 from collections.abc import Iterable
 
 import numpy as np
-from scapy.layers.inet import IP, UDP
-from scapy.layers.inet6 import IPv6
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet
 
 PLAN_MAGIC = 0x5050534E
 RECORD_MAGIC = 0x5250534E
-VERSION = 1
+VERSION = 2
 PAGE = 4096
+PACKET = 128
+PAYLOAD = 64
 NO_BACKEND = 255
 ERRNOS = 256
 OFFSETS = 8192
@@ -24,9 +26,11 @@ WRITTEN = 1
 ANSWERED = 2
 CORRUPT = 4
 NOT_SENT = 8
-REFUSED = 16
+SEND_REFUSED = 16
 DUPLICATE = 32
 UNSTAMPED = 64
+
+NOT_DENIED, BY_RST, BY_STRAY_RST, BY_ICMP = range(4)
 
 PLAN_HEADER = np.dtype([("magic", "u4"), ("version", "u4"), ("flow_count", "u4"), ("capacity", "u4")])
 
@@ -36,14 +40,18 @@ PLAN_FLOW = np.dtype(
         ("family", "u2"),
         ("sport", "u2"),
         ("dport", "u2"),
+        ("ports", "u2"),
         ("tos", "u1"),
         ("ttl", "u1"),
         ("src", "u1", 16),
         ("dst", "u1", 16),
-        ("reserved", "u4"),
+        ("protocol", "u2"),
+        ("packet_bytes", "u2"),
+        ("header_at", "u2"),
+        ("payload_at", "u2"),
         ("interval_ns", "i8"),
         ("phase_ns", "i8"),
-        ("payload", "u1", 64),
+        ("packet", "u1", PACKET),
     ],
     align=True,
 )
@@ -62,6 +70,7 @@ HEADER = np.dtype(
         ("heartbeat_ns", "i8"),
         ("sent", "u8"),
         ("received", "u8"),
+        ("denied", "u8"),
         ("duplicates", "u8"),
         ("corrupt", "u8"),
         ("foreign", "u8"),
@@ -93,7 +102,10 @@ RECORD = np.dtype(
         ("sent_ns", "i8"),
         ("backend", "u1"),
         ("flags", "u1"),
-        ("reserved", "u1", 6),
+        ("denial", "u1"),
+        ("icmp_type", "u1"),
+        ("icmp_code", "u1"),
+        ("reserved", "u1", 3),
     ],
     align=True,
 )
@@ -104,8 +116,8 @@ def paged(size: int) -> int:
     return -(-size // PAGE) * PAGE
 
 
-def pack_plan(flows: Iterable[tuple[int, Packet, int, int]], capacity: int) -> bytes:
-    """The plan file's bytes from (flow id, whole-packet template, interval, phase) of every flow.
+def pack_plan(flows: Iterable[tuple[int, Packet, int, int, int]], capacity: int) -> bytes:
+    """The plan file's bytes from (flow id, whole-packet template, source ports, interval, phase) of every flow.
 
     What the prober sends is read back from the packet as it would go on the wire, so the template is the only truth.
     """
@@ -114,22 +126,30 @@ def pack_plan(flows: Iterable[tuple[int, Packet, int, int]], capacity: int) -> b
     return header.tobytes() + np.array(rows, PLAN_FLOW).tobytes()
 
 
-def _plan_row(flow_id: int, packet: Packet, interval_ns: int, phase_ns: int) -> tuple[object, ...]:
-    version6 = packet.haslayer(IPv6)
-    built = (IPv6 if version6 else IP)(bytes(packet))
+def _plan_row(flow_id: int, packet: Packet, ports: int, interval_ns: int, phase_ns: int) -> tuple[object, ...]:
+    raw = bytes(packet)
+    version6 = raw[0] >> 4 == 6
+    built = (IPv6 if version6 else IP)(raw)
     family = socket.AF_INET6 if version6 else socket.AF_INET
-    tos, ttl = (built.tc, built.hlim) if version6 else (built.tos, built.ttl)
+    tos, ttl, protocol = (built.tc, built.hlim, built.nh) if version6 else (built.tos, built.ttl, built.proto)
+    kind = next(k for k in (UDP, TCP, ICMP, ICMPv6EchoRequest) if built.haslayer(k))
+    head = built[kind]
+    sport, dport = (head.id, 0) if kind in (ICMP, ICMPv6EchoRequest) else (head.sport, head.dport)
     return (
         flow_id,
         int(family),
-        built[UDP].sport,
-        built[UDP].dport,
+        sport,
+        dport,
+        ports,
         tos,
         ttl,
         np.frombuffer(socket.inet_pton(family, built.src).ljust(16, b"\0"), np.uint8),
         np.frombuffer(socket.inet_pton(family, built.dst).ljust(16, b"\0"), np.uint8),
-        0,
+        protocol,
+        len(raw),
+        len(raw) - len(head),
+        len(raw) - (PAYLOAD if kind is not TCP else 0),
         interval_ns,
         phase_ns,
-        np.frombuffer(bytes(built[UDP].payload), np.uint8),
+        np.frombuffer(raw.ljust(PACKET, b"\0"), np.uint8),
     )

@@ -1,4 +1,4 @@
-"""Runs the compiled UDP prober in a client's network namespace and reads its records while it sends. Judges nothing."""
+"""Runs the compiled prober in a client's network namespace and reads its records while it sends. Judges nothing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,14 @@ from probes.flows import (
     LATE,
     LOST,
     NOT_SENT,
+    REFUSED,
+    RESET,
     Bytes,
     FlowTrace,
     FlowWindow,
     Ints,
 )
+from probes.impaired import ImpairmentScan
 from probes.packets import ProbeFlow, template
 
 DEFAULT_GRACE_NS = 300_000_000
@@ -50,6 +53,7 @@ class Counters:
     harness_errors: int
     unstamped: int
     send_errors: tuple[tuple[str, int], ...]
+    denied: int = 0
 
 
 class Prober:
@@ -73,6 +77,7 @@ class Prober:
         self._header: Any = None
         self._status: Any = None
         self._rings: Any = None
+        self._scans: dict[int, ImpairmentScan] = {}
 
     def __enter__(self) -> Prober:
         self.start()
@@ -89,7 +94,9 @@ class Prober:
         plan, records = self._directory / "plan", self._directory / "records"
         records.unlink(missing_ok=True)
         plan.write_bytes(
-            layout.pack_plan([(f.id, template(f), f.interval_ns, f.phase_ns) for f in self.flows], self.capacity)
+            layout.pack_plan(
+                [(f.id, template(f), f.ports, f.interval_ns, f.phase_ns) for f in self.flows], self.capacity
+            )
         )
         self._child = Child([self._binary, plan, records], self._netns, self._directory / "log")
         try:
@@ -131,6 +138,7 @@ class Prober:
             harness_errors=int(header["harness_errors"]),
             unstamped=int(header["unstamped"]),
             send_errors=tuple((errno.errorcode.get(int(i), str(i)), int(errors[i])) for i in np.flatnonzero(errors)),
+            denied=int(header["denied"]),
         )
 
     def backends(self) -> tuple[str, ...]:
@@ -155,22 +163,23 @@ class Prober:
 
         Unsent probes count as impaired, so a prober that stopped never looks quiet. For use while running.
         """
-        until = time.monotonic_ns() - grace_ns
-        last = np.full(len(self.flows), -1, np.int64)
-        for i in range(len(self.flows)):
-            trace = self._trace(i, since_ns, until)
-            bad = np.flatnonzero(trace.state != ANSWERED)
-            if bad.size:
-                last[i] = trace.due[bad[-1]]
-        return last
+        return self._impaired(since_ns, grace_ns)[0]
 
     def quiet_since(self, t_ns: int, grace_ns: int = DEFAULT_GRACE_NS) -> bool:
         """Whether every flow has had a probe due since `t_ns` (and `grace_ns` ago), and all of them were answered."""
-        until = time.monotonic_ns() - grace_ns
-        return all(
-            len(trace.state) > 0 and not trace.state.any()
-            for trace in (self._trace(i, t_ns, until) for i in range(len(self.flows)))
-        )
+        last, probes = self._impaired(t_ns, grace_ns)
+        return bool(np.all(probes > 0) and np.all(last < 0))
+
+    def _impaired(self, since_ns: int, grace_ns: int) -> tuple[Ints, Ints]:
+        header = self._mapped()
+        scan = self._scans.get(grace_ns)
+        if scan is None:
+            scan = ImpairmentScan(self.flows, int(header["start_ns"]), self._status, self._rings)
+            self._scans[grace_ns] = scan
+        try:
+            return scan.seen(since_ns, time.monotonic_ns() - grace_ns)
+        except LookupError as error:
+            raise self._too_old(*error.args) from error
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -181,14 +190,12 @@ class Prober:
         after = max(first, -((first_due - t1_ns) // flow.interval_ns))
         next_seq = int(self._status[index]["next_seq"])
         if next_seq - first >= self.capacity and after > first:
-            raise ProbeError(
-                f"prober of {flow.vantage}: the window begins {next_seq - first} probes ago, "
-                f"and the records hold {self.capacity}"
-            )
+            raise self._too_old(index, next_seq - first)
         seq = np.arange(first, after, dtype=np.int64)
         records = self._slots(index, first, after)
         written = ((records["flags"] & layout.WRITTEN) != 0) & (records["seq"].astype(np.int64) == seq)
         flags = np.where(written, records["flags"], 0).astype(np.uint8)
+        denial = np.where(written, records["denial"], layout.NOT_DENIED).astype(np.uint8)
         sent, tx, rx = (np.where(written, records[name], 0) for name in ("sent_ns", "tx_ns", "rx_ns"))
         return FlowTrace(
             flow=flow,
@@ -198,9 +205,16 @@ class Prober:
             rx=rx,
             sent=np.where(flags & layout.NOT_SENT, 0, sent),
             backend=np.where(written, records["backend"], layout.NO_BACKEND).astype(np.uint8),
-            state=_states(flags, np.where(tx > 0, tx, sent), rx),
+            state=_states(flags, denial, np.where(tx > 0, tx, sent), rx),
             unstamped=(flags & layout.UNSTAMPED) != 0,
+            icmp=np.where(written, records["icmp_type"].astype(np.uint16) * 256 + records["icmp_code"], 0).astype(
+                np.uint16
+            ),
         )
+
+    def _too_old(self, index: int, ago: int) -> ProbeError:
+        who = self.flows[index].vantage
+        return ProbeError(f"prober of {who}: the window begins {ago} probes ago, and the records hold {self.capacity}")
 
     def _slots(self, index: int, first: int, after: int) -> Any:
         ring, at, count = self._rings[index], first % self.capacity, after - first
@@ -239,6 +253,7 @@ class Prober:
         self._status = status.view(layout.FLOW_STATUS)
         self._rings = raw[ring_at:].view(layout.RECORD).reshape(len(self.flows), self.capacity)
         self._header = header
+        self._scans.clear()
 
     def _not_sending(self, records: Path) -> str:
         try:
@@ -259,11 +274,13 @@ class Prober:
         return self._header
 
 
-def _states(flags: Bytes, left: Ints, rx: Ints) -> Bytes:
+def _states(flags: Bytes, denial: Bytes, left: Ints, rx: Ints) -> Bytes:
     answered = (flags & layout.ANSWERED) != 0
     state = np.full(len(flags), LOST, np.uint8)
     state[answered] = ANSWERED
     state[answered & ((flags & layout.CORRUPT) != 0)] = CORRUPT
+    state[(denial == layout.BY_RST) | (denial == layout.BY_ICMP)] = REFUSED
+    state[denial == layout.BY_STRAY_RST] = RESET
     state[answered & (rx - left > FORWARDING_DELAY_THRESHOLD_NS)] = LATE
     state[(flags == 0) | ((flags & layout.NOT_SENT) != 0)] = NOT_SENT
     return state

@@ -5,23 +5,31 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
 from probes.connections import Connections
-from probes.packets import ProbeFlow, plan_flows
+from probes.load import LoadRun, Target
+from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
+from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
 from topologies.image.native import compile_program
+from topologies.oci.lab import pairs_of
 from topologies.runtime import RuntimeFailure
+from topologies.services import Service
 
 INTERVAL_NS = 10_000_000
-FLOWS_PER_SERVICE = 50
-CONNECTIONS_PER_VANTAGE = 40
+SYN_INTERVAL_NS = 20_000_000
+FLOWS_PER_SERVICE = 50  # shared by its addresses
+PINGS_PER_ADDRESS = 1
+CONNECTIONS_PER_VANTAGE = 100
+LOAD_USERS = 10
+LOAD_PER_S = 20.0
 PROBER = Path(__file__).resolve().parents[1] / "probes/native/prober.c"
 
 
@@ -30,16 +38,23 @@ class Instruments:
     """Probers and connections by vantage. A context manager; nothing of it is left when it closes."""
 
     booted: Booted
+    locustfile: Path | None = None
     probers: dict[str, Prober] = field(default_factory=dict)
     connections: dict[str, Connections] = field(default_factory=dict)
+    load: LoadRun | None = None
+    watch: Watch | None = None
 
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
         self._stack = ExitStack()
         self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
         try:
-            for vantage in self.booted.topology.nodes_with_role("client"):
-                self._start(vantage.name)
+            vantages = [v.name for v in self.booted.topology.nodes_with_role("client")]
+            self._start_watch()
+            # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.
+            self._start_load(vantages)
+            for vantage in vantages:
+                self._start(vantage)
         except BaseException:
             self._stack.close()
             raise
@@ -56,33 +71,52 @@ class Instruments:
             raise RuntimeFailure(f"vantage {vantage} has no route to {vip}")
         return source
 
-    def _start(self, vantage: str) -> None:
+    def _reached(self, vantage: str) -> list[tuple[Service, str]]:
+        """The services that answered this vantage at boot, each with each of its addresses."""
         services = self.booted.contract.services.values()
+        return [
+            (service, vip) for service in services for vip in service.vip if (vantage, vip) not in self.booted.unreached
+        ]
+
+    def _flows(self, vantage: str) -> list[ProbeFlow]:
+        """UDP to every UDP service on each of its addresses; to the others pings, and a schedule of SYNs."""
         flows: list[ProbeFlow] = []
-        first = 1000 * len(self.probers)
-        for service in services:
-            if service.protocol == "udp":
-                for vip in service.vip:
-                    source = self._source(vantage, vip, service.port)
-                    at = len(flows)
-                    flows += plan_flows(
-                        vantage,
-                        source,
-                        service.name,
-                        vip,
-                        service.port,
-                        FLOWS_PER_SERVICE,
-                        INTERVAL_NS,
-                        first_id=first + at,
-                        base_port=20000 + at,
-                    )
+        first, used = (
+            1000 * len(self.probers),
+            {"udp": BASE_PORT["udp"], "icmp": BASE_PORT["icmp"], "tcp": BASE_PORT["tcp"]},
+        )
+        for service, vip in self._reached(vantage):
+            source = self._source(vantage, vip, service.port)
+            wanted: list[tuple[Transport, int, int]] = (
+                [("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS)]
+                if service.protocol == "udp"
+                else [("icmp", PINGS_PER_ADDRESS, INTERVAL_NS), ("tcp", 1, SYN_INTERVAL_NS)]
+            )
+            for transport, count, interval in wanted:
+                made = plan_flows(
+                    vantage,
+                    source,
+                    service.name,
+                    vip,
+                    service.port,
+                    count,
+                    interval,
+                    transport=transport,
+                    first_id=first + len(flows),
+                    base_port=used[transport],
+                )
+                used[transport] = made[-1].sport + made[-1].ports
+                flows += made
+        return flows
+
+    def _start(self, vantage: str) -> None:
         netns = self.booted.lab.netns(vantage)
+        flows = self._flows(vantage)
         if flows:
             prober = Prober(compile_program(PROBER), netns, flows, self._directory / vantage)
             self.probers[vantage] = self._stack.enter_context(prober)
-        for service in services:
+        for service, vip in self._reached(vantage):
             if service.protocol == "http" and vantage not in self.connections:
-                vip = service.vip[0]
                 connections = Connections(
                     netns,
                     self._directory / vantage,
@@ -97,9 +131,50 @@ class Instruments:
                 )
                 self.connections[vantage] = self._stack.enter_context(connections)
 
+    def _start_watch(self) -> None:
+        """Routing protocols, kernels' routes and nodes' own events, on one timeline."""
+        lab, events = self.booted.lab, self.booted.contract.events
+        ends = {
+            end.index: (end.node, end.interface, peer.node)
+            for pair in pairs_of(lab.topology)
+            for end, peer in (pair, pair[::-1])
+        }
+        self.watch = Watch(
+            self._directory / "watch",
+            {node: lab.netns(node) for node in lab.topology.nodes},
+            ends,
+            self._stack.enter_context(lab.wire.hear()),
+            lambda: lab.sockets(events) if events else {},
+        )
+        self._stack.enter_context(self.watch)
+
+    def _start_load(self, vantages: Sequence[str]) -> None:
+        """Locust, from every vantage that some HTTP service answered."""
+        contract, lab = self.booted.contract, self.booted.lab
+        http = [s for s in contract.services.values() if s.protocol == "http"]
+        unreached = {vip for _, vip in self.booted.unreached}
+        targets = tuple(
+            Target(s.name, vip, s.port, s.host or vip, s.path or "/")
+            for s in http
+            for vip in s.vip
+            if vip not in unreached
+        )
+        if targets:
+            self.load = LoadRun(
+                self._directory / "load",
+                {v: lab.netns(v) for v in vantages},
+                targets,
+                users=LOAD_USERS,
+                rate_per_s=LOAD_PER_S,
+                locustfile=self.locustfile,
+            )
+            self._stack.enter_context(self.load)
+
     def cpu_seconds(self) -> float:
         """CPU seconds of the instrument's processes so far, by their own accounting in /proc."""
         pids = [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
+        pids += self.load.pids.values() if self.load else []
+        pids += [self.watch.pid] if self.watch else []
         return sum(_cpu_seconds(pid) for pid in pids)
 
     def unsteady(self, since_ns: int) -> str:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from probes.attempts import Attempts, attempts_of
 from probes.connections import ConnectionRecord
-from probes.episodes import FlowLoss, black_holes, flow_loss, milliseconds
+from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, milliseconds
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
-from reports.evidence.schema import VantageFigures
+from probes.packets import Transport
+from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,28 @@ class FlowResult:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptsResult:
+    """What became of the SYNs of one schedule: in the control window, from the event to the heal, and after it."""
+
+    trace: FlowTrace
+    control_failed: int
+    fault: Attempts
+    reversion: Attempts
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionResult:
-    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element."""
+    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element.
+
+    `stall_ns`: the longest that an answer was waited for from the event to the heal.
+    """
 
     record: ConnectionRecord
     touched: bool
     own: bool
     at_event: bool
     phase: str | None  # in which it broke: control, fault, recovery; None: it did not
+    stall_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +69,54 @@ class Measured:
     interval_ns: int
     flows: tuple[FlowResult, ...]
     connections: tuple[ConnectionResult, ...]
+    attempts: tuple[AttemptsResult, ...] = ()
+    clock: Clock | None = None
+
+    @property
+    def touched_vantages(self) -> frozenset[str]:
+        """Vantages from which a flow or a connection crossed the broken element: their new connections may."""
+        return frozenset(f.trace.flow.vantage for f in self.touched) | frozenset(
+            c.record.vantage for c in self.established if c.touched
+        )
+
+    def attempts_of(self, *, touched: bool) -> list[AttemptsResult]:
+        """The SYN schedules of vantages that were touched, or of the others."""
+        return [a for a in self.attempts if (a.trace.flow.vantage in self.touched_vantages) == touched]
+
+    def new_fail_ns(self, *, touched: bool, reversion: bool = False) -> int | None:
+        """Longest time for which new connections failed; None where nobody tried."""
+        parts = [a.reversion if reversion else a.fault for a in self.attempts_of(touched=touched)]
+        return max((part.new_fail_ns for part in parts), default=None)
+
+    def new_fail_censored(self, *, touched: bool, reversion: bool = False) -> bool:
+        """Whether new connections still failed when the part ended."""
+        parts = [a.reversion if reversion else a.fault for a in self.attempts_of(touched=touched)]
+        return any(part.censored for part in parts)
+
+    @property
+    def full_convergence_ns(self) -> int | None:
+        """Full Convergence Time (RFC 6412, 3.6.1): from the event until the last touched flow was whole; None without any, or
+        where one never was."""
+        if not self.touched or self.clock is None or any(f.fault.censored for f in self.touched):
+            return None
+        ends = [e.end_ns for f in self.touched for e in f.fault.episodes if e.end_ns is not None]
+        return max((end - self.clock.event_ns for end in ends), default=0)
+
+    @property
+    def recover_ns(self) -> int | None:
+        """From the event until probes, new connections and long-lived ones were all whole again; None where they were not."""
+        whole = self.full_convergence_ns
+        if whole is None or self.clock is None or self.new_fail_censored(touched=True):
+            return None
+        event, heal = self.clock.event_ns, self.clock.heal_ns
+        tried = [p.start_ns + p.length_ns - event for a in self.attempts for p in a.fault.periods]
+        lost = {(c.record.vantage, c.record.id): c.record.broken_ns for c in self.broken() if c.record.broken_ns}
+        filled = dict.fromkeys(lost, heal)
+        for c in self.connections:
+            place = c.record.vantage, c.record.id
+            if place in lost and lost[place] <= c.record.opened_ns < filled[place]:
+                filled[place] = c.record.opened_ns
+        return max([whole, *tried, *(t - event for t in filled.values())])
 
     @property
     def touched(self) -> tuple[FlowResult, ...]:
@@ -81,7 +146,7 @@ class Measured:
 
     @property
     def control_lost(self) -> int:
-        return sum(f.control_lost for f in self.flows)
+        return sum(f.control_lost for f in self.flows) + sum(a.control_failed for a in self.attempts)
 
     @property
     def reversion_lost(self) -> int:
@@ -115,13 +180,55 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
     )
 
 
+def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
+    """Splits a schedule of SYNs as `measure_flow` splits a flow."""
+    step = trace.flow.interval_ns
+    start = clock.event_ns - step
+    failed = (trace.due < start) & (trace.state != ANSWERED) & (trace.state != NOT_SENT)
+    return AttemptsResult(
+        trace,
+        int(np.count_nonzero(failed)),
+        attempts_of(trace, start, clock.heal_ns),
+        attempts_of(trace, clock.heal_ns, clock.end_ns),
+    )
+
+
+def new_connections(measured: Measured) -> tuple[NewConnections, ...]:
+    """What became of new connections from the event to the heal, per vantage, service and family."""
+    return tuple(
+        NewConnections(
+            vantage=a.trace.flow.vantage,
+            service=a.trace.flow.service,
+            family=a.trace.flow.family,
+            attempts=a.fault.attempts,
+            accepted=a.fault.accepted,
+            refused=a.fault.refused,
+            reset=a.fault.reset,
+            silent=a.fault.silent,
+            new_fail_ms=a.fault.new_fail_ns / 1e6,
+            censored=a.fault.censored,
+            accept=_accept(a.fault),
+        )
+        for a in measured.attempts
+    )
+
+
+def _accept(found: Attempts) -> Percentiles:
+    def ms(share: float) -> float | None:
+        value = found.accept_percentile_ns(share)
+        return None if value is None else round(value / 1e6, 2)
+
+    enough = found.accepted >= P99_NEEDS
+    return Percentiles(n=found.accepted, p50=ms(0.5), p95=ms(0.95), p99=ms(0.99) if enough else None, max=ms(1.0))
+
+
 def classify_connection(
     record: ConnectionRecord, clock: Clock, *, touched: bool, failed: Collection[str]
 ) -> ConnectionResult | None:
     """None for a connection that has nothing to do with this scenario: gone before it, or opened after it."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
-    if record.opened_ns >= clock.end_ns:
+    if record.opened_ns >= clock.end_ns or _closed(record, clock.control_ns):
         return None
     phase = None
     if record.broken_ns is not None and record.broken_ns < clock.end_ns:
@@ -136,9 +243,13 @@ def classify_connection(
         record=record,
         touched=touched,
         own=record.backend in failed,
-        at_event=record.opened_ns < clock.event_ns and phase != "control",
+        at_event=record.opened_ns < clock.event_ns and phase != "control" and not _closed(record, clock.event_ns),
         phase=phase,
     )
+
+
+def _closed(record: ConnectionRecord, t_ns: int) -> bool:
+    return record.closed_ns is not None and record.closed_ns < t_ns
 
 
 def vantage_figures(measured: Measured, vantages: Sequence[str]) -> tuple[VantageFigures, ...]:
@@ -154,6 +265,8 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
     def ms(value: int | None) -> float | None:
         return None if value is None else milliseconds(value, measured.interval_ns)
 
+    held = [c for c in measured.connections if c.record.vantage == vantage]
+    tried = [a for a in measured.attempts if a.trace.flow.vantage == vantage]
     broken = [c for c in measured.broken() if c.record.vantage == vantage]
     by = {name: sum(1 for c in broken if c.record.broken_by == name) for name in ("reset", "stall", "other-backend")}
     return VantageFigures(
@@ -170,6 +283,9 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
         reset=by["reset"],
         stall=by["stall"],
         other_backend=by["other-backend"],
+        closed=sum(1 for c in held if c.record.closed_ns is not None and c.at_event),
+        new_fail_ms=max((a.fault.new_fail_ns / 1e6 for a in tried), default=None),
+        stall_ms=max((c.stall_ns / 1e6 for c in held if c.at_event), default=None),
         censored=sum(1 for f in flows if f.fault.censored),
     )
 
@@ -185,9 +301,13 @@ def elsewhere_ns(measured: Measured) -> int | None:
     return max((f.fault.black_hole_ns + f.reversion.black_hole_ns for f in measured.untouched), default=None)
 
 
-def by_service(flows: Iterable[FlowResult]) -> Mapping[tuple[str, str], list[FlowResult]]:
-    """(vantage, service) → its flows in order."""
-    grouped: dict[tuple[str, str], list[FlowResult]] = {}
+Group = tuple[str, str, Transport, Literal[4, 6]]
+
+
+def by_service(flows: Iterable[FlowResult]) -> Mapping[Group, list[FlowResult]]:
+    """(vantage, service, transport, family) → its flows in order."""
+    grouped: dict[Group, list[FlowResult]] = {}
     for f in flows:
-        grouped.setdefault((f.trace.flow.vantage, f.trace.flow.service), []).append(f)
+        flow = f.trace.flow
+        grouped.setdefault((flow.vantage, flow.service, flow.transport, flow.family), []).append(f)
     return grouped

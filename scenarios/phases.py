@@ -1,40 +1,28 @@
 """One scenario from steady state to steady state: control, fault, observation, heal, recovery.
 
-It does and records; verdict.py judges.
+It does and records what was done; conclude.py measures and judges.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from probes.flows import FlowWindow
-from probes.readings import read_connections, read_cpu_pressure, read_prober
-from probes.trust import TrustCheck, TrustInput, check_trust
+from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
+from scenarios.catalogue import Entry
+from scenarios.conclude import Done, conclude
 from scenarios.faults.base import Fault, FaultFailed
-from scenarios.instruments import INTERVAL_NS, Instruments, QuietFor
-from scenarios.measured import (
-    Clock,
-    Measured,
-    classify_connection,
-    elsewhere_ns,
-    longest_ns,
-    measure_flow,
-    vantage_figures,
-)
-from scenarios.record import TCP, UDP, crossed, write_connections, write_flows, write_trust
-from scenarios.verdict import judge
+from scenarios.instruments import Instruments, QuietFor
+from scenarios.measured import Clock
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.oci.bpf import BpfError
-from topologies.oci.wire import Flow
+from topologies.oci.lab import Crossing
 from topologies.runtime import RuntimeFailure
 
 CONTROL_NS = 5_000_000_000
@@ -44,7 +32,7 @@ STEADY_S = 30.0
 EFFECT_S = 8.0
 OBSERVE_S = 20.0
 HEAL_S = 45.0
-SETTLE_GAP_NS = 300_000_000
+PATHS_NS = 500_000_000  # for so long every link is tapped, to see which ways the flows take
 
 Say = Callable[[str], None]
 FaultAction = Literal["inject", "effective", "heal", "healed"]
@@ -66,18 +54,18 @@ class Scenario:
     """One run of one fault. `doubts` are things that went wrong with the doing, each a sentence."""
 
     bench: Bench
-    name: str
-    title: str
+    entry: Entry
     fault: Fault
     reproduce: str
     doubts: list[TrustCheck] = field(default_factory=list)
     effective: bool = False
     healed: bool = False
+    injected: bool = False
 
     # -- recording -------------------------------------------------------------------------------------------------
 
     def _write(self, data: schema.Data, t_ns: int, acc_ns: int = 0) -> None:
-        self.bench.writer.write(data, t_ns=t_ns, acc_ns=acc_ns, scenario=self.name)
+        self.bench.writer.write(data, t_ns=t_ns, acc_ns=acc_ns, scenario=self.entry.name)
 
     def _phase(self, name: schema.PhaseName, work: Callable[[], str]) -> bool:
         """Runs one phase and records it. `work` returns a detail and raises when the phase did not come about."""
@@ -90,58 +78,69 @@ class Scenario:
         return ok if ok else self._doubt(name, detail)
 
     def _doubt(self, check: str, sentence: str) -> bool:
-        self.doubts.append(
-            TrustCheck(
-                check=check, ok=False, value=None, limit=None, unit="", sentence=f"{check.capitalize()}: {sentence}."
-            )
-        )
+        whole = f"{check.capitalize()}: {sentence}."
+        self.doubts.append(TrustCheck(check=check, ok=False, value=None, limit=None, unit="", sentence=whole))
         return False
 
-    def _step(self, action: FaultAction, t_ns: int, ok: bool, spread_ns: int = 0, detail: str = "") -> None:
+    def _step(self, action: FaultAction, t_ns: int, spread_ns: int = 0, detail: str = "") -> None:
         plan = self.fault.plan
-        self._write(
-            schema.Fault(
-                action=action,
-                fault=plan.fault,
-                target=plan.target,
-                role=plan.role,
-                nodes=plan.nodes,
-                spread_ns=spread_ns,
-                ok=ok,
-                detail=detail,
-            ),
-            t_ns,
-            spread_ns,
+        step = schema.Fault(
+            action=action,
+            fault=plan.fault,
+            target=plan.target,
+            role=plan.role,
+            nodes=plan.nodes,
+            links=tuple(map(str, plan.links)),
+            spread_ns=spread_ns,
+            ok=True,
+            detail=detail,
         )
+        self._write(step, t_ns, spread_ns)
 
     # -- doing -----------------------------------------------------------------------------------------------------
 
     def run(self) -> schema.Verdict:
         """The whole scenario. Whatever goes wrong with the doing makes the verdict unknown; the lab is healed all the same."""
         lab, plan = self.bench.booted.lab, self.fault.plan
-        self.counters = {v: p.counters() for v, p in self.bench.instruments.probers.items()}
+        instruments = self.bench.instruments
+        counters = {v: p.counters() for v, p in instruments.probers.items()}
+        for sentence in self.bench.booted.unreached.values():
+            self._doubt("vantage", f"a service does not answer: {sentence}")
         self._phase("steady", self._steady)
-        self.before = dict(lab.snapshots(list(lab.topology.nodes)))
-        lab.tap_nodes(plan.nodes)
+        self.snapshots = dict(lab.snapshots(list(lab.topology.nodes)))
+        lab.wire.forget_taps()
+        lab.tap(plan.nodes, plan.links)
         control = time.monotonic_ns()
-        self._phase("control", lambda: self._control(control))
-        seen = {flow for (_, flow) in lab.wire.tapped()}
-        if lab.wire.tap_overflow():
-            self._doubt("taps", f"{lab.wire.tap_overflow()} flows did not fit into the taps' table")
+        before: list[Crossing] = []
+        after: list[Crossing] = []
+        self._phase("control", lambda: self._control(control, before))
         self.event_ns = time.monotonic_ns()
-        self.injected = False
-        self.bench.say(f"{self.name}: {plan.verb.lower()}")
+        self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
-            if self._phase("fault", self._inject):
-                self._phase("observation", self._observe)
+            if self._phase("fault", self._inject) and self._phase("observation", self._observe):
+                after += self._ways(time.monotonic_ns())
         finally:
             heal_ns = time.monotonic_ns()
             self._phase("heal", self._heal)
-            lab.untap_nodes(plan.nodes)
+            lab.untap(plan.nodes, plan.links)
         self._phase("recovery", self._recover)
         end_ns = time.monotonic_ns() - THRESHOLD_NS
+        if lab.wire.tap_overflow():
+            self._doubt("taps", f"{lab.wire.tap_overflow()} flows did not fit into the taps' table")
         clock = Clock(control, self.event_ns, max(heal_ns, self.event_ns), max(end_ns, heal_ns))
-        verdict = self._judge(clock, seen)
+        done = Done(
+            self.entry,
+            plan,
+            clock,
+            self.reproduce,
+            tuple(before),
+            tuple(after),
+            tuple(self.doubts),
+            self.effective,
+            self.healed,
+            counters,
+        )
+        verdict = conclude(done, self.bench.booted, instruments, self.bench.writer)
         self.bench.verdicts.append(verdict)
         return verdict
 
@@ -159,20 +158,31 @@ class Scenario:
         )
         return f"steady after {took:.1f} s"
 
-    def _control(self, start: int) -> str:
-        pass_time(start + CONTROL_NS)
+    def _control(self, start: int, found: list[Crossing]) -> str:
+        pass_time(start + CONTROL_NS - PATHS_NS)
+        found += self._ways(start)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _ways(self, since_ns: int) -> list[Crossing]:
+        """Which flows took which links since then; the target's links have been tapped all along, the others only now."""
+        lab, plan = self.bench.booted.lab, self.fault.plan
+        lab.tap(tuple(lab.topology.nodes))
+        pass_time(time.monotonic_ns() + PATHS_NS)
+        found = [c for c in lab.tapped() if c.seen.last_ns >= since_ns]
+        lab.untap(tuple(lab.topology.nodes))
+        lab.tap(plan.nodes, plan.links)
+        return found
 
     def _inject(self) -> str:
         self.injected = True
         instant = self.fault.inject()
         self.event_ns = instant.before_ns
-        self._step("inject", instant.before_ns, ok=True, spread_ns=instant.spread_ns)
+        self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
         took = wait_until(
             self.fault.missing_effect, deadline_s=EFFECT_S, what=f"{self.fault.plan.fault} of {self.fault.plan.target}"
         )
         self.effective = True
-        self._step("effective", time.monotonic_ns(), ok=True)
+        self._step("effective", time.monotonic_ns())
         return f"effective {took:.2f} s after it was done"
 
     def _observe(self) -> str:
@@ -190,15 +200,12 @@ class Scenario:
         if escaped:
             self.effective = False
             self._doubt("fault", f"the fault did not hold until its heal: {escaped}")
-        self._step("heal", time.monotonic_ns(), ok=True)
+        self._step("heal", time.monotonic_ns())
         self.fault.heal()
         took = wait_until(self._unhealed, deadline_s=HEAL_S, every_s=0.5, what="heal")
         self.healed = True
         self._step(
-            "healed",
-            time.monotonic_ns(),
-            ok=True,
-            detail="addresses, routes, qdiscs and programs of every node are as before",
+            "healed", time.monotonic_ns(), detail="addresses, routes, qdiscs and programs of every node are as before"
         )
         return f"every node is as it was before, {took:.1f} s after the heal began"
 
@@ -207,10 +214,10 @@ class Scenario:
         # The broken ones first, and no further than the first that differs: a look at every node, again and again, would
         # take CPU from the probers.
         for node in (*broken, *(n for n in lab.topology.nodes if n not in broken)):
-            lines = sorted(self.before[node] ^ lab.snapshot(node))
+            lines = sorted(self.snapshots[node] ^ lab.snapshot(node))
             if lines:
                 return f"{node} is not as before: {'; '.join(lines[:3])}"
-        return ""
+        return self.fault.missing_heal()
 
     def _recover(self) -> str:
         start = time.monotonic_ns()
@@ -221,91 +228,6 @@ class Scenario:
             what="recovery",
         )
         return "steady again"
-
-    # -- judging ---------------------------------------------------------------------------------------------------
-
-    def _measure(self, clock: Clock, seen: set[Flow], windows: Mapping[str, FlowWindow]) -> Measured:
-        flows = []
-        for window in windows.values():
-            for trace in window.flows:
-                f = trace.flow
-                flows.append(measure_flow(trace, clock, touched=crossed(seen, f.src, f.sport, f.dst, f.dport, UDP)))
-        connections = []
-        for held in self.bench.instruments.connections.values():
-            for r in held.records():
-                touched = crossed(seen, r.src, r.sport, r.dst, r.dport, TCP)
-                found = classify_connection(r, clock, touched=touched, failed=self.fault.plan.nodes)
-                if found:
-                    connections.append(found)
-        return Measured(INTERVAL_NS, tuple(flows), tuple(connections))
-
-    def _judge(self, clock: Clock, seen: set[Flow]) -> schema.Verdict:
-        plan = self.fault.plan
-        contract = self.bench.booted.contract
-        windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in self.bench.instruments.probers.items()}
-        measured = self._measure(clock, seen, windows)
-        backends = {v: w.backends for v, w in windows.items()}
-        given = TrustInput(
-            probers=tuple(
-                read_prober(p, windows[v], self.counters[v]) for v, p in self.bench.instruments.probers.items()
-            ),
-            connections=tuple(
-                read_connections(c, clock.control_ns, clock.end_ns) for c in self.bench.instruments.connections.values()
-            ),
-            control_lost=measured.control_lost,
-            control_broken=len(measured.broken(phase="control")),
-            touched_flows=len(measured.touched),
-            touched_connections=sum(1 for c in measured.established if c.touched)
-            if self.bench.instruments.connections
-            else None,
-            fault_effective=self.effective,
-            healed=self.healed,
-            cpu_pressure=read_cpu_pressure(),
-        )
-        checks = (*self.doubts, *check_trust(given))
-        budget = contract.budget(plan.fault, plan.role)
-        judged = judge(
-            plan,
-            measured,
-            budget,
-            contract.budget_name(plan.fault, plan.role),
-            checks,
-            (clock.event_ns - clock.control_ns) / 1e9,
-        )
-        write_flows(self.bench.writer, self.name, measured, clock, backends)
-        write_connections(self.bench.writer, self.name, measured)
-        write_trust(self.bench.writer, self.name, checks, clock.end_ns)
-        lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
-        untouched = elsewhere_ns(measured)
-        worst, all_ms = longest_ns(measured.touched), [f.fault.black_hole_ns / 1e6 for f in measured.touched]
-        verdict = schema.Verdict(
-            scenario=self.name,
-            title=self.title,
-            fault=plan.fault,
-            target=plan.target,
-            element=f"{plan.role} node {plan.target}" if plan.role else f"region {plan.target}",
-            verdict=judged.verdict,
-            reason=judged.reason,
-            headline=judged.headline,
-            interval_ms=INTERVAL_NS / 1e6,
-            flows=len(measured.flows),
-            touched=len(measured.touched),
-            lateness_p99_ms=round(float(np.percentile(lateness, 99)) / 1e6, 3) if lateness.size else None,
-            black_hole_ms=schema.BlackHole(
-                max=None if worst is None else worst / 1e6,
-                p99=sorted(all_ms)[int(np.ceil(0.99 * len(all_ms))) - 1] if len(all_ms) >= 100 else None,
-                censored=sum(1 for f in measured.touched if f.fault.censored),
-            ),
-            elsewhere_black_hole_ms=None if untouched is None else untouched / 1e6,
-            connections=len(measured.established),
-            broken=len(measured.broken()),
-            reversion=schema.Reversion(lost=measured.reversion_lost, broken=measured.reversion_broken),
-            vantages=vantage_figures(measured, [v.name for v in self.bench.booted.topology.nodes_with_role("client")]),
-            judged=judged.judgements,
-            reproduce=self.reproduce,
-        )
-        self._write(verdict, time.monotonic_ns())
-        return verdict
 
 
 def unused(path: Path) -> Path:

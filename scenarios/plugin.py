@@ -11,20 +11,23 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from probes.load import LoadError, check_locustfile
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted, boot
+from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario, unused
 from topologies.contract import contract_path_for
+from topologies.model import Link
 from topologies.oci.accounting import cpu_seconds
 from topologies.oci.destroy import destroy
 from topologies.problems import BadInput
@@ -42,6 +45,7 @@ class Session:
 
     verdicts: list[schema.Verdict] = field(default_factory=list)
     host_failures: int = 0
+    locustfile: Path | None = None
 
 
 SESSION = pytest.StashKey[Session]()
@@ -54,12 +58,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--topology", default=str(REFERENCE), help="containerlab file of the stack to test (default: the reference)"
     )
     group.addoption("--contract", default=None, help="its contract (default: X.contract.yml beside X.clab.yml)")
+    group.addoption("--locustfile", default=None, help="load by your own Locust users instead of ours")
     group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[SESSION] = Session()
+    given = config.getoption("--locustfile")
+    if given:
+        try:
+            check_locustfile(Path(given))
+        except LoadError as error:
+            raise pytest.UsageError(str(error)) from error
+    config.stash[SESSION] = Session(locustfile=Path(given) if given else None)
 
 
 def out_directory(config: pytest.Config) -> Path:
@@ -83,7 +94,11 @@ def _say(message: str) -> None:
 def _commit() -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+            # root may look at the clone of whoever came through sudo
+            ["git", "-C", str(HERE), "-c", f"safe.directory={HERE}", "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=False,
         )
     except OSError:
         return None
@@ -154,7 +169,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         )
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
-        with Instruments(booted) as instruments:
+        with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
             made = Bench(booted, instruments, writer, _say)
             lab_before, own_before, since = (
                 cpu_seconds(booted.topology.name),
@@ -197,24 +212,40 @@ class Judge:
     def __init__(self, bench: Bench, request: pytest.FixtureRequest) -> None:
         self.bench = bench
         self._request = request
-        self.target: str | None = request.config.getoption("--target")
+        self._target: str | None = request.config.getoption("--target")
 
-    def __call__(self, name: str, title: str, fault: Fault) -> schema.Verdict:
-        """Runs it. Fails the test on `fail`, raises UnknownVerdict on `unknown`."""
+    def node(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
+        """Breaks a node. Fails the test on `fail`, raises UnknownVerdict on `unknown`; so do the two below."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.node(b.topology, self._target)))
+
+    def link(self, name: str, fault: Callable[[Booted, Link], Fault]) -> None:
+        """Breaks a link."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.link(b.topology, self._target)))
+
+    def region(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
+        """Breaks a region."""
+        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.region(b.topology, self._target)))
+
+    def _play(self, entry: Entry, build: Callable[[Booted, Entry], Fault]) -> None:
         config = self._request.config
+        try:
+            fault = build(self.bench.booted, entry)
+        except BadInput as error:
+            # A stack without such a role or action has nothing to break there; who asked for it by name is told so.
+            _say(f"{entry.name}: does not apply: {error}")
+            pytest.skip(f"does not apply to this stack: {error}")
         topology = config.getoption("--topology")
-        words = ["./nospof", "run", name, "--target", fault.plan.target]
+        words = ["./nospof", "run", entry.name, "--target", fault.plan.target]
         if topology != str(REFERENCE):
             words += ["--topology", _shown(Path(topology))]
-        verdict = Scenario(self.bench, name, title, fault, shlex.join(words)).run()
+        verdict = Scenario(self.bench, entry, fault, shlex.join(words)).run()
         config.stash[SESSION].verdicts.append(verdict)
         self._request.node.user_properties.append(("verdict", verdict.verdict))
-        _say(f"{name}: {verdict.verdict.upper()}: {verdict.headline}")
+        _say(f"{entry.name}: {verdict.verdict.upper()}: {verdict.headline}")
         if verdict.verdict == "fail":
             pytest.fail(f"{verdict.headline} {verdict.reason}", pytrace=False)
         if verdict.verdict == "unknown":
             raise UnknownVerdict(f"{verdict.headline} {verdict.reason}")
-        return verdict
 
 
 class UnknownVerdict(Exception):
@@ -237,6 +268,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"UNKNOWN: {call.excinfo.value}"
     elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(pytest.fail.Exception):
         item.config.stash[SESSION].host_failures += 1
+        _say(f"{item.name.removeprefix('test_').replace('_', '-')}: could not be played: {call.excinfo.value}")
 
 
 def _own_tests(config: pytest.Config) -> bool:

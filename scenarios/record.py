@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Literal
+
 import numpy as np
 
+from probes.closeup import close_up
+from probes.load import LoadRun
+from probes.packets import ProbeFlow
 from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.measured import Clock, Measured, by_service
 from topologies.oci.wire import Flow
 
-TCP, UDP = 6, 17
+ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 
 
-def crossed(seen: set[Flow], src: str, sport: int, dst: str, dport: int, protocol: int) -> bool:
+def tuple_of(flow: ProbeFlow) -> Flow:
+    """A probe flow as taps record it: an echo has its identifier in place of both ports."""
+    if flow.transport == "icmp":
+        return Flow(flow.src, flow.sport, flow.dst, flow.sport, ICMP6 if flow.family == 6 else ICMP)
+    return Flow(flow.src, flow.sport, flow.dst, flow.dport, UDP if flow.transport == "udp" else TCP)
+
+
+def crossed(seen: set[Flow], flow: Flow) -> bool:
     """Whether a 5-tuple, or its answers, were among the tapped flows."""
-    flow = Flow(src, sport, dst, dport, protocol)
     return flow in seen or flow.reversed() in seen
 
 
@@ -23,12 +35,14 @@ def write_flows(
     writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock, backends: dict[str, tuple[str, ...]]
 ) -> None:
     """A packed block per vantage and service, and every episode."""
-    for (vantage, service), flows in by_service(measured.flows).items():
+    for (vantage, service, transport, family), flows in by_service(measured.flows).items():
         writer.write(
             schema.Flows(
                 vantage=vantage,
                 service=service,
-                interval_ns=measured.interval_ns,
+                transport=transport,
+                family=family,
+                interval_ns=flows[0].trace.flow.interval_ns,
                 t0_ns=clock.control_ns,
                 t1_ns=clock.end_ns,
                 event_ns=clock.event_ns,
@@ -65,6 +79,7 @@ def write_flows(
                         black_hole_ns=episode.black_hole_ns,
                         censored=episode.censored,
                         touched=f.touched,
+                        packets=close_up(f.trace, episode, backends[vantage]),
                     ),
                     t_ns=episode.start_ns,
                     acc_ns=measured.interval_ns,
@@ -92,6 +107,8 @@ def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured)
                 broken_ns=r.broken_ns if phase else None,
                 broken_by=r.broken_by if phase else None,
                 phase=phase,  # type: ignore[arg-type]
+                closed_ns=r.closed_ns,
+                longest_answer_ms=round(c.stall_ns / 1e6, 1),
             ),
             t_ns=r.opened_ns,
             scenario=scenario,
@@ -106,3 +123,55 @@ def write_trust(writer: EvidenceWriter, scenario: str, checks: tuple[TrustCheck,
             t_ns=t_ns,
             scenario=scenario,
         )
+
+
+def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock) -> None:
+    """A block per SYN schedule: every attempt's outcome."""
+    for a in measured.attempts:
+        flow = a.trace.flow
+        writer.write(
+            schema.Flows(
+                vantage=flow.vantage,
+                service=flow.service,
+                transport=flow.transport,
+                family=flow.family,
+                interval_ns=flow.interval_ns,
+                t0_ns=clock.control_ns,
+                t1_ns=clock.end_ns,
+                event_ns=clock.event_ns,
+                backends=(),
+                flows=(
+                    schema.Flow(
+                        id=flow.id,
+                        src=flow.src,
+                        sport=flow.sport,
+                        dst=flow.dst,
+                        dport=flow.dport,
+                        touched=flow.vantage in measured.touched_vantages,
+                        first_due_ns=int(a.trace.due[0]),
+                        count=len(a.trace.due),
+                    ),
+                ),
+                state=schema.pack_u8(a.trace.state.astype(np.uint8).tobytes()),
+                backend=schema.pack_u8(a.trace.backend.astype(np.uint8).tobytes()),
+            ),
+            t_ns=clock.control_ns,
+            scenario=scenario,
+        )
+
+
+def write_load(
+    writer: EvidenceWriter, scenario: str, load: LoadRun | None, vantages: Iterable[str], clock: Clock
+) -> None:
+    """What Locust did from each vantage in each phase."""
+    if load is None:
+        return
+    parts: tuple[tuple[Literal["control", "fault", "recovery"], int, int], ...] = (
+        ("control", clock.control_ns, clock.event_ns),
+        ("fault", clock.event_ns, clock.heal_ns),
+        ("recovery", clock.heal_ns, clock.end_ns),
+    )
+    for vantage in vantages:
+        for phase, since, until in parts:
+            if until > since:
+                writer.write(load.figures(vantage, phase, since, until), t_ns=since, scenario=scenario)

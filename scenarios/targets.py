@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from topologies.model import Topology
-from topologies.problems import BadInput, Problem
+from topologies.model import Link, Topology
+from topologies.problems import BadInput, Problem, closest, one_of
 
 
 def _nothing(topology: Topology, expected: str) -> BadInput:
@@ -36,3 +36,45 @@ def default_region(topology: Topology) -> str:
     if not regions:
         raise _nothing(topology, "nodes with the label nospof.region")
     return min(regions, key=lambda r: (len(region_nodes(topology, r)), r))
+
+
+def default_link(topology: Topology, role: str) -> Link:
+    """Of the default node of that role, its first link in the file. Raises BadInput where there is none."""
+    node = default_node(topology, role)
+    links = topology.links_of(node)
+    if not links:
+        raise _nothing(topology, f"a link at {node}")
+    return links[0]
+
+
+def named_link(topology: Topology, name: str) -> Link:
+    """The link called `NODE:INTERFACE` by either end, or by both with a `–` or `-` between. Raises BadInput naming what is there."""
+    for link in topology.links:
+        a, b = map(str, link.endpoints)
+        if name in (a, b, str(link), f"{b}–{a}", f"{a}-{b}", f"{b}-{a}"):
+            return link
+    node = name.partition(":")[0]
+    there = [str(link) for link in topology.links_of(node)] if node in topology.nodes else []
+    shown = ", ".join(there) or f"links of {', '.join(topology.nodes)}"
+    raise BadInput([Problem(topology.path, 0, "--target", f"no link {name!r}", f"NODE:INTERFACE, one end of: {shown}")])
+
+
+def named_node(topology: Topology, name: str) -> str:
+    """The name, if a node has it. Raises BadInput naming the nodes there are."""
+    if name not in topology.nodes:
+        shown = one_of(tuple(topology.nodes))
+        raise BadInput(
+            [
+                Problem(
+                    topology.path, 0, "--target", f"no node {name!r}", f"{shown}{closest(name, tuple(topology.nodes))}"
+                )
+            ]
+        )
+    return name
+
+
+def named_region(topology: Topology, name: str) -> str:
+    """The name, if some node is in such a region. Raises BadInput naming the regions there are."""
+    if name not in topology.regions():
+        raise BadInput([Problem(topology.path, 0, "--target", f"no region {name!r}", one_of(topology.regions()))])
+    return name

@@ -6,22 +6,15 @@ from scenarios.faults.drain import drain
 from scenarios.faults.kill_node import kill_node
 from scenarios.faults.withdraw import withdraw
 from scenarios.plugin import Judge
-from scenarios.targets import default_node
-
-
-def _target(judge: Judge) -> str:
-    return judge.target or default_node(judge.bench.booted.topology, "l4")
 
 
 def test_drain_l4(judge: Judge) -> None:
-    booted = judge.bench.booted
-    judge("drain-l4", "Drain of an L4 node", drain(booted.lab, booted.contract, _target(judge)))
+    judge.node("drain-l4", lambda b, node: drain(b.lab, b.contract, node))
 
 
 def test_withdraw_l4(judge: Judge) -> None:
-    booted = judge.bench.booted
-    judge("withdraw-l4", "Withdrawal by an L4 node", withdraw(booted.lab, booted.contract, _target(judge)))
+    judge.node("withdraw-l4", lambda b, node: withdraw(b.lab, b.contract, node))
 
 
 def test_kill_l4(judge: Judge) -> None:
-    judge("kill-l4", "Silent kill of an L4 node", kill_node(judge.bench.booted.lab, _target(judge)))
+    judge.node("kill-l4", lambda b, node: kill_node(b.lab, node))

@@ -68,16 +68,24 @@ def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, 
         _time("reversion.black_hole", longest_ns(touched, reversion=True), return_cut, given.black_hole_ns, step),
         _broken("reversion.broken", measured.broken(touched=True, phase="recovery"), crossing, given.broken),
     ]
+    for name, reversion in (("new_fail", False), ("reversion.new_fail", True)):
+        tried = measured.new_fail_ns(touched=True, reversion=reversion)
+        if tried is not None or given.new_fail_ns is not None:
+            still = measured.new_fail_censored(touched=True, reversion=reversion)
+            rows.append(_time(name, tried, still, given.new_fail_ns, step))
+    if given.recover_ns is not None:
+        rows.append(_time("recover", measured.recover_ns, False, given.recover_ns, step))
     if untouched:
         cut = any(f.fault.censored or f.reversion.censored for f in untouched)
         rows.append(_time("elsewhere.black_hole", elsewhere_ns(measured), cut, elsewhere.black_hole_ns, step))
+    if measured.attempts_of(touched=False):
+        cut = any(measured.new_fail_censored(touched=False, reversion=r) for r in (False, True))
+        worst = max(measured.new_fail_ns(touched=False, reversion=r) or 0 for r in (False, True))
+        rows.append(_time("elsewhere.new_fail", worst, cut, elsewhere.new_fail_ns, step))
     strays = measured.strays
     rows.append(
         _broken("elsewhere.broken", strays, sum(1 for c in measured.established if not c.touched), elsewhere.broken)
     )
-    for name, limit in (("new_fail", given.new_fail_ns), ("recover", given.recover_ns)):
-        if limit is not None:
-            rows.append(Judgement(what=name, measured="not measured", budget=f"{limit / 1e6:g} ms", ok=None))
     return tuple(rows)
 
 
@@ -104,6 +112,8 @@ def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: 
     own = sum(1 for c in broken if c.own)
     across = sum(1 for c in measured.established if c.touched)
     ended = f", {own} of them because their backend died with it" if own else ""
+    tried = measured.new_fail_ns(touched=True)
+    refused = f" New connections failed for {_ms(tried, step)} at most." if tried else ""
     elsewhere = sum(f.fault.lost + f.reversion.lost for f in measured.untouched)
     strays = measured.strays
     rest = (
@@ -111,9 +121,7 @@ def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: 
         if not elsewhere and not strays
         else (f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke")
     )
-    return (
-        f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}."
-    )
+    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}.{refused}"
 
 
 def judge(

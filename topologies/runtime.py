@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from topologies.model import Topology
+from topologies.model import Link, Topology
 
 Say = Callable[[str], None]
 
@@ -49,6 +49,22 @@ class Lab(Protocol):
     def kill(self, nodes: Sequence[str]) -> object:
         """Cuts all links of the nodes in one step, silently, then kills their processes and takes their XDP off."""
         ...
+
+    def signal(self, node: str, process: str, number: int) -> tuple[int, ...]:
+        """Sends a signal to every process of that command name in the node; the pids that got it."""
+        ...
+
+    def cut_link(self, link: Link) -> object:
+        """Drops every frame on a link in one step, silently: carrier stays. `mend_link` undoes it."""
+        ...
+
+    def mend_link(self, link: Link) -> object: ...
+
+    def drop_carrier(self, link: Link) -> object:
+        """Cuts a link so that its ends notice at once. `raise_carrier` undoes it."""
+        ...
+
+    def raise_carrier(self, link: Link) -> None: ...
 
     def restart(self, nodes: Sequence[str]) -> None:
         """Starts killed nodes anew on mended links."""

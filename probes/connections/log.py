@@ -114,6 +114,7 @@ class ConnectionRecord:
     broken_ns: int | None = None
     broken_by: BrokenBy | None = None
     beats: tuple[Heartbeat, ...] = ()
+    closed_ns: int | None = None
 
 
 class Ledger:

@@ -5,9 +5,10 @@
 
 #define PLAN_MAGIC 0x5050534eu   /* "NSPP" */
 #define RECORD_MAGIC 0x5250534eu /* "NSPR" */
-#define VERSION 1u
+#define VERSION 2u
 
 #define PAYLOAD 64         /* bytes of a probe: magic 'NSPF', flow u32, seq u64, due u64 (network byte order), padding */
+#define PACKET 128         /* room for a whole packet: IPv6, a header, a payload */
 #define NAMES 64           /* backends that can be told apart */
 #define NAME_BYTES 32      /* a name and its closing zero */
 #define NO_BACKEND 255
@@ -21,12 +22,14 @@ struct plan_header {
 
 struct plan_flow {
     uint32_t id;
-    uint16_t family, sport, dport; /* host byte order */
+    uint16_t family, sport, dport; /* host byte order; of ICMP, sport is the identifier and dport 0 */
+    uint16_t ports;                /* TCP: probe n leaves from port sport + n % ports; else 1 */
     uint8_t tos, ttl;
-    uint8_t src[16], dst[16]; /* IPv4 uses the first four bytes */
-    uint32_t reserved;
+    uint8_t src[16], dst[16];      /* IPv4 uses the first four bytes */
+    uint16_t protocol;             /* IPPROTO_UDP, _TCP, _ICMP or _ICMPV6 */
+    uint16_t packet_bytes, header_at, payload_at; /* the transport's header and its payload within the packet */
     int64_t interval_ns, phase_ns;
-    uint8_t payload[PAYLOAD];
+    uint8_t packet[PACKET];        /* from the network header up */
 };
 
 enum state { STARTING = 0, RUNNING = 1, STOPPED = 2, FAILED = 3 };
@@ -41,6 +44,7 @@ struct header {
     int64_t start_ns, heartbeat_ns;
     uint64_t sent;            /* handed to the kernel and taken by it */
     uint64_t received;        /* answers to a probe of ours, first ones */
+    uint64_t denied;          /* probes that were told no: by RST, by an ICMP error */
     uint64_t duplicates;      /* further answers to the same probe */
     uint64_t corrupt;         /* answers to a probe of ours whose bytes differ */
     uint64_t foreign;         /* datagrams that answer no probe of ours */
@@ -64,19 +68,27 @@ struct flow_status {
 };
 
 enum record_flags {
-    WRITTEN = 1,    /* this slot holds a probe */
+    WRITTEN = 1,       /* this slot holds a probe */
     ANSWERED = 2,
-    CORRUPT = 4,    /* the answer's bytes differ from the probe's */
-    NOT_SENT = 8,   /* the harness's own fault */
-    REFUSED = 16,   /* the network's fault, told at once */
-    DUPLICATE = 32, /* answered more than once */
-    UNSTAMPED = 64, /* sent without asking for a kernel stamp */
+    CORRUPT = 4,       /* the answer's bytes differ from the probe's */
+    NOT_SENT = 8,      /* the harness's own fault */
+    SEND_REFUSED = 16, /* the network's fault, told at once by send */
+    DUPLICATE = 32,    /* answered more than once */
+    UNSTAMPED = 64,    /* sent without asking for a kernel stamp */
+};
+
+/* How a probe was told no; rx_ns is then when that arrived. */
+enum denial {
+    NOT_DENIED = 0,
+    BY_RST = 1,       /* a RST that acknowledges our SYN */
+    BY_STRAY_RST = 2, /* a RST to our port that does not */
+    BY_ICMP = 3,      /* an ICMP error that quotes our probe */
 };
 
 struct record {
     uint64_t seq;
     int64_t due_ns, tx_ns, rx_ns, sent_ns; /* CLOCK_MONOTONIC; tx, rx from the kernel, sent from our own clock; 0 = none */
-    uint8_t backend, flags, reserved[6];
+    uint8_t backend, flags, denial, icmp_type, icmp_code, reserved[3];
 };
 
 /* The record file: header, flow_status[flow_count], then record[flow_count][capacity], each part at a page boundary. */

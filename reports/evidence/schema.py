@@ -111,6 +111,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
     role: str | None = None
     detail: str = ""
+    links: tuple[str, ...] = ()
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
@@ -195,7 +196,8 @@ class Percentiles(msgspec.Struct, frozen=True):
 class Load(msgspec.Struct, frozen=True, kw_only=True):
     """What Locust did from one vantage in one phase. `raw` is what a closed loop sees; `corrected` counts each request
     from when it was intended to start, so that those that waited behind a stall are in it (coordinated omission).
-    `failed_by` is (reason, how often). It tells of load and never defines a black hole."""
+    `failed_by` is (reason, how often). `paced` is false where intended starts are not known (a user's own locustfile):
+    `corrected` is `raw` there. It tells of load and never defines a black hole."""
 
     vantage: str
     phase: Literal["control", "fault", "recovery"]
@@ -207,6 +209,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     raw: Percentiles
     corrected: Percentiles
     failed_by: tuple[tuple[str, int], ...] = ()
+    paced: bool = True
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,17 +13,21 @@ from topologies.problems import BadInput, Problem
 
 ACTION_S = 5.0  # exit 0 within this, says the contract
 IDLE_NS = 500_000_000
+ANSWERING = ("l7", "app")  # roles where clients' flows end
+TCP = 6
 
 
 @dataclass
 class ActionFault:
-    """Effective when the node carries no client's frame any more."""
+    """Effective when the node carries no client's frame any more. One that answers clients itself (an L7 node) may go on with
+    the UDP flows it had, since nothing tells when such a flow is over; its connections have to be gone."""
 
     lab: OciLab
     contract: Contract
     plan: FaultPlan
     action: Action
     undo: Action
+    _began_ns: int = 0
 
     def __post_init__(self) -> None:
         if not self.contract.action(self.plan.role or "", self.action):
@@ -56,17 +60,26 @@ class ActionFault:
 
     def inject(self) -> Instant:
         # The event is when the action begins: whatever it loses on its way counts.
+        self._began_ns = time.monotonic_ns()
         done = self._run(self.action)
         return Instant(done.before_ns, done.before_ns)
 
     def missing_effect(self) -> str:
         vips = {vip for service in self.contract.services.values() for vip in service.vip}
-        into = [seen.last_ns for (_, flow), seen in self.lab.wire.tapped().items() if flow.dst in vips and seen.into]
-        idle = time.monotonic_ns() - max(into, default=0)
-        return "" if idle > IDLE_NS else f"{self.plan.target} still carries packets to a VIP"
+        now = time.monotonic_ns()
+        busy = [
+            c.flow
+            for c in self.lab.tapped()
+            if c.receiver == self.plan.target and c.flow.dst in vips and now - c.seen.last_ns < IDLE_NS
+            if not (self.plan.role in ANSWERING and c.flow.protocol != TCP and c.seen.first_ns < self._began_ns)
+        ]
+        return f"{self.plan.target} still carries {len(busy)} flows to a VIP" if busy else ""
 
     def missing_at_heal(self) -> str:
         return self.missing_effect()
 
     def heal(self) -> None:
         self._run(self.undo)
+
+    def missing_heal(self) -> str:
+        return ""  # whether it serves again shows in its routes, and in the recovery

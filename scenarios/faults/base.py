@@ -5,18 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from topologies.model import Link
 from topologies.oci.wire import Instant
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """What will be broken: a fault class, its target by name, the target's role, and every node it takes."""
+    """What will be broken: a fault class, its target by name, the target's role, and every node and link it takes."""
 
     fault: str
     target: str
     role: str | None
     nodes: tuple[str, ...]
     verb: str  # for sentences: "Killed region eu silently"
+    element: str  # what is broken, for sentences: "region eu"
+    links: tuple[Link, ...] = ()
+    ends_connections: bool = False  # whether a connection that a broken node answered cannot but end
+
+
+def kind_of(role: str | None) -> str:
+    """A role as a word in a sentence: L4 node, edge node."""
+    return f"{role.upper() if role in ('l4', 'l7', 'dns') else role} node" if role else "node"
 
 
 class FaultFailed(Exception):
@@ -36,4 +45,8 @@ class Fault(Protocol):
 
     def missing_at_heal(self) -> str:
         """Asked just before the heal: whether the fault held until then."""
+        ...
+
+    def missing_heal(self) -> str:
+        """Asked after `heal` beside what every heal has to bring back (addresses, routes, qdiscs, programs)."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scenarios.faults.action import ActionFault
-from scenarios.faults.base import FaultPlan
+from scenarios.faults.base import FaultPlan, kind_of
 from topologies.contract import Contract
 from topologies.oci.lab import OciLab
 
@@ -11,5 +11,6 @@ from topologies.oci.lab import OciLab
 def drain(lab: OciLab, contract: Contract, node: str) -> ActionFault:
     """A drain of `node`. Raises BadInput where the contract has no such action for its role."""
     role = lab.topology.nodes[node].role
-    plan = FaultPlan("drain", node, role, (node,), f"Drained {(role or 'node').upper()} node {node}")
+    element = f"{kind_of(role)} {node}"
+    plan = FaultPlan("drain", node, role, (node,), f"Drained {element}", element)
     return ActionFault(lab, contract, plan, "drain", "undrain")

@@ -34,3 +34,7 @@ class KillFault:
 
     def heal(self) -> None:
         self.lab.restart(self.plan.nodes)
+
+    def missing_heal(self) -> str:
+        dead = [n for n in self.plan.nodes if self.lab.init_pid(n) is None]
+        return f"{', '.join(dead)} has no processes" if dead else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scenarios.faults.base import FaultPlan
+from scenarios.faults.base import FaultPlan, kind_of
 from scenarios.faults.kill import KillFault
 from topologies.oci.lab import OciLab
 
@@ -10,6 +10,7 @@ from topologies.oci.lab import OciLab
 def kill_node(lab: OciLab, node: str) -> KillFault:
     """A silent kill of `node`."""
     role = lab.topology.nodes[node].role
+    element = f"{kind_of(role)} {node}"
     return KillFault(
-        lab, FaultPlan("kill-node", node, role, (node,), f"Killed {(role or 'node').upper()} node {node} silently")
+        lab, FaultPlan("kill-node", node, role, (node,), f"Killed {element} silently", element, ends_connections=True)
     )

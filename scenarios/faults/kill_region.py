@@ -10,7 +10,7 @@ from topologies.oci.lab import OciLab
 
 def kill_region(lab: OciLab, region: str) -> KillFault:
     """A silent kill of `region`. Raises BadInput where it has no node that can fail."""
+    nodes, element = region_nodes(lab.topology, region), f"region {region}"
     return KillFault(
-        lab,
-        FaultPlan("kill-region", region, None, region_nodes(lab.topology, region), f"Killed region {region} silently"),
+        lab, FaultPlan("kill-region", region, None, nodes, f"Killed {element} silently", element, ends_connections=True)
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 from scapy.layers.inet import IP, UDP
@@ -15,7 +17,10 @@ MS = 1_000_000
 
 def test_phases_are_spread_evenly_over_one_interval() -> None:
     flows = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 50, 10 * MS)
-    assert [f.phase_ns for f in flows] == [i * 10 * MS // 50 for i in range(50)]
+    assert sorted({f.phase_ns for f in flows}) == [i * MS // 2 for i in range(20)]
+    assert max(Counter(f.phase_ns for f in flows).values()) == 3
+    few = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 8, 10 * MS)
+    assert [f.phase_ns for f in few] == [i * 10 * MS // 8 for i in range(8)]
     assert max(f.phase_ns for f in flows) < 10 * MS
 
 
@@ -52,7 +57,7 @@ def test_a_template_is_the_whole_packet_of_its_flow(src: str, vip: str, kind: ty
 
 def test_the_plan_file_is_read_off_the_templates() -> None:
     (flow,) = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 1, 10 * MS, first_id=5)
-    raw = layout.pack_plan([(flow.id, template(flow, tos=0x28, ttl=9), flow.interval_ns, 3)], 128)
+    raw = layout.pack_plan([(flow.id, template(flow, tos=0x28, ttl=9), 1, flow.interval_ns, 3)], 128)
     head = np.frombuffer(raw, layout.PLAN_HEADER, 1)[0]
     row = np.frombuffer(raw, layout.PLAN_FLOW, 1, layout.PLAN_HEADER.itemsize)[0]
     assert (head["magic"], head["flow_count"], head["capacity"]) == (layout.PLAN_MAGIC, 1, 128)

@@ -18,9 +18,7 @@ from probes.episodes import flow_loss
 from probes.flows import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT
 from probes.packets import ProbeFlow, plan_flows
 from probes.prober import Prober
-from probes.readings import read_prober
-from probes.trust import TrustInput, check_trust
-from tests.probes.conftest import ROOT, wait_until, wait_until_ns
+from tests.probes.conftest import ROOT, failed_checks, run_for, settle, wait_until, wait_until_ns, warm
 from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire, ip
 
 pytestmark = pytest.mark.lab
@@ -31,30 +29,6 @@ INTERVAL = 10 * MS
 
 def flows(count: int = 8, interval: int = INTERVAL) -> tuple[ProbeFlow, ...]:
     return plan_flows("c", CLIENT, "echo", SERVER, 7, count, interval)
-
-
-def run_for(ms: int) -> tuple[int, int]:
-    """A window of that length, waited for."""
-    t0 = time.monotonic_ns()
-    wait_until_ns(t0 + ms * MS)
-    return t0, time.monotonic_ns()
-
-
-def warm(prober: Prober) -> None:
-    """Until neighbours are resolved and every flow is being answered."""
-    wait_until(lambda: prober.quiet_since(time.monotonic_ns() - 50 * MS, grace_ns=20 * MS), "answers on every flow")
-
-
-def settle(prober: Prober, t1_ns: int) -> None:
-    """Until what was due before t1 has had 300 ms to be answered."""
-    wait_until_ns(t1_ns + 300 * MS)
-    assert prober.alive()
-
-
-def failed_checks(prober: Prober, t0: int, t1: int) -> set[str]:
-    reading = read_prober(prober, prober.window(t0, t1))
-    given = TrustInput((reading,), (), 0, 0, None, None, None, None)
-    return {c.check for c in check_trust(given) if not c.ok}
 
 
 def test_on_a_sound_wire_every_probe_is_answered_and_stamped(lab: Wire, scratch: Path, prober_binary: Path) -> None:

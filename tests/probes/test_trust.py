@@ -76,7 +76,7 @@ FIRES = [
     ("touched-flows", replace(WELL, touched_flows=9)),
     ("touched-connections", replace(WELL, touched_connections=9)),
     ("healed", replace(WELL, healed=False)),
-    ("cpu", replace(WELL, cpu_pressure=81.0)),
+    ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=81.0)),
 ]
 
 
@@ -104,7 +104,8 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("touched-flows", WELL),
         ("touched-connections", WELL),
         ("healed", WELL),
-        ("cpu", replace(WELL, cpu_pressure=80.0)),
+        ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=80.0)),
+        ("cpu", replace(prober(lateness_p99_ns=5_000_000), cpu_pressure=99.0)),
     ],
 )
 def test_a_check_keeps_still_at_its_limit(name: str, given: TrustInput) -> None:

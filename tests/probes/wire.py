@@ -31,9 +31,21 @@ class Wire:
 
     def responder(self, *arguments: str, node: str = "s") -> subprocess.Popen[bytes]:
         """A responder (tests/probes/responder.py) that listens when this returns."""
-        script = Path(__file__).with_name("responder.py")
+        return self.script("responder.py", *arguments, node=node, flags=("-S",))
+
+    def script(
+        self, name: str, *arguments: str, node: str = "s", flags: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
+        """A script of this folder in a node, which listens when this returns."""
         process = subprocess.Popen(
-            ["nsenter", f"--net={self.netns(node)}", sys.executable, "-S", str(script), *arguments],
+            [
+                "nsenter",
+                f"--net={self.netns(node)}",
+                sys.executable,
+                *flags,
+                str(Path(__file__).with_name(name)),
+                *arguments,
+            ],
             stdout=subprocess.PIPE,
         )
         self.processes.append(process)

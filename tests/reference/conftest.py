@@ -25,12 +25,18 @@ L4_JSON = {
     "services": [
         {
             "name": "web",
-            "vip": ["203.0.113.10"],
+            "vip": ["203.0.113.10", "2001:db8:f::10"],
             "port": 80,
             "protocol": "tcp",
             "check": {"kind": "http", "path": "/", "host": "web.test"},
         },
-        {"name": "echo", "vip": ["203.0.113.20"], "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
+        {
+            "name": "echo",
+            "vip": ["203.0.113.20", "2001:db8:f::20"],
+            "port": 7,
+            "protocol": "udp",
+            "check": {"kind": "udp"},
+        },
     ],
     "backends": [{"name": "eu-l7-1", "address": "10.2.4.1"}, {"name": "eu-l7-2", "address": "10.2.4.2"}],
     "check": {"interval_ms": 20, "timeout_ms": 100, "fall": 3, "rise": 2},

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import copy
+import errno
 import re
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4.announce import Announcement, Drain, Mode, changes, decide, serving
+from l4.announce import Announcement, Drain, Mode, Serving, changes, decide, serving
 from l4.bgp import commands
 from l4.config import ConfigError, L4Config, Timing, parse_config
 from l4.counters import COUNTERS
-from l4.health import Health, http_success
+from l4.health import Health, Result, failure, http_result
 
 from tests.reference.conftest import L4_JSON, ROOT
 
 TIMING = Timing(interval_s=0.1, timeout_s=0.2, fall=3, rise=2)
 WEB, ECHO = IPv4Address("203.0.113.10"), IPv4Address("203.0.113.20")
+WEB6, ECHO6 = IPv6Address("2001:db8:f::10"), IPv6Address("2001:db8:f::20")
 BOTH = frozenset({"eu-l7-1", "eu-l7-2"})
+
+
+RESULTS = {"+": Result.WELL, "d": Result.DRAINING, "-": Result.SILENT, "w": Result.WRONG, "x": Result.REFUSED}
 
 
 def after(results: str, timing: Timing = TIMING) -> Health:
     health = Health()
     for result in results:
-        health = health.after(result == "+", timing)
+        health = health.after(RESULTS[result], timing)
     return health
 
 
@@ -45,6 +50,16 @@ def after(results: str, timing: Timing = TIMING) -> Health:
         ("---+", False),
         ("---+-+", False),
         ("---++", True),
+        ("xxxx", False),
+        ("xx", None),
+        ("++x", True),
+        ("++xx", False),
+        ("++x+x", True),
+        ("++x-x", False),
+        ("++ww", True),
+        ("++www", False),
+        ("++xx+", False),
+        ("dd", True),
     ],
 )
 def test_health_falls_and_rises_only_after_results_in_a_row(results: str, up: bool | None) -> None:
@@ -56,36 +71,88 @@ def test_health_never_changes_on_fewer_results_than_asked_for(results: str, fall
     timing = Timing(0.1, 0.2, fall, rise)
     health = Health()
     for at, result in enumerate(results):
-        before, health = health, health.after(result == "+", timing)
+        before, health = health, health.after(RESULTS[result], timing)
         if health.up != before.up:
             needed = rise if health.up else fall
             assert set(results[max(0, at + 1 - needed) : at + 1]) == {"+" if health.up else "-"}
             assert at + 1 >= needed
 
 
-@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK", b"HTTP/1.0 301 Moved"])
-def test_an_answer_that_serves_is_a_success(start: bytes) -> None:
-    assert http_success(start)
+def test_draining_is_believed_at_once_and_taken_back_at_once() -> None:
+    assert [after(results).draining for results in ("++", "++d", "++d-", "++d--+", "++d---", "++dxx")] == [
+        False, True, True, False, False, False,
+    ]  # fmt: skip
+    assert after("++d").up
 
 
-@pytest.mark.parametrize("start", [b"HTTP/1.1 503 no", b"HTTP/1.1 404 no", b"SSH-2.0-x y", b""])
-def test_an_answer_that_does_not_serve_is_none(start: bytes) -> None:
-    assert not http_success(start)
+@pytest.mark.parametrize(
+    ("head", "result"),
+    [
+        (b"HTTP/1.1 200 OK", Result.WELL),
+        (b"HTTP/1.0 301 Moved", Result.WELL),
+        (b"HTTP/1.1 503 no", Result.WRONG),
+        (b"HTTP/1.1 503 no\r\nX-Envoy-Immediate-Health-Check-Fail: true", Result.DRAINING),
+        (b"HTTP/1.1 404 no", Result.WRONG),
+        (b"SSH-2.0-x y", Result.WRONG),
+        (b"", Result.WRONG),
+    ],
+)
+def test_an_answer_says_whether_its_backend_serves(head: bytes, result: Result) -> None:
+    assert http_result(head) is result
+
+
+@pytest.mark.parametrize(
+    ("number", "result"),
+    [
+        (errno.ECONNREFUSED, Result.REFUSED),
+        (errno.EHOSTUNREACH, Result.REFUSED),
+        (errno.ECONNRESET, Result.SILENT),
+        (errno.EADDRNOTAVAIL, Result.SILENT),
+    ],
+)
+def test_only_an_answer_that_nobody_listens_is_definite(number: int, result: Result) -> None:
+    assert failure(OSError(number, "")) is result
 
 
 def test_nothing_is_decided_while_one_backend_is_undecided(config: L4Config) -> None:
     health = {(s.name, b.name): True for s in config.services for b in config.backends}
-    assert serving(config, health) == {"web": BOTH, "echo": BOTH}
+    assert serving(config, health) == Serving({"web": BOTH, "echo": BOTH}, {"web": BOTH, "echo": BOTH})
     assert serving(config, {**health, ("web", "eu-l7-2"): None}) is None
-    assert serving(config, {**health, ("web", "eu-l7-2"): False}) == {"web": {"eu-l7-1"}, "echo": BOTH}
+    found = serving(config, {**health, ("web", "eu-l7-2"): False})
+    assert found is not None
+    assert found.ring == found.pinned == {"web": {"eu-l7-1"}, "echo": BOTH}
+
+
+def test_a_drained_backend_keeps_its_flows_and_gets_no_new_ones_unless_nobody_else_is_left(config: L4Config) -> None:
+    health: dict[tuple[str, str], bool | None] = {
+        (s.name, b.name): True for s in config.services for b in config.backends
+    }
+    found = serving(config, health, {"eu-l7-1"})
+    assert found == Serving({"web": {"eu-l7-2"}, "echo": {"eu-l7-2"}}, {"web": BOTH, "echo": BOTH})
+    assert serving(config, health, BOTH) == serving(config, health)
+    left = serving(config, {**health, ("echo", "eu-l7-2"): False}, {"eu-l7-1"})
+    assert left is not None
+    assert left.ring == {"web": {"eu-l7-2"}, "echo": {"eu-l7-1"}}
 
 
 def test_a_vip_is_announced_only_while_it_can_be_served(config: L4Config) -> None:
     nobody: frozenset[str] = frozenset()
     normal, none = Announcement.NORMAL, Announcement.NONE
-    assert decide(config, Mode.NORMAL, True, {"web": BOTH, "echo": BOTH}) == {WEB: normal, ECHO: normal}
-    assert decide(config, Mode.NORMAL, True, {"web": nobody, "echo": BOTH}) == {WEB: none, ECHO: normal}
-    assert decide(config, Mode.NORMAL, False, {"web": BOTH, "echo": BOTH}) == {WEB: none, ECHO: none}
+    assert decide(config, Mode.NORMAL, True, {"web": BOTH, "echo": BOTH}) == {
+        WEB: normal,
+        WEB6: normal,
+        ECHO: normal,
+        ECHO6: normal,
+    }
+    assert decide(config, Mode.NORMAL, True, {"web": nobody, "echo": BOTH}) == {
+        WEB: none,
+        WEB6: none,
+        ECHO: normal,
+        ECHO6: normal,
+    }
+    assert decide(config, Mode.NORMAL, False, {"web": BOTH, "echo": BOTH}) == dict.fromkeys(
+        (WEB, WEB6, ECHO, ECHO6), none
+    )
 
 
 def test_a_drain_de_prefers_and_a_withdrawal_takes_away(config: L4Config) -> None:
@@ -99,8 +166,10 @@ def test_bgpd_is_told_only_what_it_does_not_know() -> None:
     assert changes(wanted, {}) == list(wanted.items())
     assert changes(wanted, {WEB: Announcement.NORMAL}) == [(ECHO, Announcement.NONE)]
     assert changes(wanted, wanted) == []
-    assert commands(WEB, Announcement.DRAIN) == ["network 203.0.113.10/32 route-map VIP-DRAIN"]
-    assert commands(WEB, Announcement.NONE) == ["no network 203.0.113.10/32"]
+    assert commands(WEB, Announcement.DRAIN)[1] == "network 203.0.113.10/32 route-map VIP-DRAIN"
+    assert commands(WEB, Announcement.NONE)[:2] == ["address-family ipv4 unicast", "no network 203.0.113.10/32"]
+    six = commands(WEB6, Announcement.NORMAL)
+    assert six[:2] == ["address-family ipv6 unicast", "network 2001:db8:f::10/128 route-map VIP-NORMAL"]
 
 
 SECOND = 1_000_000_000
@@ -138,7 +207,7 @@ def test_a_wrong_configuration_names_its_field(field: str, value: object, says: 
 
 
 def test_every_counter_of_the_program_has_a_sentence_in_the_same_order() -> None:
-    source = (ROOT / "probes/reference/l4/lb.bpf.c").read_text()
+    source = (ROOT / "probes/reference/l4/maps.h").read_text()
     found = re.search(r"enum counter \{(.*?)COUNTERS,", source, re.DOTALL)
     assert found is not None
     assert [name.strip().lower() for name in found[1].split(",") if name.strip()] == list(COUNTERS)

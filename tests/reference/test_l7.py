@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import subprocess
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from l7.attach import load, prefix_key
 from l7.config import ConfigError, parse_config
 from l7.envoy import bootstrap
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
 from tests.reference.tier import l7_config
@@ -34,17 +35,24 @@ def decap(decap_object: Path) -> Any:
 
 def tunnelled(inner: Any, to: str = "10.2.4.1") -> tuple[bytes, bytes]:
     ether = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
-    return bytes(ether / IP(src="10.2.3.1", dst=to, proto=4) / inner), bytes(ether / inner)
+    outer = IP(src="10.2.3.1", dst=to, proto=41 if IPv6 in inner else 4)
+    return bytes(ether / outer / inner), bytes(ether / inner)
 
 
-def test_a_tunnelled_packet_for_a_vip_comes_out_as_it_went_in(decap: Any) -> None:
-    frame, inner = tunnelled(IP(src="198.51.100.2", dst="203.0.113.20") / UDP(dport=7) / bytes(40))
+FOR_US = (IP(src="198.51.100.2", dst="203.0.113.20"), IPv6(src="2001:db8:2:9::1", dst="2001:db8:f::20"))
+NOT_FOR_US = (IP(src="198.51.100.2", dst="10.2.4.1"), IPv6(src="2001:db8:2:9::1", dst="2001:db8:2:4::1"))
+
+
+@pytest.mark.parametrize("head", FOR_US)
+def test_a_tunnelled_packet_for_a_vip_comes_out_as_it_went_in(decap: Any, head: Any) -> None:
+    frame, inner = tunnelled(head / UDP(dport=7) / bytes(40))
     ran = decap.test_run(frame)
     assert (ran.verdict, ran.frame) == (PASS, inner)
 
 
-def test_a_tunnelled_packet_for_anything_else_is_dropped(decap: Any) -> None:
-    frame, _ = tunnelled(IP(src="198.51.100.2", dst="10.2.4.1") / UDP(dport=7))
+@pytest.mark.parametrize("head", NOT_FOR_US)
+def test_a_tunnelled_packet_for_anything_else_is_dropped(decap: Any, head: Any) -> None:
+    frame, _ = tunnelled(head / UDP(dport=7))
     assert decap.test_run(frame).verdict == DROP
 
 
@@ -63,7 +71,7 @@ def test_apps_of_the_own_region_come_first_and_others_only_after_them() -> None:
 
 def test_the_admin_interface_is_not_reachable_from_the_network() -> None:
     made: Any = bootstrap(l7_config("eu-l7-1"))
-    assert made["admin"]["address"]["socket_address"]["address"] == "127.0.0.1"
+    assert list(made["admin"]["address"]) == ["pipe"]
 
 
 def test_envoy_itself_accepts_the_bootstrap(tmp_path: Path) -> None:
@@ -84,23 +92,27 @@ def test_a_wrong_configuration_names_its_field(field: str, says: str) -> None:
         parse_config({key: value for key, value in raw.items() if key != field})
 
 
-def test_the_responder_answers_from_the_address_that_was_asked_and_appends_its_name(echo_program: Path) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as found:
-        found.bind(("127.0.0.1", 0))
+@pytest.mark.parametrize(("family", "asked"), [(socket.AF_INET, "127.0.0.2"), (socket.AF_INET6, "::1")])
+def test_the_responder_answers_from_the_address_that_was_asked_and_appends_its_name(
+    echo_program: Path, family: socket.AddressFamily, asked: str
+) -> None:
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as found:
+        found.bind(("::", 0))
         port = found.getsockname()[1]
     process = subprocess.Popen([echo_program, str(port), "me"])
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        with socket.socket(family, socket.SOCK_DGRAM) as asking:
             asking.settimeout(0.1)
             answer = None
             for _ in range(50):  # until the responder has its port
-                asking.sendto(b"probe-", ("127.0.0.2", port))
+                asking.sendto(b"probe-", (asked, port))
                 try:
                     answer = asking.recvfrom(100)
                     break
                 except TimeoutError:
                     continue
-        assert answer == (b"probe-me", ("127.0.0.2", port))
+        assert answer is not None
+        assert (answer[0], answer[1][:2]) == (b"probe-me", (asked, port))
     finally:
         process.kill()
         process.wait()
@@ -142,4 +154,7 @@ def test_a_head_request_has_no_body_but_its_length() -> None:
 
 
 def test_prefixes_are_keyed_as_the_kernels_trie_wants_them() -> None:
-    assert prefix_key(IPv4Network("203.0.113.0/24")) == struct.pack("I", 24) + bytes([203, 0, 113, 0])
+    mapped = bytes(10) + b"\xff\xff" + bytes([203, 0, 113, 0])
+    assert prefix_key(IPv4Network("203.0.113.0/24")) == struct.pack("I", 120) + mapped
+    six = IPv6Network("2001:db8:f::/48")
+    assert prefix_key(six) == struct.pack("I", 48) + six.network_address.packed

@@ -70,4 +70,4 @@ def test_the_table_is_the_one_that_nodes_of_other_versions_have() -> None:
 
 
 def test_program_and_table_have_the_same_size() -> None:
-    assert f"#define RING_SIZE {RING_SIZE} " in (ROOT / "probes/reference/l4/lb.bpf.c").read_text()
+    assert f"#define RING_SIZE {RING_SIZE} " in (ROOT / "probes/reference/l4/maps.h").read_text()

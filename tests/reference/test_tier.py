@@ -14,8 +14,8 @@ from bpf import attached_xdp
 from l4.agent import Agent
 from l4.announce import Drain, Mode
 from l4.config import L4Config
-from l4.control import ControlError, ask, listening
 from l4.dataplane import DataPlane
+from node.control import ControlError, ask, listening
 
 from tests.reference.tier import L7, VIPS, Tier, running, tier, until
 
@@ -40,7 +40,7 @@ def everybody(agent: Agent) -> bool:
 def announced(built: Tier) -> str:
     """The last thing that bgpd was told about the echo service."""
     lines = [line for line in built.told.read_text().splitlines() if VIPS[1] in line]
-    return lines[-1].split("unicast -c ")[1] if lines else ""
+    return next(part for part in lines[-1].split(" -c ")[::-1] if VIPS[1] in part) if lines else ""
 
 
 def test_packets_reach_every_backend_and_answers_come_straight_back(
@@ -73,6 +73,34 @@ def test_a_dead_backend_gets_no_packets_and_a_service_without_any_is_withdrawn(
             assert "VIP-NORMAL" in announced(built)
             built.served["eu-l7-2", "echo"].kill()
             await until(lambda: announced(built) == f"no network {VIPS[1]}/32", "a withdrawal")
+
+    asyncio.run(body())
+
+
+def test_a_backend_without_a_route_is_out_of_every_ring_before_any_check_can_fail(
+    built: Tier, two_links: L4Config, balance_object: Path
+) -> None:
+    patient = replace(two_links, timing=replace(two_links.timing, timeout_s=60, fall=1000))
+
+    async def body() -> None:
+        async with running(built, patient, balance_object) as agent:
+            await until(lambda: everybody(agent) and "VIP-NORMAL" in announced(built), "an announcement")
+            built.network.ip("l4", "route del 10.2.4.1")
+            await until(lambda: all(agent.healthy[name] == {"eu-l7-2"} for name in ("web", "echo")), "a new table")
+            assert set(await asyncio.to_thread(built.ask)) == {"eu-l7-2"}
+            built.network.ip("l4", "route add 10.2.4.1 via 10.0.1.1")
+            await until(lambda: everybody(agent) and len(agent.healthy["web"]) == 2, "the backend's return")
+
+    asyncio.run(body())
+
+
+def test_a_route_that_goes_with_its_link_is_noticed(built: Tier, two_links: L4Config, balance_object: Path) -> None:
+    async def body() -> None:
+        async with running(built, two_links, balance_object) as agent:
+            await until(lambda: everybody(agent), "healthy backends")
+            built.network.ip("l4", "link set eth2 down")
+            await until(lambda: not agent.routes.routed(agent.config.backends[1].address), "the loss of the route")
+            await until(lambda: agent.healthy["web"] == {"eu-l7-1"}, "a new table")
 
     asyncio.run(body())
 

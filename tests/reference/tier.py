@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from l4.agent import Agent
-from l4.bgp import Announcer
 from l4.config import L4Config
 from l4.dataplane import DataPlane
 from l7.attach import load
@@ -24,6 +23,7 @@ from tests.reference.network import Network, namespaces
 
 L7 = {"eu-l7-1": "10.2.4.1", "eu-l7-2": "10.2.4.2"}
 VIPS = ("203.0.113.10", "203.0.113.20")
+VIPS6 = ("2001:db8:f::10", "2001:db8:f::20")
 LINKS = (("l4", "eth1", 1), ("l4", "eth2", 2), ("eu-l7-1", "eth1", 3), ("eu-l7-2", "eth1", 4))
 VTYSH = '#!/bin/sh\necho "$@" >> "$(dirname "$0")/told"\n'
 
@@ -104,7 +104,7 @@ def l7_config(name: str) -> L7Config:
         "name": name,
         "region": "eu",
         "loopback": L7[name],
-        "vips": [f"{vip}/32" for vip in VIPS],
+        "vips": [*(f"{vip}/32" for vip in VIPS), *(f"{vip}/128" for vip in VIPS6)],
         "port": 80,
         "apps": [{"name": n, "region": r, "address": a, "port": 8080} for n, r, a in apps],
     }
@@ -150,10 +150,11 @@ async def until(condition: Callable[[], bool], missing: str, deadline_s: float =
 async def running(built: Tier, config: L4Config, balance_object: Path) -> AsyncIterator[Agent]:
     """The agent at work in this loop; the caller is in the L4 node's namespace."""
     with DataPlane(config, balance_object) as plane:
-        agent = Agent(config, plane, Announcer(config.asn, built.told.with_name("bgpd.vty")))
+        agent = Agent(config, plane, built.told.with_name("bgpd.vty"))
         task = asyncio.create_task(agent.run())
         try:
             yield agent
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            agent.close()

@@ -23,7 +23,7 @@ from topologies.budget import Budget
 STEP = 10_000_000
 CONTROL, EVENT, HEAL, END = 0, 100, 300, 400
 CLOCK = Clock(CONTROL * STEP, EVENT * STEP, HEAL * STEP, END * STEP)
-PLAN = FaultPlan("kill-node", "l4-1", "l4", ("l4-1",), "Killed L4 node l4-1 silently")
+PLAN = FaultPlan("kill-node", "l4-1", "l4", ("l4-1",), "Killed L4 node l4-1 silently", "L4 node l4-1")
 OK = TrustCheck("prober", True, 0.0, 1000.0, "ms", "Every prober was running.")
 BAD = TrustCheck("prober", False, None, 1000.0, "ms", "The prober of us has ended.")
 

@@ -21,26 +21,31 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # In place of a scenario on a lab: one that has its verdict already.
 DECIDED = """
+    from pathlib import Path
     from types import SimpleNamespace
     import pytest
     from scenarios import plugin
+    from scenarios.catalogue import Entry
+    from topologies.model import Node, Topology
 
     class Decided:
-        def __init__(self, bench, name, title, fault, reproduce):
-            self.name = name
+        def __init__(self, bench, entry, fault, reproduce):
+            self.name = entry.name
 
         def run(self):
             return SimpleNamespace(verdict=self.name, headline=f"it was {self.name}.", reason="So it was decided.")
 
     plugin.Scenario = Decided
+    plugin.ENTRIES = {word: Entry(word, "Title", "node", "l4") for word in ("pass", "fail", "unknown")}
 
     @pytest.fixture(scope="session")
     def bench():
-        return None
+        node = Node("n", "linux", "nospof/base:latest", labels={"nospof.role": "l4"})
+        return SimpleNamespace(booted=SimpleNamespace(topology=Topology("lab", Path("lab.yml"), "clab", {"n": node}, ())))
 """
 SCENARIO = """
     def test_{number}(judge):
-        judge("{word}", "Title", SimpleNamespace(plan=SimpleNamespace(target="n")))
+        judge.node("{word}", lambda booted, node: SimpleNamespace(plan=SimpleNamespace(target=node)))
 """
 
 
@@ -138,13 +143,13 @@ def test_a_kill_of_the_only_way_of_a_real_stack_ends_with_one_and_leaves_evidenc
         from scenarios.faults.kill_node import kill_node
 
         def test_kill(judge):
-            judge("kill-front", "Kill of the only way", kill_node(judge.bench.booted.lab, judge.target))
+            judge.node("kill-l4", lambda b, node: kill_node(b.lab, node))
     """
     stack = write_stack(tmp_path, lab)
     for number in range(ATTEMPTS):
         out = tmp_path / f"out-{number}"
         found = ran(tmp_path, tests, conftest, f"--topology={stack}", f"--out={out}", "--target=front")
-        if not too_busy(out / "evidence.jsonl", "kill-front"):
+        if not too_busy(out / "evidence.jsonl", "kill-l4"):
             break
     assert found.code == 1, found.said
     assert (found.tests, found.failures, found.errors) == (1, 1, 0)

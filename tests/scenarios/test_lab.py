@@ -12,8 +12,9 @@ import pytest
 from reports.evidence.reader import read_evidence
 from reports.evidence.schema import Verdict
 from reports.evidence.writer import EvidenceWriter
-from scenarios import instruments, phases
+from scenarios import conclude, instruments, phases
 from scenarios.boot import Booted, boot
+from scenarios.catalogue import Entry
 from scenarios.faults.base import Fault
 from scenarios.faults.kill import KillFault
 from scenarios.faults.kill_node import kill_node
@@ -44,7 +45,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in SHORT.items():
             patched.setattr(phases, name, value)
-        for module in (instruments, phases):
+        for module in (conclude, instruments):
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
         found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
         yield found
@@ -67,7 +68,7 @@ def bench(booted: Booted, evidence: Path) -> Iterator[Bench]:
 
 
 def played(bench: Bench, fault: Fault, name: str = "tried") -> Verdict:
-    return Scenario(bench, name, "Tried", fault, f"./nospof run {name}").run()
+    return Scenario(bench, Entry(name, "Tried", "node"), fault, f"./nospof run {name}").run()
 
 
 def played_in_peace(bench: Bench, fault: Callable[[], Fault], evidence: Path) -> tuple[str, Verdict]:
@@ -99,7 +100,7 @@ class StoppedProber(KillFault):
 def test_a_withdrawal_with_another_way_is_a_pass(bench: Bench, evidence: Path) -> None:
     _, verdict = played_in_peace(bench, lambda: withdraw(bench.booted.lab, bench.booted.contract, "way1"), evidence)
     assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
-    assert 10 <= verdict.touched <= verdict.flows == 50
+    assert 10 <= verdict.touched <= verdict.flows == 51
     assert verdict.broken == 0
 
 
@@ -123,11 +124,11 @@ def test_a_stopped_prober_makes_the_verdict_unknown(bench: Bench) -> None:
 def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, evidence: Path) -> None:
     name, verdict = played_in_peace(bench, lambda: kill_node(bench.booted.lab, "front"), evidence)
     assert verdict.verdict == "fail", verdict.reason
-    assert verdict.touched == 50
+    assert verdict.touched == 51
     assert {"black_hole", "broken"} <= not_kept(verdict)
     assert "front" in verdict.reason
     assert "`kill-node`" in verdict.reason
-    assert verdict.black_hole_ms.censored == 50
-    assert verdict.broken == verdict.connections == 40
-    assert {c.open_count() for c in bench.instruments.connections.values()} == {40}
+    assert verdict.black_hole_ms.censored == 51
+    assert verdict.broken == verdict.connections == 100
+    assert {c.open_count() for c in bench.instruments.connections.values()} == {100}
     assert next(s for s in read_evidence(evidence).scenarios if s.name == name).verdict == verdict

@@ -22,18 +22,27 @@ def _run(argv: list[str]) -> None:
         raise CompileError(f"{' '.join(argv)}\n{done.stderr}")
 
 
-def _key(source: Path, flags: list[str]) -> str:
-    headers = sorted(source.parent.glob("*.h"))
-    return digest([source.read_bytes(), *(h.read_bytes() for h in headers), *flags, platform.machine()])
+def _parts(source: Path) -> list[Path]:
+    """All of a program's files: the source, and what a folder of its name beside it holds."""
+    return [source, *sorted(source.with_suffix("").glob("*.c"))]
+
+
+def _key(parts: list[Path], flags: list[str]) -> str:
+    headers = sorted({h for part in parts for h in part.parent.glob("*.h")})
+    return digest([*(p.read_bytes() for p in (*parts, *headers)), *flags, platform.machine()])
 
 
 def compile_program(source: Path, *, shared: bool = False) -> Path:
-    """A C source as a static program (or a shared object for LD_PRELOAD), from the cache or built now."""
+    """A C source as a static program (or a shared object for LD_PRELOAD), from the cache or built now.
+
+    `NAME.c` may have further sources in a folder `NAME` beside it: they are compiled into the same program.
+    """
     flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
     flags += ["-shared", "-fPIC"] if shared else ["-static"]
     name = source.stem + (".so" if shared else "")
+    parts = _parts(source)
     return cached_file(
-        "native", name, _key(source, flags), lambda out: _run(["gcc", *flags, "-o", str(out), str(source)])
+        "native", name, _key(parts, flags), lambda out: _run(["gcc", *flags, "-o", str(out), *map(str, parts)])
     )
 
 
@@ -43,5 +52,5 @@ def compile_bpf(source: Path) -> Path:
     flags = ["-O2", "-g", "-Wall", "-Werror", "-target", "bpf", "-mcpu=v3", f"-I{multiarch}"]
     name = source.name.removesuffix(".bpf.c") + ".bpf.o"
     return cached_file(
-        "native", name, _key(source, flags), lambda out: _run(["clang", *flags, "-c", "-o", str(out), str(source)])
+        "native", name, _key([source], flags), lambda out: _run(["clang", *flags, "-c", "-o", str(out), str(source)])
     )

@@ -148,7 +148,7 @@ def _reference_files() -> list[Path]:
 def reference_layer(say: Say = lambda _: None) -> Path:
     """The reference implementation as a directory to stack on the base: `/opt/reference`, compiled parts included."""
     files = _reference_files()
-    key = digest([x for p in files for x in (str(p.relative_to(REFERENCE)), p.read_bytes())] + ["layout-2", base_key()])
+    key = digest([x for p in files for x in (str(p.relative_to(REFERENCE)), p.read_bytes())] + ["layout-3", base_key()])
     target = cache_root() / "reference" / key
     if target.exists():
         return target
@@ -169,7 +169,8 @@ def reference_layer(say: Say = lambda _: None) -> Path:
             shutil.copy(source, place)
     commands = scratch / "usr/local/bin"
     commands.mkdir(parents=True)
-    (commands / "l4ctl").symlink_to("/opt/reference/l4/l4ctl")
+    for name in ("l4", "l7"):
+        (commands / f"{name}ctl").symlink_to(f"/opt/reference/{name}/{name}ctl")
     for directory in (scratch, *(p for p in scratch.rglob("*") if p.is_dir() and not p.is_symlink())):
         directory.chmod(0o755)
     scratch.rename(target)

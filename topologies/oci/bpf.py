@@ -25,6 +25,9 @@ class _MapInfo(ctypes.Structure):
     )
 
 
+_Sample = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
+
+
 @lru_cache
 def _lib() -> ctypes.CDLL:
     lib = ctypes.CDLL("libbpf.so.1", use_errno=True)
@@ -37,6 +40,10 @@ def _lib() -> ctypes.CDLL:
     for name in ("bpf_object__load", "bpf_program__fd", "bpf_map__fd", "bpf_object__close"):
         getattr(lib, name).argtypes = (pointer,)
     lib.bpf_object__close.restype = None
+    lib.ring_buffer__new.restype = pointer
+    lib.ring_buffer__new.argtypes = (ctypes.c_int, _Sample, pointer, pointer)
+    lib.ring_buffer__consume.argtypes = lib.ring_buffer__free.argtypes = (pointer,)
+    lib.ring_buffer__free.restype = None
     lib.libbpf_set_print.argtypes = (pointer,)
     lib.libbpf_set_print(None)  # its chatter says nothing that the error does not
     return lib
@@ -95,6 +102,33 @@ class Map:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+
+class RingBuffer:
+    """The reading end of a BPF ring buffer. The kernel keeps one place for all readers: have only one."""
+
+    def __init__(self, ring: Map) -> None:
+        self._samples: list[bytes] = []
+        self._callback = _Sample(self._take)  # held here, since the library holds it by address only
+        self._handle = _lib().ring_buffer__new(ring.fd, self._callback, None, None)
+        if not self._handle:
+            raise BpfError(ctypes.get_errno(), "opening a BPF ring buffer")
+
+    def _take(self, _context: int | None, data: int | None, size: int) -> int:
+        self._samples.append(ctypes.string_at(data or 0, size))
+        return 0
+
+    def read(self) -> list[bytes]:
+        """Every record there is, oldest first; they are gone from the ring. Does not wait."""
+        if self._handle:
+            _check(_lib().ring_buffer__consume(self._handle), "reading a BPF ring buffer")
+        taken, self._samples = self._samples, []
+        return taken
+
+    def close(self) -> None:
+        if self._handle:
+            _lib().ring_buffer__free(self._handle)
+            self._handle = None
 
 
 class Object:

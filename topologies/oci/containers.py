@@ -6,8 +6,9 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -90,10 +91,28 @@ def _run(topology: Topology, places: Places, node: str) -> None:
         raise RuntimeFailure(f"node {node}: runc ended with {done.returncode}: {' / '.join(tail)}")
 
 
-def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
-    """Starts the nodes; none does any work before all of them exist, which is faster than each in its own time."""
+@contextmanager
+def starting(topology: Topology, places: Places, nodes: Sequence[str]) -> Iterator[Callable[[], None]]:
+    """Starts the nodes while the caller makes what they need; they go to work when the block ends, behind one gate, since none
+    that starts early may take CPU from the others' starting. The block is given a function that returns when every container
+    exists; it raises RuntimeFailure naming the node that does not."""
     with places.gate.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with ThreadPoolExecutor(STARTERS) as pool:
-            for _ in pool.map(lambda node: _run(topology, places, node), nodes):
-                pass
+            started = [pool.submit(_run, topology, places, node) for node in nodes]
+
+            def wait() -> None:
+                for one in started:
+                    one.result()
+
+            try:
+                yield wait
+            except BaseException:
+                pool.shutdown(cancel_futures=True)  # the rest would hold up taking back what there is
+                raise
+
+
+def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
+    """Starts the nodes, whose links are there already."""
+    with starting(topology, places, nodes) as wait:
+        wait()

@@ -15,7 +15,7 @@ from topologies.model import Topology
 from topologies.oci import containers, links, netns
 from topologies.oci.accounting import prefer
 from topologies.oci.destroy import destroy
-from topologies.oci.lab import OciLab, pairs_of
+from topologies.oci.lab import OciLab, ends_of, pairs_of
 from topologies.oci.state import LabState, Places
 from topologies.oci.wire import Wire
 from topologies.runtime import LabExists, RuntimeFailure, Say
@@ -33,7 +33,7 @@ BASE_SYSCTLS = (
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A lab and how long the runtime's own part took, seconds."""
+    """A lab and how long the runtime's own part took, seconds: until every container was there and let go."""
 
     lab: OciLab
     seconds: float
@@ -45,8 +45,8 @@ def _all(work: Callable[[T], object], items: Iterable[T]) -> None:
             pass
 
 
-def _make(topology: Topology, places: Places) -> OciLab:
-    ends = OciLab(topology, places, Wire({})).ends
+def _make(topology: Topology, places: Places) -> tuple[OciLab, float]:
+    """The lab, and when it was whole (monotonic seconds): from then on its nodes' own work takes the CPU."""
 
     def namespace(node: str) -> None:
         netns.create(places.netns(node))
@@ -54,6 +54,17 @@ def _make(topology: Topology, places: Places) -> OciLab:
 
     places.netns("-").parent.mkdir()
     _all(namespace, topology.nodes)
+    with containers.starting(topology, places, list(topology.nodes)) as started:
+        lab = _wire_up(topology, places)
+        started()
+        prefer(topology.name)
+        whole = time.monotonic()
+    return lab, whole
+
+
+def _wire_up(topology: Topology, places: Places) -> OciLab:
+    """Links with their wires between namespaces that exist."""
+    ends = ends_of(topology)
     handles = {node: os.open(places.netns(node), os.O_RDONLY) for node in topology.nodes}
     wire, programs = Wire.load()
     try:
@@ -63,14 +74,14 @@ def _make(topology: Topology, places: Places) -> OciLab:
         _all(lambda node: links.make_links(places.netns(node), pairs[node]), pairs)
         lab = OciLab(topology, places, wire)
         places_of = [
-            (e.index, lab.numbers[e.node], lab.numbers[p.node])
+            (e.index, lab.numbers[e.node], lab.numbers[p.node], p.index)
             for a, b in pairs_of(topology)
             for e, p in ((a, b), (b, a))
         ]
         if places_of:
             wire.place(places_of)
-        fds = programs.program_fd("wire_in"), programs.program_fd("wire_out")
-        _all(lambda node: links.equip(places.netns(node), ends[node], *fds), topology.nodes)
+        wires = links.wire_requests(programs.program_fd("wire_in"), programs.program_fd("wire_out"))
+        _all(lambda node: links.equip(places.netns(node), ends[node], wires), topology.nodes)
         _all(lambda node: links.bring_up(places.netns(node), ends[node]), topology.nodes)
     except BaseException:
         wire.close()
@@ -79,8 +90,6 @@ def _make(topology: Topology, places: Places) -> OciLab:
         programs.close()
         for handle in handles.values():
             os.close(handle)
-    containers.run_all(topology, places, list(topology.nodes))
-    prefer(topology.name)
     return lab
 
 
@@ -131,7 +140,7 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     began = time.monotonic()
     try:
         places.write(state)
-        lab = _make(topology, places)
+        lab, whole = _make(topology, places)
         _run_execs(lab)
         places.write(LabState(state.name, state.topology, state.owner_pid, state.nodes, True, lab.wire.ids()))
     except BaseException as error:
@@ -139,4 +148,4 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
         if isinstance(error, OSError):
             raise RuntimeFailure(str(error)) from error
         raise
-    return Deployed(lab, time.monotonic() - began)
+    return Deployed(lab, whole - began)

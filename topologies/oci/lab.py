@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from topologies.model import Node, Topology
+from topologies.model import Endpoint, Link, Node, Topology
 from topologies.oci import containers, links
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
 from topologies.oci.state import Places
-from topologies.oci.wire import Instant, Wire
+from topologies.oci.wire import Flow, Instant, Seen, Wire
 from topologies.runtime import Done, NoSuchLab, RuntimeFailure
 from topologies.source import load_topology
 
@@ -39,6 +41,16 @@ def pairs_of(topology: Topology) -> list[tuple[End, End]]:
     return list(zip(flat[::2], flat[1::2], strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """One flow over one link in one direction, as a tap saw it."""
+
+    sender: str
+    receiver: str
+    flow: Flow
+    seen: Seen
+
+
 @dataclass
 class OciLab:
     """Implements `topologies.runtime.Lab`. Open one by `OciLab.open(name)`; it holds the wires' maps."""
@@ -50,6 +62,9 @@ class OciLab:
     def __post_init__(self) -> None:
         self.numbers = {name: number for number, name in enumerate(self.topology.nodes)}
         self.ends = ends_of(self.topology)
+        pairs = [(a, b) for x, y in pairs_of(self.topology) for a, b in ((x, y), (y, x))]
+        self._ways = {a.index: (a.node, b.node) for a, b in pairs}
+        self._kept: dict[int, Sequence[bytes]] = {}
         self._before_kill: dict[str, frozenset[str]] = {}
 
     @classmethod
@@ -111,11 +126,70 @@ class OciLab:
     def snapshots(self, nodes: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return {node: self.snapshot(node) for node in nodes}
 
-    def tap_nodes(self, nodes: Sequence[str]) -> None:
-        self.wire.tap([self.numbers[n] for n in nodes])
+    def _indices(self, nodes: Sequence[str], links: Sequence[Link]) -> list[int]:
+        """Both ends of each of these links, and of every link of these nodes."""
+        chosen = [*links, *(link for node in nodes for link in self.topology.links_of(node))]
+        return sorted({self._end(point).index for link in chosen for point in link.endpoints})
 
-    def untap_nodes(self, nodes: Sequence[str]) -> None:
-        self.wire.untap([self.numbers[n] for n in nodes])
+    def _end(self, point: Endpoint) -> End:
+        return next(end for end in self.ends[point.node] if end.interface == point.interface)
+
+    def tap(self, nodes: Sequence[str] = (), links: Sequence[Link] = ()) -> None:
+        """Records from now on which flows cross these links, and the links of these nodes."""
+        self.wire.tap(self._indices(nodes, links))
+
+    def untap(self, nodes: Sequence[str] = (), links: Sequence[Link] = ()) -> None:
+        self.wire.untap(self._indices(nodes, links))
+
+    def tapped(self) -> list[Crossing]:
+        """Every flow that crossed a tapped link since `wire.forget_taps`, once per link and direction."""
+        return [Crossing(*self._ways[sender], flow, seen) for (sender, flow), seen in self.wire.tapped().items()]
+
+    def cut_link(self, link: Link) -> Instant:
+        """Drops every frame on the link, both directions, in one step; carrier stays at both ends."""
+        return self.wire.cut_ends(self._indices((), (link,)))
+
+    def mend_link(self, link: Link) -> Instant:
+        """Undoes `cut_link`."""
+        return self.wire.cut_ends(self._indices((), (link,)), 0)
+
+    def drop_carrier(self, link: Link) -> Instant:
+        """Takes the link's second end down, so that its first end loses carrier, and no frame passes. What the second end's
+        kernel forgets with it (static routes) is kept for `raise_carrier`."""
+        end = self._end(link.endpoints[1])
+        self._kept[end.index] = links.save_static(self.netns(end.node))
+        before = time.monotonic_ns()
+        links.set_state(self.netns(end.node), end, "down")
+        return Instant(before, time.monotonic_ns())
+
+    def raise_carrier(self, link: Link) -> None:
+        """Undoes `drop_carrier`."""
+        end = self._end(link.endpoints[1])
+        links.set_state(self.netns(end.node), end, "up")
+        links.restore_static(self.netns(end.node), self._kept.pop(end.index, ()))
+
+    def frames_over(self, link: Link) -> int:
+        """Frames that the two ends of a link have received, by their own counters."""
+        ends = [self._end(point) for point in link.endpoints]
+        return sum(links.received_frames(self.netns(end.node), [end.index]) for end in ends)
+
+    def carriers(self, link: Link) -> tuple[bool, bool]:
+        """Whether each end of the link has carrier and is up."""
+        first, second = (self._end(point) for point in link.endpoints)
+        return links.is_running(self.netns(first.node), first), links.is_running(self.netns(second.node), second)
+
+    def signal(self, node: str, process: str, number: int) -> tuple[int, ...]:
+        """Sends a signal to every process of that command name in the node; the pids that got it."""
+        sent = []
+        for pid in self.processes(node, process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+                sent.append(pid)
+        return tuple(sent)
+
+    def processes(self, node: str, process: str) -> tuple[int, ...]:
+        """Pids of the node's processes of that command name (the kernel keeps its first 15 bytes)."""
+        return tuple(pid for pid, name in self.pids(node).items() if name == process[:15])
 
     def frames_from(self, nodes: Sequence[str]) -> int:
         """Frames that the neighbours of these nodes have received from them, by the neighbours' own interface counters."""
@@ -145,6 +219,16 @@ class OciLab:
             links.flush_dynamic(self.netns(node))
         containers.run_all(self.topology, self.places, dead)
         self.wire.join_nodes([self.numbers[n] for n in nodes])
+
+    def sockets(self, path: str) -> dict[str, Path]:
+        """Where the host reaches this socket of each node that has it now."""
+        found = {}
+        for node in self.topology.nodes:
+            with contextlib.suppress(OSError):
+                place = Path(f"/proc/{self.places.pid(node).read_text().strip()}/root{path}")
+                if place.is_socket():
+                    found[node] = place
+        return found
 
     def log(self, node: str) -> str:
         """What the node's processes printed."""

@@ -8,6 +8,7 @@ import hashlib
 import socket
 import struct
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
+from topologies.oci import netlink
 from topologies.oci.netns import inside
 
 SIOCETHTOOL = 0x8946
@@ -67,7 +69,7 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
     """The veth pairs whose first end lives in `namespace`; third: a descriptor of the peer's namespace."""
 
     def body() -> None:
-        with IPRoute() as netlink:
+        with IPRoute() as rtnl:
             for end, peer, peer_ns in pairs:
                 # The library's own `peer=` drops the peer's index, and indices must be ours at both ends.
                 names = (
@@ -78,15 +80,15 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
                 )
                 data = {"attrs": [("VETH_INFO_PEER", {"index": peer.index, "attrs": names})]}
                 info = {"attrs": [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", data)]}
-                netlink.link(
+                rtnl.link(
                     "add", ifname=end.interface, index=end.index, mtu=end.mtu, address=end.mac, IFLA_LINKINFO=info
                 )
 
     inside(namespace, body)
 
 
-def equip(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> None:
-    """Offloads and wires for every end in the namespace, while it is still down.
+def equip(namespace: Path, ends: Sequence[End], wires: Sequence[bytes]) -> None:
+    """Offloads and wires (see `wire_requests`) for every end in the namespace, while it is still down.
 
     GRO on: an XDP program's redirected frames are only received by a veth whose NAPI runs. It has to be on at both ends before
     either comes up: a veth looks at its peer only then, and would refuse to be a redirect's target for good. TX checksums in
@@ -94,45 +96,83 @@ def equip(namespace: Path, ends: Sequence[End], wire_in: int, wire_out: int) -> 
     """
 
     def body() -> None:
-        with IPRoute() as netlink, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             for end in ends:
                 _ethtool(control, end.interface, ETHTOOL_STXCSUM, 0)
                 _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
-                netlink.tc("add", "clsact", index=end.index)
-                for parent, fd, name in ((INGRESS, wire_in, "wire_in"), (EGRESS, wire_out, "wire_out")):
-                    netlink.tc(
-                        "add-filter",
-                        "bpf",
-                        index=end.index,
-                        handle=1,
-                        fd=fd,
-                        name=name,
-                        parent=parent,
-                        prio=1,
-                        direct_action=True,
-                    )
+        netlink.send(netlink.for_each(wires, [end.index for end in ends]))
 
     inside(namespace, body)
+
+
+def wire_requests(wire_in: int, wire_out: int) -> list[bytes]:
+    """The requests that put a wire on one end, whatever its index: descriptors of the programs at ingress and egress."""
+
+    def attach(parent: int, fd: int, name: str) -> bytes:
+        return netlink.compiled(
+            lambda batch: batch.tc(
+                "add-filter", "bpf", index=1, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True
+            )
+        )
+
+    return [
+        netlink.compiled(lambda batch: batch.tc("add", "clsact", index=1)),
+        attach(INGRESS, wire_in, "wire_in"),
+        attach(EGRESS, wire_out, "wire_out"),
+    ]
 
 
 def bring_up(namespace: Path, ends: Sequence[End]) -> None:
     """Carrier for lo and every end in the namespace; `equip` comes first, for all namespaces."""
+    up = netlink.compiled(lambda batch: batch.link("set", index=1, state="up"))
+    inside(namespace, lambda: netlink.send(netlink.for_each([up], [1, *(end.index for end in ends)])))
 
-    def body() -> None:
-        with IPRoute() as netlink:
-            for index in (1, *(end.index for end in ends)):
-                netlink.link("set", index=index, state="up")
 
-    inside(namespace, body)
+def set_state(namespace: Path, end: End, state: str) -> None:
+    """Takes an end up or down; its peer gains or loses carrier."""
+    request = netlink.compiled(lambda batch: batch.link("set", index=end.index, state=state))
+    inside(namespace, lambda: netlink.send([request]))
+
+
+def is_running(namespace: Path, end: End) -> bool:
+    """Whether the end is up and has carrier."""
+
+    def body() -> bool:
+        with IPRoute() as rtnl:
+            return any(link.get_attr("IFLA_OPERSTATE") == "UP" for link in rtnl.get_links(end.index))
+
+    return inside(namespace, body)
+
+
+def save_static(namespace: Path) -> list[bytes]:
+    """The routes that nobody but their maker would put back, for `restore_static`: a kernel drops them with their interface."""
+    saved = []
+    for family in ("-4", "-6"):
+        for proto in ("boot", "static"):
+            command = ["nsenter", f"--net={namespace}", "ip", family, "route", "save", "table", "all", "proto", proto]
+            saved.append(subprocess.run(command, check=False, capture_output=True).stdout)
+    return saved
+
+
+def restore_static(namespace: Path, saved: Sequence[bytes]) -> None:
+    """Puts back what `save_static` kept; what is still there stays."""
+    for routes in saved:
+        if len(routes) <= 4:  # nothing but the format's mark
+            continue
+        with tempfile.TemporaryFile() as file:  # it seeks, which no pipe can
+            file.write(routes)
+            file.seek(0)
+            command = ["nsenter", f"--net={namespace}", "ip", "route", "restore"]
+            subprocess.run(command, stdin=file, check=False, capture_output=True)
 
 
 def detach_xdp(namespace: Path, ends: Sequence[End]) -> None:
     """Takes XDP programs off every end: a killed node's kernel must not forward for it."""
 
     def body() -> None:
-        with IPRoute() as netlink:
+        with IPRoute() as rtnl:
             for end in ends:
-                netlink.link("set", index=end.index, xdp_fd=-1)
+                rtnl.link("set", index=end.index, xdp_fd=-1)
 
     inside(namespace, body)
 
@@ -141,8 +181,8 @@ def received_frames(namespace: Path, indices: Sequence[int]) -> int:
     """Frames that these interfaces have received, summed, by the kernel's own counters."""
 
     def body() -> int:
-        with IPRoute() as netlink:
-            found = [link for index in indices for link in netlink.get_links(index)]
+        with IPRoute() as rtnl:
+            found = [link for index in indices for link in rtnl.get_links(index)]
             return sum(int(link.get_attr("IFLA_STATS64")["rx_packets"]) for link in found)
 
     return inside(namespace, body)
@@ -156,19 +196,19 @@ def snapshot(namespace: Path) -> frozenset[str]:
 
     def body() -> frozenset[str]:
         lines = set()
-        with IPRoute() as netlink:
-            for link in netlink.get_links():
+        with IPRoute() as rtnl:
+            for link in rtnl.get_links():
                 xdp = attr(link, "IFLA_XDP")
                 attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp else 0
                 lines.add(
                     f"link {link['index']} {attr(link, 'IFLA_OPERSTATE')} mtu {attr(link, 'IFLA_MTU')} xdp {int(bool(attached))}"
                 )
-            for address in netlink.get_addr():
+            for address in rtnl.get_addr():
                 lines.add(f"address {address['index']} {attr(address, 'IFA_ADDRESS')}/{address['prefixlen']}")
-            for route in netlink.get_routes():
+            for route in rtnl.get_routes():
                 if route["type"] == 1 and not route["flags"] & 0x200:  # unicast, not a clone of a route
                     lines.add("route " + _route(route))
-            for qdisc in netlink.get_qdiscs():
+            for qdisc in rtnl.get_qdiscs():
                 lines.add(f"qdisc {qdisc['index']} {attr(qdisc, 'TCA_KIND')} {qdisc['parent']:x}")
         return frozenset(lines)
 
@@ -186,10 +226,8 @@ def flush_dynamic(namespace: Path) -> None:
     """Removes the routes that a dead node's daemons left behind (whatever the kernel did not make itself)."""
 
     def body() -> set[tuple[int, int]]:
-        with IPRoute() as netlink:
-            return {
-                (route["family"], route["proto"]) for route in netlink.get_routes() if route["proto"] > RTPROT_STATIC
-            }
+        with IPRoute() as rtnl:
+            return {(route["family"], route["proto"]) for route in rtnl.get_routes() if route["proto"] > RTPROT_STATIC}
 
     for family, proto in sorted(inside(namespace, body)):
         flag = "-6" if family == socket.AF_INET6 else "-4"

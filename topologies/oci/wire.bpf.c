@@ -1,23 +1,37 @@
-// Both ends of every link run this at ingress and egress: it makes a veth behave like a wire, cuts it, and taps it.
-// It must not know what the frames mean, beyond finding the innermost 5-tuple for a tap.
+// Both ends of every link run this at ingress and egress: it makes a veth behave like a wire, cuts it, and taps it, and
+// hands over what routers tell each other. It must not know what the frames mean, beyond the 5-tuple and what is not news.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
 #include <linux/pkt_cls.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
+#include <stddef.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
 #define NODE_CUT 1  // every link of the node is cut, both directions
-#define NODE_TAP 2  // flows through the node are recorded
 #define CUT_OUT 1   // this end's frames do not leave
 #define CUT_IN 2    // this end's frames do not arrive
+#define TAP 4       // flows over this link are recorded; set at both of its ends
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+
+#define BFD_PORT 3784
+#define BFD_MULTIHOP_PORT 4784
+#define BGP_PORT 179
+#define BFD_UP 3
+#define BGP_KEEPALIVE 4
+#define BGP_HEADER 19   // a KEEPALIVE is nothing but a header
+#define HEARD_MOST 4096 // the longest BGP message (RFC 4271)
 
 struct end {
   __u32 node;
-  __u32 peer;
-  __u32 cut;
+  __u32 peer;        // the node at the other end
+  __u32 peer_index;  // and its interface
+  __u32 flags;
 };
 
 struct tuple {
@@ -26,13 +40,12 @@ struct tuple {
   __u16 sport;
   __u16 dport;
   __u16 proto;
-  __u16 node;
+  __u16 from;   // interface index of the end that sent it
 };
 
 struct seen {
-  __u64 into;   // frames towards the node
-  __u64 out;    // frames from the node
-  __u64 first;  // ktime, ns
+  __u64 frames;  // one that passes the hooks at both ends is counted at both
+  __u64 first;   // ktime, ns
   __u64 last;
 };
 
@@ -43,6 +56,25 @@ struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __type(key, __u32); __type(value, __u64); } cut_frames SEC(".maps");
 // Flows a tap could not record since its table was full: the instrument's own loss.
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } tap_full SEC(".maps");
+
+// A packet in which a router told its neighbour something new, as it left its sender; from its IP header on.
+struct heard {
+  __u64 t;       // ktime, ns
+  __u32 index;   // the sending interface
+  __u32 node;
+  __u32 length;  // of the packet
+  __u32 copied;  // bytes of it that follow
+  __u8 packet[HEARD_MOST];
+};
+
+// Heard packets, for one reader at a time.
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 22); } heard SEC(".maps");
+// Those that found the ring full: the instrument's own loss.
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } heard_lost SEC(".maps");
+// State and diagnostic of the BFD packet last sent by an end, plus one: an Up that says the same again is no news.
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4096); __type(key, __u32); __type(value, __u32); } bfd_last SEC(".maps");
+// Where a record is put together: it is too large for the stack. Nothing interrupts a sending hook on its own CPU.
+struct { __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct heard); } heard_draft SEC(".maps");
 
 static __always_inline int innermost(struct __sk_buff *skb, struct tuple *key) {
   __u32 at = ETH_HLEN;
@@ -73,21 +105,35 @@ static __always_inline int innermost(struct __sk_buff *skb, struct tuple *key) {
     }
     return -1;
   }
-  if (key->proto != IPPROTO_TCP && key->proto != IPPROTO_UDP) return -1;
   __u16 ports[2];
+  if (key->proto == IPPROTO_TCP) {
+    // A connection is known by what it carries: thousands of SYNs that never become one would fill the table.
+    __u8 flags;
+    if (bpf_skb_load_bytes(skb, at + 13, &flags, 1) || (flags & (TCP_SYN | TCP_RST))) return -1;
+  } else if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
+    // An echo flow has its identifier where others have ports; its answers carry the same.
+    __u8 type;
+    __u16 id;
+    if (bpf_skb_load_bytes(skb, at, &type, 1) || (type != 8 && type != 0 && type != 128 && type != 129)) return -1;
+    if (bpf_skb_load_bytes(skb, at + 4, &id, sizeof id)) return -1;
+    key->sport = key->dport = id;
+    return 0;
+  } else if (key->proto != IPPROTO_UDP) {
+    return -1;
+  }
   if (bpf_skb_load_bytes(skb, at, ports, sizeof ports)) return -1;
   key->sport = ports[0];
   key->dport = ports[1];
   return 0;
 }
 
-static __always_inline void tap(struct __sk_buff *skb, __u32 node, int into) {
-  struct tuple key = {.node = node};
+static __always_inline void tap(struct __sk_buff *skb, __u32 from) {
+  struct tuple key = {.from = from};
   if (innermost(skb, &key)) return;
   __u64 now = bpf_ktime_get_ns();
   struct seen *old = bpf_map_lookup_elem(&taps, &key);
   if (!old) {
-    struct seen fresh = {.into = into, .out = !into, .first = now, .last = now};
+    struct seen fresh = {.frames = 1, .first = now, .last = now};
     if (bpf_map_update_elem(&taps, &key, &fresh, BPF_ANY)) {
       __u32 zero = 0;
       __u64 *full = bpf_map_lookup_elem(&tap_full, &zero);
@@ -95,8 +141,76 @@ static __always_inline void tap(struct __sk_buff *skb, __u32 node, int into) {
     }
     return;
   }
-  __sync_fetch_and_add(into ? &old->into : &old->out, 1);
+  __sync_fetch_and_add(&old->frames, 1);
   old->last = now;
+}
+
+static __noinline int bfd_news(struct __sk_buff *skb, __u32 at, __u32 index) {
+  __u8 head[2];  // version and diagnostic, state and flags (RFC 5880)
+  if (bpf_skb_load_bytes(skb, at + sizeof(struct udphdr), head, sizeof head)) return 0;
+  __u32 state = head[1] >> 6, now = ((head[0] & 0x1f) << 2 | state) + 1;
+  __u32 *last = bpf_map_lookup_elem(&bfd_last, &index);
+  if (!last || (state == BFD_UP && *last == now)) return 0;
+  *last = now;
+  return 1;
+}
+
+static __noinline int bgp_news(struct __sk_buff *skb, __u32 at) {
+  struct tcphdr tcp;
+  if (bpf_skb_load_bytes(skb, at, &tcp, sizeof tcp)) return 0;
+  at += tcp.doff * 4;
+  if (skb->len <= at) return 0;
+  __u8 kind = 0;
+  if (skb->len == at + BGP_HEADER && bpf_skb_load_bytes(skb, at + BGP_HEADER - 1, &kind, 1)) return 0;
+  return kind != BGP_KEEPALIVE;
+}
+
+static __noinline int hand_over(struct __sk_buff *skb, __u32 index, __u32 node) {
+  __u32 zero = 0;
+  struct heard *draft = bpf_map_lookup_elem(&heard_draft, &zero);
+  if (!draft) return 0;
+  draft->t = bpf_ktime_get_ns();
+  draft->index = index;
+  draft->node = node;
+  draft->length = skb->len - ETH_HLEN;
+  __u64 copied = draft->length;
+  if (copied > HEARD_MOST) copied = HEARD_MOST;
+  if (copied < 1 || bpf_skb_load_bytes(skb, ETH_HLEN, draft->packet, copied)) return 0;
+  draft->copied = copied;
+  // Nobody is woken: the reader comes by when it wants to know, and the stamp is ours.
+  if (bpf_ringbuf_output(&heard, draft, offsetof(struct heard, packet) + copied, BPF_RB_NO_WAKEUP)) {
+    __u64 *lost = bpf_map_lookup_elem(&heard_lost, &zero);
+    if (lost) __sync_fetch_and_add(lost, 1);
+  }
+  return 0;
+}
+
+// Only what this node sends itself: a forwarded frame, which is nearly every one, is known by having come from an interface.
+static __always_inline void overhear(struct __sk_buff *skb, __u32 index, __u32 node) {
+  if (skb->ingress_ifindex) return;
+  __u32 at = ETH_HLEN;
+  __u8 proto;
+  if (skb->protocol == bpf_htons(ETH_P_IP)) {
+    struct iphdr ip;
+    if (bpf_skb_load_bytes(skb, at, &ip, sizeof ip)) return;
+    proto = ip.protocol;
+    at += ip.ihl * 4;
+  } else if (skb->protocol == bpf_htons(ETH_P_IPV6)) {
+    if (bpf_skb_load_bytes(skb, at + offsetof(struct ipv6hdr, nexthdr), &proto, sizeof proto)) return;
+    at += sizeof(struct ipv6hdr);
+  } else {
+    return;
+  }
+  if (proto != IPPROTO_UDP && proto != IPPROTO_TCP) return;
+  __u16 ports[2];
+  if (bpf_skb_load_bytes(skb, at, ports, sizeof ports)) return;
+  int news = 0;
+  if (proto == IPPROTO_UDP) {
+    if (ports[1] == bpf_htons(BFD_PORT) || ports[1] == bpf_htons(BFD_MULTIHOP_PORT)) news = bfd_news(skb, at, index);
+  } else if (ports[0] == bpf_htons(BGP_PORT) || ports[1] == bpf_htons(BGP_PORT)) {
+    news = bgp_news(skb, at);
+  }
+  if (news) hand_over(skb, index, node);
 }
 
 static __always_inline int wire(struct __sk_buff *skb, int sending) {
@@ -105,16 +219,17 @@ static __always_inline int wire(struct __sk_buff *skb, int sending) {
   struct end *end = bpf_map_lookup_elem(&ends, &index);
   if (!end) return TC_ACT_UNSPEC;
   __u32 here = end->node, there = end->peer;
+  if (sending) overhear(skb, index, here);  // before any cut: what a cut-off node says was still said
   __u32 *mine = bpf_map_lookup_elem(&nodes, &here), *theirs = bpf_map_lookup_elem(&nodes, &there);
   if (!mine || !theirs) return TC_ACT_UNSPEC;
-  if (((*mine | *theirs) & NODE_CUT) || (end->cut & (sending ? CUT_OUT : CUT_IN))) {
+  if (((*mine | *theirs) & NODE_CUT) || (end->flags & (sending ? CUT_OUT : CUT_IN))) {
     __u32 sender = sending ? here : there;
     __u64 *dropped = bpf_map_lookup_elem(&cut_frames, &sender);
     if (dropped) __sync_fetch_and_add(dropped, 1);
     return TC_ACT_SHOT;
   }
-  // A tapped node is watched at its peers' ends: frames it handles in XDP never pass its own hooks.
-  if (*theirs & NODE_TAP) tap(skb, there, sending);
+  // Watched at both ends: frames that a node's XDP program takes or sends never pass that node's own hooks.
+  if (end->flags & TAP) tap(skb, sending ? index : end->peer_index);
   return TC_ACT_UNSPEC;
 }
 

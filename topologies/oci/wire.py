@@ -14,17 +14,21 @@ from pathlib import Path
 
 from topologies.image.native import compile_bpf
 from topologies.oci.bpf import Map, Object
+from topologies.oci.hearing import Hearing
 
 NODE_CUT = 1
-NODE_TAP = 2
 CUT_OUT = 1
 CUT_IN = 2
-MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full")
+TAP = 4
+_END = struct.Struct("=IIII")  # node, peer, peer's interface index, flags
+MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """An innermost 5-tuple as it was on the wire: addresses as text, ports in host order, protocol number."""
+    """An innermost 5-tuple as it was on the wire: addresses as text, ports in host order, protocol number.
+
+    An ICMP echo has its identifier in place of both ports."""
 
     src: str
     sport: int
@@ -39,10 +43,8 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Frames of one flow towards and from one node since the tap was opened; times are CLOCK_MONOTONIC ns."""
+    """One flow in one direction over one link since the taps were last emptied; times are CLOCK_MONOTONIC ns."""
 
-    into: int
-    out: int
     first_ns: int
     last_ns: int
 
@@ -88,9 +90,9 @@ class Wire:
     def ids(self) -> dict[str, int]:
         return {name: m.id for name, m in self._maps.items()}
 
-    def place(self, ends: Iterable[tuple[int, int, int]]) -> None:
-        """Tells the wires who is where: (interface index, node number, peer's number)."""
-        self._maps["ends"].update_all([(_u32(i), struct.pack("=III", node, peer, 0)) for i, node, peer in ends])
+    def place(self, ends: Iterable[tuple[int, int, int, int]]) -> None:
+        """Tells the wires who is where: (interface index, node number, peer's number, peer's interface index)."""
+        self._maps["ends"].update_all([(_u32(i), _END.pack(node, peer, there, 0)) for i, node, peer, there in ends])
 
     def _flags(self, node: int) -> int:
         raw = self._maps["nodes"].get(_u32(node))
@@ -109,31 +111,39 @@ class Wire:
     def join_nodes(self, nodes: Iterable[int]) -> Instant:
         return self._change(nodes, NODE_CUT, on=False)
 
-    def cut_end(self, index: int, flags: int) -> Instant:
-        """Cuts one end's directions (`CUT_OUT`, `CUT_IN`), or mends it with 0."""
-        key = _u32(index)
-        node, peer, _ = struct.unpack("=III", self._maps["ends"].get(key) or bytes(12))
+    def _flag_ends(self, indices: Iterable[int], on: int, off: int) -> Instant:
+        changed = []
+        for key in map(_u32, indices):
+            node, peer, there, flags = _END.unpack(self._maps["ends"].get(key) or bytes(_END.size))
+            changed.append((key, _END.pack(node, peer, there, flags & ~off | on)))
         before = time.monotonic_ns()
-        self._maps["ends"].update(key, struct.pack("=III", node, peer, flags))
+        self._maps["ends"].update_all(changed)
         return Instant(before, time.monotonic_ns())
+
+    def cut_ends(self, indices: Iterable[int], flags: int = CUT_OUT | CUT_IN) -> Instant:
+        """Cuts these directions (`CUT_OUT`, `CUT_IN`) of these ends in one step, and mends their others; 0 mends both."""
+        return self._flag_ends(indices, flags, CUT_OUT | CUT_IN)
 
     def cut_frames(self, node: int) -> int:
         """Frames of this node dropped by a cut so far."""
         return int.from_bytes(self._maps["cut_frames"].get(_u32(node)) or b"\0", "little")
 
-    def tap(self, nodes: Iterable[int]) -> None:
-        """Forgets what was tapped before and records the flows through these nodes from now on."""
+    def forget_taps(self) -> None:
+        """Empties what the taps have recorded so far."""
         taps = self._maps["taps"]
         for key in list(taps.keys()):
             taps.delete(key)
         self._maps["tap_full"].update(_u32(0), bytes(8))
-        self._change(nodes, NODE_TAP, on=True)
 
-    def untap(self, nodes: Iterable[int]) -> None:
-        self._change(nodes, NODE_TAP, on=False)
+    def tap(self, indices: Iterable[int]) -> None:
+        """Records the flows over the links with these ends from now on; name both ends of a link."""
+        self._flag_ends(indices, TAP, 0)
+
+    def untap(self, indices: Iterable[int]) -> None:
+        self._flag_ends(indices, 0, TAP)
 
     def tapped(self) -> dict[tuple[int, Flow], Seen]:
-        """What the taps saw: (node number, flow) → frames and times."""
+        """What the taps saw: (interface index of the sending end, flow) → times."""
         found = {}
         taps = self._maps["taps"]
         for key in list(taps.keys()):
@@ -141,14 +151,19 @@ class Wire:
             if raw is None:
                 continue
             sport, dport = struct.unpack("!HH", key[32:36])
-            protocol, node = struct.unpack("=HH", key[36:40])
+            protocol, sender = struct.unpack("=HH", key[36:40])
             flow = Flow(_address(key[:16]), sport, _address(key[16:32]), dport, protocol)
-            found[node, flow] = Seen(*struct.unpack("=QQQQ", raw))
+            _, first, last = struct.unpack("=QQQ", raw)
+            found[sender, flow] = Seen(first, last)
         return found
 
     def tap_overflow(self) -> int:
         """Flows that could not be recorded; anything but 0 makes "touched" untrustworthy."""
         return int.from_bytes(self._maps["tap_full"].get(_u32(0)) or b"\0", "little")
+
+    def hear(self) -> Hearing:
+        """What routers tell each other from now on; one reader of a lab at a time. Close it before the wires."""
+        return Hearing(self._maps["heard"], self._maps["heard_lost"])
 
     def close(self) -> None:
         for m in self._maps.values():

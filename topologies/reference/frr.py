@@ -32,7 +32,9 @@ def _neighbours(net: Network, member: Member) -> list[tuple[str, Member]]:
     return [(interface, peer) for interface, peer in net.ends(member.name) if peer.router]
 
 
-def _networks(net: Network, member: Member) -> list[str]:
+def _networks(net: Network, member: Member, family: str) -> list[str]:
+    if family == "ipv6":
+        return [f"{member.loopback6}/128"]
     own = [f"{member.loopback}/32"]
     if member.role == "l7":
         own += [f"{app_link(member, app)[0]}/31" for app in net.of("app", member.region)]
@@ -76,8 +78,7 @@ def bgpd(net: Network, member: Member) -> str:
         ]
     for family in ("ipv4", "ipv6"):
         lines.append(f" address-family {family} unicast")
-        if family == "ipv4":
-            lines += [f"  network {prefix}" for prefix in _networks(net, member)]
+        lines += [f"  network {prefix}" for prefix in _networks(net, member, family)]
         lines.append("  maximum-paths 8")
         for interface, peer in neighbours:
             lines.append(f"  neighbor {interface} activate")

@@ -14,23 +14,32 @@ from topologies.reference.plan import APP_PORT, ECHO, WEB, Member, Network, app_
 
 TOPOLOGIES = Path(__file__).resolve().parents[1]
 CONTRACT = f"""version: 1
-prefixes: [203.0.113.0/24]
+prefixes: [203.0.113.0/24, "2001:db8:f::/48"]
 services:
-  web:  {{vip: [{WEB}], port: 80, protocol: http, host: web.test, path: /, identity: x-backend}}
-  echo: {{vip: [{ECHO}], port: 7, protocol: udp}}
+  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, host: web.test, path: /, identity: x-backend}}
+  echo: {{vip: [{ECHO[0]}, "{ECHO[1]}"], port: 7, protocol: udp}}
 processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
+events: /run/nospof/events.sock
 actions:
   l4:
     drain: [l4ctl, drain]
     undrain: [l4ctl, undrain]
     withdraw: [l4ctl, withdraw]
     announce: [l4ctl, announce]
+  l7:
+    drain: [l7ctl, drain]
+    undrain: [l7ctl, undrain]
 budgets:
   drain: {{black_hole: 0ms, broken: 0}}
+  drain/l7: {{black_hole: 0ms, new_fail: 0ms, broken: 0}}
   withdraw: {{black_hole: 0ms, broken: 0}}
-  kill-node: {{black_hole: 300ms, broken: own}}
-  kill-node/l4: {{black_hole: 300ms, broken: 0}}
-  kill-region: {{black_hole: 500ms, broken: own}}
+  cut-link: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
+  crash-process/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  kill-node: {{black_hole: 300ms, new_fail: 300ms, broken: own}}
+  kill-node/l4: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
+  kill-node/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  kill-node/transit: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  kill-region: {{black_hole: 500ms, new_fail: 1s, broken: own}}
 availability: 99.99%
 """
 HEAD = """# Made by `python -m topologies.reference.generate`; change that, not this.
@@ -56,7 +65,7 @@ def _environment(net: Network, member: Member) -> dict[str, str]:
     if not member.router:
         return {}
     settings = {
-        "LOOPBACK": f"{member.loopback}/32",
+        "LOOPBACK": f"{member.loopback}/32 {member.loopback6}/128",
         "HASH_SEED": str(zlib.crc32(member.name.encode()) & 0x7FFFFFFF | 1),
     }
     if member.role == "l7":
@@ -65,20 +74,24 @@ def _environment(net: Network, member: Member) -> dict[str, str]:
             for interface, app in net.ends(member.name)
             if app.role == "app"
         ]
-        settings |= {"VIPS": f"{WEB}/32 {ECHO}/32", "APP_LINKS": " ".join(links)}
+        settings |= {"VIPS": " ".join(_vip_prefixes()), "APP_LINKS": " ".join(links)}
     return settings
+
+
+def _vip_prefixes() -> list[str]:
+    return [f"{vip}/{128 if ':' in vip else 32}" for vip in WEB + ECHO]
 
 
 def _services() -> list[dict[str, object]]:
     return [
         {
             "name": "web",
-            "vip": [WEB],
+            "vip": list(WEB),
             "port": 80,
             "protocol": "tcp",
-            "check": {"kind": "http", "path": "/", "host": "web.test"},
+            "check": {"kind": "http", "path": "/nospof-health", "host": "web.test"},
         },
-        {"name": "echo", "vip": [ECHO], "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
+        {"name": "echo", "vip": list(ECHO), "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
     ]
 
 
@@ -90,7 +103,13 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "asn": member.asn,
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
-        "check": {"interval_ms": 100, "timeout_ms": 500, "fall": 5, "rise": 2},
+        "check": {
+            "interval_ms": 250,
+            "timeout_ms": 500,
+            "fall": 5,
+            "rise": 2,
+            "refused": {"fall": 2, "retry_ms": 50},
+        },
     }
 
 
@@ -105,7 +124,7 @@ def _l7(net: Network, member: Member) -> dict[str, object]:
         "region": member.region,
         "loopback": member.loopback,
         "interfaces": [interface for interface, peer in net.ends(member.name) if peer.role == "edge"],
-        "vips": [f"{WEB}/32", f"{ECHO}/32"],
+        "vips": _vip_prefixes(),
         "port": 80,
         "apps": apps,
     }

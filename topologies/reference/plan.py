@@ -9,8 +9,8 @@ REGIONS = ("us", "eu", "ap")
 TIER = {"transit": 1, "edge": 2, "l4": 3, "l7": 4, "client": 9}
 OUTER_MTU = 1500
 INNER_MTU = 1600  # an encapsulated full-size packet fits
-WEB = "203.0.113.10"
-ECHO = "203.0.113.20"
+WEB = ("203.0.113.10", "2001:db8:f::10")
+ECHO = ("203.0.113.20", "2001:db8:f::20")
 APP_PORT = 8080
 
 
@@ -33,8 +33,13 @@ class Member:
 
     @property
     def loopback(self) -> str:
-        """One scheme for both families: 10.REGION.TIER.NUMBER, and later 2001:db8:REGION:TIER::NUMBER."""
+        """One scheme for both families: 10.REGION.TIER.NUMBER, where tunnels end, too."""
         return f"10.{self.region_number}.{TIER[self.role]}.{self.number}"
+
+    @property
+    def loopback6(self) -> str:
+        """2001:db8:REGION:TIER::NUMBER: what a client asks from, and what a router's ICMPv6 errors come from."""
+        return f"2001:db8:{self.region_number}:{TIER[self.role]}::{self.number}"
 
     @property
     def asn(self) -> int:

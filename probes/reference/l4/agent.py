@@ -17,13 +17,17 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from bpf import BpfError
+from node.control import Reply, listening
+from node.events import Events
 
-from .announce import Announcement, Drain, Mode, decide, serving
-from .bgp import Announcer, BgpError
-from .config import CONFIG_PATH, ConfigError, L4Config, read_config
-from .control import Reply, listening
+from .announce import Announcement, Drain, Mode, Serving, decide, serving
+from .bgp import BGPD_SOCKET, Announcer, BgpError
+from .config import CONFIG_PATH, ConfigError, L4Config, Vip, read_config
 from .dataplane import OBJECT_PATH, DataPlane
 from .health import Checker
+from .routes import RouteWatch
+
+SOCKET_PATH = Path("/run/reference/l4.sock")
 
 _LAST_DRAIN = Drain(0, quiet_ns=300_000_000, deadline_ns=1_500_000_000)  # at SIGTERM: an init waits only a few seconds
 
@@ -34,46 +38,90 @@ def say(sentence: str) -> None:
 
 
 class Agent:
-    """One node's state, and the one place that changes it: `reconcile`."""
+    """One node's state, and the two places that change it: `swap` its tables, `reconcile` everything else."""
 
-    def __init__(self, config: L4Config, plane: DataPlane, announcer: Announcer) -> None:
-        self.config, self.plane, self.announcer = config, plane, announcer
+    def __init__(
+        self, config: L4Config, plane: DataPlane, bgpd_socket: Path = BGPD_SOCKET, events: Events | None = None
+    ) -> None:
+        self.config, self.plane = config, plane
+        self.events = events or Events("l4")
+        self.announcer = Announcer(config.asn, bgpd_socket, self._told)
         self.mode = Mode.NORMAL
         self.drained = False
-        self._healthy: Mapping[str, frozenset[str]] | None = None
+        self._serving: Serving | None = None
         self._attached = False
+        self._swap_is_due = False
         self._due = asyncio.Event()
         self._mode_changed = asyncio.Event()
         self._complaint = ""
         self.checkers = [
-            Checker(service, backend, config.timing, config.loopback, self._due.set)
+            Checker(service, backend, config.timing, config.loopback, self._health_changed)
             for service in config.services
             for backend in config.backends
         ]
+        self.routes = RouteWatch({backend.address for backend in config.backends}, self._route_changed)
 
     @property
     def healthy(self) -> Mapping[str, frozenset[str]]:
         """Service → backends in the tables now; nothing before the first decision."""
-        return self._healthy or {}
+        return self._serving.ring if self._serving else {}
 
-    def wanted(self) -> dict[IPv4Address, Announcement]:
+    def wanted(self) -> dict[Vip, Announcement]:
         """What every VIP's announcement has to be now."""
-        assert self._healthy is not None
-        return decide(self.config, self.mode, self._attached, self._healthy)
+        assert self._serving is not None
+        return decide(self.config, self.mode, self._attached, self._serving.ring)
+
+    def _told(self, vip: Vip, how: Announcement) -> None:
+        self.events.emit("withdraw" if how is Announcement.NONE else "announce", f"{vip} {how.value}")
+
+    def _health_changed(self, checker: Checker) -> None:
+        what = "healthy" if checker.health.up else "unhealthy"
+        what = "draining" if checker.health.draining else what
+        self.events.emit(what, f"{checker.backend.name} for {checker.service.name}")
+        self._swap_soon()
+
+    def _route_changed(self, address: IPv4Address, routed: bool) -> None:
+        """No route: down for every service at once. A route again: the checks decide."""
+        for checker in self.checkers:
+            if checker.backend.address == address and not routed:
+                checker.cut_off()
+        names = ", ".join(backend.name for backend in self.config.backends if backend.address == address)
+        self.events.emit("routed" if routed else "unrouted", names)
+
+    def _swap_soon(self) -> None:
+        """In this turn of the loop, but once: one event may change several backends and services."""
+        if not self._swap_is_due:
+            self._swap_is_due = True
+            asyncio.get_running_loop().call_soon(self._swap_now)
+
+    def _swap_now(self) -> None:
+        self._swap_is_due = False
+        self._due.set()
+        with contextlib.suppress(BpfError):  # reconciling tries again, and says what is wrong
+            self.swap()
+
+    def swap(self) -> None:
+        """Writes what health asks for into the tables. It waits for nobody: bgpd may be slow to answer. Raises BpfError."""
+        draining = {checker.backend.name for checker in self.checkers if checker.health.draining}
+        health = {(c.service.name, c.backend.name): c.health.up for c in self.checkers}
+        found = serving(self.config, health, draining)
+        if found is None or found == self._serving:
+            return
+        self.plane.serve(found.ring, found.pinned)
+        self._serving = found
+        parts = (f"{name}: {', '.join(sorted(names)) or 'nobody'}" for name, names in found.ring.items())
+        said = "; ".join(parts)
+        self.events.emit("table", said)
+        say(f"new flows go to {said}")
 
     async def reconcile(self) -> None:
         """Makes tables, program and announcements what health and mode ask for.
 
         In this order, so that no VIP is announced before its packets are forwarded.
         """
-        found = serving(self.config, {(c.service.name, c.backend.name): c.health.up for c in self.checkers})
-        if found is None:
+        self.swap()
+        if self._serving is None:
             return
-        if found != self._healthy:
-            self.plane.serve(found)
-            self._healthy = found
-            parts = (f"{name}: {', '.join(sorted(names)) or 'nobody'}" for name, names in found.items())
-            say(f"healthy: {'; '.join(parts)}")
         self._attached = self.plane.attach()
         await self.announcer.apply(self.wanted)
 
@@ -90,6 +138,10 @@ class Agent:
 
     async def run(self) -> None:
         """Checks and reconciles until cancelled; reconciling never keeps checks waiting."""
+        self.routes.start(asyncio.get_running_loop())
+        for backend in self.config.backends:
+            if not self.routes.routed(backend.address):
+                self._route_changed(backend.address, False)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_reconciled())
             await self._keep_checking(group)
@@ -99,8 +151,9 @@ class Agent:
         tick = loop.time()
         while True:
             for checker in self.checkers:
-                group.create_task(checker.once())
-            if self._healthy is not None and not self.announcer.settled(self.wanted()):
+                if self.routes.routed(checker.backend.address):
+                    group.create_task(checker.once())
+            if self._serving is not None and not self.announcer.settled(self.wanted()):
                 self._due.set()
             tick = max(tick + self.config.timing.interval_s, loop.time())
             await asyncio.sleep(tick - loop.time())  # the schedule of checks itself, not a wait for something
@@ -108,18 +161,23 @@ class Agent:
     async def _keep_reconciled(self) -> None:
         """At every change of health, and every second in case something was changed behind the agent's back."""
         while True:
-            with contextlib.suppress(TimeoutError):
+            try:
                 async with asyncio.timeout(1):
                     await self._due.wait()
+            except TimeoutError:
+                self.routes.look()
+                self.plane.prepare()
             self._due.clear()
             await self._attempt()
 
     async def _set_mode(self, mode: Mode) -> asyncio.Event:
         """Makes it so, and returns what the next command will set."""
+        if mode is not self.mode:
+            self.events.emit(mode.value, "this node")
         self.mode, self.drained = mode, False
         self._mode_changed.set()
         overtaken = self._mode_changed = asyncio.Event()
-        if self._healthy is not None:
+        if self._serving is not None:
             await self.announcer.apply(self.wanted)
         return overtaken
 
@@ -171,7 +229,7 @@ class Agent:
 
     async def _announce(self) -> Reply:
         await self._set_mode(Mode.NORMAL)
-        if self._healthy is None:
+        if self._serving is None:
             return Reply(True, "will be announced as soon as the health of every backend is known")
         missing = [str(vip) for vip, how in self.wanted().items() if how is Announcement.NONE]
         if missing:
@@ -187,6 +245,7 @@ class Agent:
         health: dict[str, dict[str, bool | None]] = {service.name: {} for service in self.config.services}
         for checker in self.checkers:
             health[checker.service.name][checker.backend.name] = checker.health.up
+        draining = sorted({checker.backend.name for checker in self.checkers if checker.health.draining})
         state = {
             "name": self.config.name,
             "mode": self.mode.value,
@@ -194,6 +253,8 @@ class Agent:
             "attached": self.plane.attached(),
             "announced": {str(vip): how.value for vip, how in self.announcer.done.items()},
             "backends": health,
+            "draining": draining,
+            "routed": {b.name: self.routes.routed(b.address) for b in self.config.backends},
             "last_packet_age_s": (time.monotonic_ns() - last) / 1e9 if last else None,
             "counters": self.plane.counters(),
         }
@@ -207,6 +268,10 @@ class Agent:
             say(str(error))
         self.plane.detach()
 
+    def close(self) -> None:
+        """Gives its sockets back."""
+        self.routes.close()
+
 
 async def serve(config: L4Config, plane: DataPlane) -> None:
     """Runs the agent until SIGTERM or SIGINT."""
@@ -214,8 +279,9 @@ async def serve(config: L4Config, plane: DataPlane) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    agent = Agent(config, plane, Announcer(config.asn))
-    async with listening(agent.handle):
+    agent = Agent(config, plane)
+    async with agent.events.listening(), listening(agent.handle, SOCKET_PATH):
+        agent.events.emit("started", config.name)
         running = asyncio.create_task(agent.run())
         stopped = asyncio.create_task(stop.wait())
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -223,6 +289,7 @@ async def serve(config: L4Config, plane: DataPlane) -> None:
             await running  # it never ends by itself: this raises what ended it
         running.cancel()
         await agent.leave()
+        agent.close()
 
 
 def main() -> int:

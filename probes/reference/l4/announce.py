@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
-from ipaddress import IPv4Address
 
-from .config import L4Config
+from .config import L4Config, Vip
 
 
 class Mode(Enum):
@@ -33,24 +32,36 @@ _BY_MODE = {
 }
 
 
-def serving(config: L4Config, health: Mapping[tuple[str, str], bool | None]) -> dict[str, frozenset[str]] | None:
-    """Service → healthy backends, from (service, backend) → up. None while anything is undecided.
+@dataclass(frozen=True)
+class Serving:
+    """By service: whom its ring gives new flows, and who keeps the flows it has (those, and whoever is drained)."""
 
-    A ring of the backends that happened to answer first would differ from the other L4 nodes' rings.
+    ring: Mapping[str, frozenset[str]]
+    pinned: Mapping[str, frozenset[str]]
+
+
+def serving(
+    config: L4Config, health: Mapping[tuple[str, str], bool | None], draining: Set[str] = frozenset()
+) -> Serving | None:
+    """From (service, backend) → up, and the backends that want no new flows. None while anything is undecided.
+
+    A ring of the backends that happened to answer first would differ from the other L4 nodes' rings. Where only
+    drained backends are left for a service they go on getting new flows: better they than nobody.
     """
     if any(up is None for up in health.values()):
         return None
     names = [backend.name for backend in config.backends]
-    return {s.name: frozenset(n for n in names if health[s.name, n]) for s in config.services}
+    up = {s.name: frozenset(n for n in names if health[s.name, n]) for s in config.services}
+    return Serving({name: found - draining or found for name, found in up.items()}, up)
 
 
 def decide(
     config: L4Config, mode: Mode, attached: bool, healthy: Mapping[str, frozenset[str]]
-) -> dict[IPv4Address, Announcement]:
+) -> dict[Vip, Announcement]:
     """Each VIP's announcement: something only while all services on it have a backend and packets reach the program."""
     how = _BY_MODE[mode]
 
-    def able(vip: IPv4Address) -> bool:
+    def able(vip: Vip) -> bool:
         return attached and all(healthy[service.name] for service in config.services if vip in service.vips)
 
     return {vip: how if able(vip) else Announcement.NONE for vip in config.vips}
@@ -81,8 +92,6 @@ class Drain:
         return min(self.quiet_at(last_packet_ns), self.start_ns + self.deadline_ns)
 
 
-def changes(
-    wanted: Mapping[IPv4Address, Announcement], done: Mapping[IPv4Address, Announcement]
-) -> list[tuple[IPv4Address, Announcement]]:
+def changes(wanted: Mapping[Vip, Announcement], done: Mapping[Vip, Announcement]) -> list[tuple[Vip, Announcement]]:
     """What has to be told to FRR. A VIP that `done` does not know is told in any case."""
     return [(vip, how) for vip, how in wanted.items() if done.get(vip) is not how]

@@ -9,10 +9,10 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
 from pathlib import Path
 
 from .announce import Announcement, changes
+from .config import Vip
 
 BGPD_SOCKET = Path("/run/frr/bgpd.vty")
 _DEADLINE_S = 2.0
@@ -26,15 +26,15 @@ class BgpRefused(BgpError):
     """bgpd was there and said no."""
 
 
-def commands(vip: IPv4Address, how: Announcement) -> list[str]:
-    """The configuration lines for one VIP, below its address family."""
-    if how is Announcement.NONE:
-        return [f"no network {vip}/32"]
-    return [f"network {vip}/32 route-map {how.value}"]
+def commands(vip: Vip, how: Announcement) -> list[str]:
+    """The configuration lines for one VIP, below `router bgp`."""
+    prefix = f"{vip}/{vip.max_prefixlen}"
+    line = f"no network {prefix}" if how is Announcement.NONE else f"network {prefix} route-map {how.value}"
+    return [f"address-family ipv{vip.version} unicast", line, "exit-address-family"]
 
 
 async def _vtysh(lines: list[str], asn: int) -> None:
-    head = ["configure terminal", f"router bgp {asn}", "address-family ipv4 unicast"]
+    head = ["configure terminal", f"router bgp {asn}"]
     argv = [part for line in head + lines for part in ("-c", line)]
     process = await asyncio.create_subprocess_exec(
         "vtysh", "-d", "bgpd", *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
@@ -53,10 +53,15 @@ async def _vtysh(lines: list[str], asn: int) -> None:
 class Announcer:
     """Remembers what bgpd was told; forgets it when bgpd has been restarted, whose configuration then is the file's."""
 
-    def __init__(self, asn: int, socket_path: Path = BGPD_SOCKET) -> None:
-        self._asn, self._socket = asn, socket_path
+    def __init__(
+        self,
+        asn: int,
+        socket_path: Path = BGPD_SOCKET,
+        told: Callable[[Vip, Announcement], None] | None = None,
+    ) -> None:
+        self._asn, self._socket, self._told = asn, socket_path, told
         self._instance: tuple[int, int] | None = None
-        self.done: dict[IPv4Address, Announcement] = {}
+        self.done: dict[Vip, Announcement] = {}
         self._lock = asyncio.Lock()
 
     def _current_instance(self) -> tuple[int, int] | None:
@@ -67,12 +72,12 @@ class Announcer:
             return None
         return found.st_ino, found.st_ctime_ns
 
-    def settled(self, wanted: Mapping[IPv4Address, Announcement]) -> bool:
+    def settled(self, wanted: Mapping[Vip, Announcement]) -> bool:
         """Whether bgpd runs and has been told all of it."""
         instance = self._current_instance()
         return instance is not None and instance == self._instance and not changes(wanted, self.done)
 
-    async def apply(self, decide: Callable[[], Mapping[IPv4Address, Announcement]]) -> None:
+    async def apply(self, decide: Callable[[], Mapping[Vip, Announcement]]) -> None:
         """Tells bgpd what it has not been told yet, in one session. Raises BgpError where it does not run or refuses.
 
         What is wanted is asked when it is this caller's turn, so that no older decision overwrites a newer one.
@@ -90,8 +95,14 @@ class Announcer:
                     # An earlier agent may have left it announced; bgpd refuses where it is not there.
                     with contextlib.suppress(BgpRefused):
                         await _vtysh(commands(vip, how), self._asn)
-                    self.done[vip] = how
+                    self._is_done(vip, how)
             lines = [line for vip, how in changes(wanted, self.done) for line in commands(vip, how)]
             if lines:
                 await _vtysh(lines, self._asn)
-                self.done.update(todo)
+                for vip, how in changes(wanted, self.done):
+                    self._is_done(vip, how)
+
+    def _is_done(self, vip: Vip, how: Announcement) -> None:
+        self.done[vip] = how
+        if self._told is not None:
+            self._told(vip, how)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any, Literal, cast
 
+Vip = IPv4Address | IPv6Address
 CONFIG_PATH = Path("/etc/reference/l4.json")
 
 
@@ -29,7 +30,7 @@ class Service:
     """One port and protocol on one or more VIPs."""
 
     name: str
-    vips: tuple[IPv4Address, ...]
+    vips: tuple[Vip, ...]
     port: int
     protocol: Literal["tcp", "udp"]
     check: Check
@@ -45,12 +46,17 @@ class Backend:
 
 @dataclass(frozen=True)
 class Timing:
-    """A check starts every `interval_s` and fails after `timeout_s`; `fall` failures or `rise` successes decide."""
+    """A check starts every `interval_s` and fails after `timeout_s`; `fall` failures or `rise` successes decide.
+
+    Of an earlier success, `refusals` in a row decide as well; after one the next check waits for `retry_s` only.
+    """
 
     interval_s: float
     timeout_s: float
     fall: int
     rise: int
+    refusals: int = 2
+    retry_s: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,10 @@ class L4Config:
     timing: Timing
 
     @property
-    def vips(self) -> tuple[IPv4Address, ...]:
-        """Every VIP once, in order of address."""
-        return tuple(sorted({vip for service in self.services for vip in service.vips}))
+    def vips(self) -> tuple[Vip, ...]:
+        """Every VIP once, IPv4 first, in order of address."""
+        every = {vip for service in self.services for vip in service.vips}
+        return tuple(sorted(every, key=lambda vip: (vip.version, int(vip))))
 
 
 def _one_of(field: str, found: Any, allowed: tuple[str, ...]) -> str:
@@ -81,15 +88,26 @@ def _service(raw: Any) -> Service:
     check = raw["check"]
     kind = cast(Literal["http", "udp"], _one_of("check.kind", check["kind"], ("http", "udp")))
     protocol = cast(Literal["tcp", "udp"], _one_of("protocol", raw["protocol"], ("tcp", "udp")))
-    vips = tuple(IPv4Address(vip) for vip in raw["vip"])
+    vips = tuple(ip_address(vip) for vip in raw["vip"])
     how = Check(kind, check.get("path", "/"), check.get("host", ""))
     return Service(raw["name"], vips, int(raw["port"]), protocol, how)
+
+
+def _timing(raw: Any) -> Timing:
+    refused = raw.get("refused", {})
+    return Timing(
+        interval_s=raw["interval_ms"] / 1000,
+        timeout_s=raw["timeout_ms"] / 1000,
+        fall=raw["fall"],
+        rise=raw["rise"],
+        refusals=refused.get("fall", Timing.refusals),
+        retry_s=refused["retry_ms"] / 1000 if "retry_ms" in refused else Timing.retry_s,
+    )
 
 
 def parse_config(raw: Any) -> L4Config:
     """The decoded JSON as a typed configuration. Raises ConfigError."""
     try:
-        timing = raw["check"]
         config = L4Config(
             name=raw["name"],
             loopback=IPv4Address(raw["loopback"]),
@@ -97,7 +115,7 @@ def parse_config(raw: Any) -> L4Config:
             asn=int(raw["asn"]),
             services=tuple(_service(service) for service in raw["services"]),
             backends=tuple(Backend(b["name"], IPv4Address(b["address"])) for b in raw["backends"]),
-            timing=Timing(timing["interval_ms"] / 1000, timing["timeout_ms"] / 1000, timing["fall"], timing["rise"]),
+            timing=_timing(raw["check"]),
         )
     except KeyError as missing:
         raise ConfigError(f"field {missing} is missing") from missing

@@ -1,4 +1,4 @@
-"""What the data plane counts, in the order of `enum counter` in lb.bpf.c; a sentence for each. It knows no maps."""
+"""What the data plane counts, in the order of `enum counter` in maps.h; a sentence for each. It knows no maps."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ COUNTERS: dict[str, str] = {
     "drop_too_big": "Dropped: with the tunnel's header the packet is larger than the link allows.",
     "drop_fragment": "Dropped: fragments carry no ports, so they cannot be sent where the rest of their flow goes.",
     "drop_options": "Dropped: the packet has IPv4 options.",
+    "drop_extension": "Dropped: the packet has IPv6 extension headers.",
     "drop_not_served": "Dropped: no service has this VIP, port and protocol.",
     "drop_malformed": "Dropped: the packet is shorter than its headers say.",
+    "pings": "Echo requests, which go to a backend of the VIP's first service.",
+    "icmp_errors": "ICMP errors, which go to the backend of the flow that they quote.",
 }

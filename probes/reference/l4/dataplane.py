@@ -1,6 +1,6 @@
 """Writes decisions into the XDP program's maps and reads its counters. It must not know health checks or routes.
 
-The structs packed here are those of lb.bpf.c.
+The structs packed here are those of maps.h.
 """
 
 from __future__ import annotations
@@ -9,27 +9,27 @@ import contextlib
 import socket
 import struct
 from collections.abc import Mapping
-from ipaddress import IPv4Address
 from pathlib import Path
 from types import TracebackType
 
 from bpf import Object, attached_xdp, create_array, detach_xdp
 
-from .config import L4Config, Service
+from .config import L4Config, Service, Vip
 from .counters import COUNTERS
 from .maglev import fill
 
 OBJECT_PATH = Path(__file__).with_name("lb.bpf.o")
 _PROTOCOLS = {"tcp": socket.IPPROTO_TCP, "udp": socket.IPPROTO_UDP}
 _FIRST_GENERATION = 1
+_MOST_RINGS = 64  # of 128 KiB each
 
 
-def address_key(address: IPv4Address) -> bytes:
+def address_key(address: Vip) -> bytes:
     """`struct address`: 16 bytes, IPv4 as ::ffff:a.b.c.d."""
-    return b"\0" * 10 + b"\xff\xff" + address.packed
+    return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
 
 
-def service_key(vip: IPv4Address, service: Service) -> bytes:
+def service_key(vip: Vip, service: Service) -> bytes:
     """`struct service_key`."""
     return address_key(vip) + struct.pack("!HBx", service.port, _PROTOCOLS[service.protocol])
 
@@ -46,28 +46,38 @@ class DataPlane:
         self._config = config
         self._object = Object(path)
         self.program = self._object.program("balance")
-        self._serving: dict[str, frozenset[str]] = {service.name: frozenset() for service in config.services}
+        nobody: dict[str, frozenset[str]] = {service.name: frozenset() for service in config.services}
+        self._ring, self._pinned = nobody, nobody
+        self._filled: dict[frozenset[str], bytes] = {}
         self._object.map("tunnel_source").update(index_key(0), address_key(config.loopback))
         for index, service in enumerate(config.services):
             for vip in service.vips:
-                self._object.map("vips").update(address_key(vip), index_key(1))
+                if self._object.map("vips").lookup(address_key(vip)) is None:  # the first service answers its pings
+                    self._object.map("vips").update(address_key(vip), index_key(index))
                 self._object.map("services").update(service_key(vip, service), index_key(index))
-        self._write_backends(self._serving)
+        self._write_backends(nobody)
         for index in range(len(config.services)):
             self._write_ring(index, frozenset())
 
-    def serve(self, serving: Mapping[str, frozenset[str]]) -> None:
-        """Service name → names of its healthy backends: new rings first, each in one step, then who may keep pins.
+    def serve(self, ring: Mapping[str, frozenset[str]], pinned: Mapping[str, frozenset[str]] | None = None) -> None:
+        """By service: names of the backends that get new flows, and of those that keep the flows they have.
 
-        While both change, a backend that went down gets no new flow, and one that came up is known before it is chosen.
+        New rings first, each in one step, then who may keep pins: while both change, a backend that went down gets no
+        new flow, and one that came up is known before it is chosen. Without `pinned` it is those in the ring.
         """
-        union = {name: serving[name] | self._serving[name] for name in serving}
-        self._write_backends(union)
+        keeping = ring if pinned is None else {name: ring[name] | pinned[name] for name in ring}
+        self._write_backends({name: keeping[name] | self._pinned[name] for name in keeping})
         for index, service in enumerate(self._config.services):
-            if serving[service.name] != self._serving[service.name]:
-                self._write_ring(index, serving[service.name])
-        self._write_backends(serving)
-        self._serving = dict(serving)
+            if ring[service.name] != self._ring[service.name]:
+                self._write_ring(index, ring[service.name])
+        self._write_backends(keeping)
+        self._ring, self._pinned = dict(ring), dict(keeping)
+
+    def prepare(self) -> None:
+        """Fills beforehand the rings that one more failure would want: filling takes longer than a packet may wait."""
+        for names in set(self._ring.values()):
+            for name in names:
+                self._slots(names - {name})
 
     def _write_backends(self, serving: Mapping[str, frozenset[str]]) -> None:
         for index, backend in enumerate(self._config.backends):
@@ -76,15 +86,25 @@ class DataPlane:
             value = address_key(backend.address) + struct.pack("II", _FIRST_GENERATION, bits)
             self._object.map("backends").update(index_key(index), value)
 
+    def _slots(self, names: frozenset[str]) -> bytes:
+        """The ring of these backends as the program reads it; remembered, since few sets are ever asked for."""
+        found = self._filled.get(names)
+        if found is None:
+            ids = {backend.name: at for at, backend in enumerate(self._config.backends)}
+            order, ring = fill(dict.fromkeys(names, 1))
+            for slot, turn in enumerate(ring) if names else ():
+                ring[slot] = ids[order[turn]]
+            if len(self._filled) >= _MOST_RINGS:
+                self._filled.clear()
+            found = self._filled[names] = ring.tobytes()
+        return found
+
     def _write_ring(self, index: int, names: frozenset[str]) -> None:
         """A whole new inner map, then one pointer: no packet sees half a ring."""
-        ids = {backend.name: at for at, backend in enumerate(self._config.backends)}
-        order, ring = fill(dict.fromkeys(names, 1))
-        for slot, turn in enumerate(ring) if names else ():
-            ring[slot] = ids[order[turn]]
-        inner = create_array("ring", ring.itemsize * len(ring), 1)
+        slots = self._slots(names)
+        inner = create_array("ring", len(slots), 1)
         try:
-            inner.update(index_key(0), ring.tobytes())
+            inner.update(index_key(0), slots)
             self._object.map("rings").update(index_key(index), index_key(inner.fd))
         finally:
             inner.close()

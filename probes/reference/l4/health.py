@@ -1,22 +1,38 @@
 """Decides from check results who is healthy, and does the checks. It must not know rings, routes or maps.
 
-A check starts every interval whether or not earlier ones have ended, so a dead backend is down after
-(fall - 1) intervals and one timeout; each check has a socket of its own, so that checks spread over all paths.
+A check starts every interval whether or not earlier ones have ended, so a silent backend is down after (fall - 1)
+intervals and one timeout, one that refuses after one interval and one retry; each check has a socket of its own, so
+that checks spread over all paths.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Address
 
 from .config import Backend, Check, Service, Timing
 
 _BIND_ADDRESS_NO_PORT = 24  # linux/in.h
+_MAX_HEAD = 8192
+
+
+class Result(Enum):
+    """What one check found. REFUSED is definite: nobody listens there. SILENT may be mere slowness."""
+
+    WELL = "answers"
+    DRAINING = "answers, and wants no new connections"
+    WRONG = "does not serve"
+    REFUSED = "refuses"
+    SILENT = "is silent"
+
+
+_UP = (Result.WELL, Result.DRAINING)
 
 
 @dataclass(frozen=True)
@@ -26,15 +42,22 @@ class Health:
     up: bool | None = None
     streak: int = 0
     last: bool | None = None
+    refusals: int = 0
+    draining: bool = False
 
-    def after(self, success: bool, timing: Timing) -> Health:
+    def after(self, result: Result, timing: Timing) -> Health:
         """The state after one more result."""
+        success = result in _UP
+        refusals = self.refusals + 1 if result is Result.REFUSED else 0
+        if self.up and refusals >= timing.refusals:
+            return Health(False, 0, False, refusals)
+        draining = result is Result.DRAINING if success else self.draining
         if success == self.up:
-            return Health(self.up, 0, success)
+            return Health(self.up, 0, success, refusals, draining and success)
         streak = self.streak + 1 if success == self.last or self.up is not None else 1
         if streak >= (timing.rise if success else timing.fall):
-            return Health(success, 0, success)
-        return replace(self, streak=streak, last=success)
+            return Health(success, 0, success, refusals, draining and success)
+        return Health(self.up, streak, success, refusals, draining)
 
 
 def http_request(check: Check) -> bytes:
@@ -43,13 +66,23 @@ def http_request(check: Check) -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def http_success(start: bytes) -> bool:
-    """Whether an answer's first bytes are a status of 2xx or 3xx."""
-    words = start.split(b" ", 2)
-    return len(words) >= 2 and words[0].startswith(b"HTTP/1.") and words[1][:1] in {b"2", b"3"}
+def http_result(head: bytes) -> Result:
+    """What an answer's head says: 2xx or 3xx is well; Envoy marks what it says while it is being drained."""
+    words = head.split(b" ", 2)
+    if len(words) < 2 or not words[0].startswith(b"HTTP/1."):
+        return Result.WRONG
+    if b"\r\nx-envoy-immediate-health-check-fail:" in head.lower():
+        return Result.DRAINING
+    return Result.WELL if words[1][:1] in {b"2", b"3"} else Result.WRONG
 
 
-async def _http(source: IPv4Address, target: tuple[str, int], check: Check) -> bool:
+def failure(error: OSError) -> Result:
+    """What an error of a check says about the backend; ICMP's "unreachable" is as definite as a TCP reset."""
+    definite = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
+    return Result.REFUSED if error.errno in definite else Result.SILENT
+
+
+async def _http(source: IPv4Address, target: tuple[str, int], check: Check) -> Result:
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as connection:
         # Reserves no port before the connection's other end is known; else many checks would exhaust them.
@@ -58,50 +91,72 @@ async def _http(source: IPv4Address, target: tuple[str, int], check: Check) -> b
         await loop.sock_connect(connection, target)
         await loop.sock_sendall(connection, http_request(check))
         start = b""
-        while len(start) < len(b"HTTP/1.1 200"):
+        while b"\r\n\r\n" not in start and len(start) < _MAX_HEAD:
             more = await loop.sock_recv(connection, 4096)
             if not more:
-                return False
+                break
             start += more
-        return http_success(start)
+        return http_result(start.partition(b"\r\n\r\n")[0])
 
 
-async def _udp(source: IPv4Address, target: tuple[str, int], _check: Check) -> bool:
+async def _udp(source: IPv4Address, target: tuple[str, int], _check: Check) -> Result:
     loop = asyncio.get_running_loop()
     nonce = os.urandom(16)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
         asking.bind((str(source), 0))
         asking.connect(target)  # so that a port nobody listens on is an error at once
         await loop.sock_sendall(asking, nonce)
-        return (await loop.sock_recv(asking, 4096)).startswith(nonce)
+        return Result.WELL if (await loop.sock_recv(asking, 4096)).startswith(nonce) else Result.WRONG
 
 
-_PROBES: dict[str, Callable[[IPv4Address, tuple[str, int], Check], Awaitable[bool]]] = {"http": _http, "udp": _udp}
+_PROBES: dict[str, Callable[[IPv4Address, tuple[str, int], Check], Awaitable[Result]]] = {"http": _http, "udp": _udp}
 
 
 class Checker:
     """Checks one backend for one service, and calls `changed` when its health has changed."""
 
     def __init__(
-        self, service: Service, backend: Backend, timing: Timing, source: IPv4Address, changed: Callable[[], None]
+        self,
+        service: Service,
+        backend: Backend,
+        timing: Timing,
+        source: IPv4Address,
+        changed: Callable[[Checker], None],
     ) -> None:
         self.service, self.backend, self.health = service, backend, Health()
         self._timing, self._source, self._changed = timing, source, changed
         self._newest = 0
         self._started = 0
 
+    def cut_off(self) -> None:
+        """The backend lost its route: down at once, whatever checks under way may still find."""
+        self._newest = self._started + 1
+        self._become(Health(False))
+
     async def once(self) -> None:
-        """One check. A result that a later check's result has overtaken is old news and is left out."""
+        """One check. A refusal that decides nothing yet is looked into at once: two in a row are no accident."""
+        while await self._ask() is Result.REFUSED and self.health.up:
+            await asyncio.sleep(self._timing.retry_s)  # the schedule of checks itself, not a wait for something
+
+    async def _ask(self) -> Result | None:
+        """A result that a later check's result has overtaken is old news: it is left out, None."""
         self._started += 1
         number = self._started
-        success = False
-        with contextlib.suppress(OSError, TimeoutError):
+        try:
             async with asyncio.timeout(self._timing.timeout_s):
                 target = (str(self.backend.address), self.service.port)
-                success = await _PROBES[self.service.check.kind](self._source, target, self.service.check)
+                result = await _PROBES[self.service.check.kind](self._source, target, self.service.check)
+        except TimeoutError:
+            result = Result.SILENT
+        except OSError as error:
+            result = failure(error)
         if number < self._newest:
-            return
+            return None
         self._newest = number
-        before, self.health = self.health, self.health.after(success, self._timing)
-        if before.up != self.health.up:
-            self._changed()
+        self._become(self.health.after(result, self._timing))
+        return result
+
+    def _become(self, health: Health) -> None:
+        before, self.health = self.health, health
+        if (before.up, before.draining) != (health.up, health.draining):
+            self._changed(self)

@@ -9,7 +9,7 @@ import hashlib
 from array import array
 from collections.abc import Mapping
 
-RING_SIZE = 65537  # prime, as in lb.bpf.c: every skip visits every slot
+RING_SIZE = 65537  # prime, as in maps.h: every skip visits every slot
 NOBODY = 0xFFFF
 
 

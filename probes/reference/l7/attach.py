@@ -10,7 +10,7 @@ import argparse
 import socket
 import struct
 import sys
-from ipaddress import IPv4Network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from bpf import BpfError, Object
@@ -21,9 +21,11 @@ OBJECT_PATH = Path(__file__).with_name("decap.bpf.o")
 _PRESENT = struct.pack("I", 1)
 
 
-def prefix_key(network: IPv4Network) -> bytes:
-    """The key of the `vips` trie: prefix length in host order, address in network order."""
-    return struct.pack("I", network.prefixlen) + network.network_address.packed
+def prefix_key(network: IPv4Network | IPv6Network) -> bytes:
+    """The key of the `vips` trie: prefix length in host order, address in network order, IPv4 as ::ffff:a.b.c.d."""
+    if isinstance(network, IPv6Network):
+        return struct.pack("I", network.prefixlen) + network.network_address.packed
+    return struct.pack("I", 96 + network.prefixlen) + b"\0" * 10 + b"\xff\xff" + network.network_address.packed
 
 
 def load(config: L7Config, path: Path = OBJECT_PATH) -> Object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ class L7Config:
     name: str
     region: str
     loopback: IPv4Address
-    vips: tuple[IPv4Network, ...]
+    vips: tuple[IPv4Network | IPv6Network, ...]
     port: int
     apps: tuple[App, ...]
 
@@ -41,7 +41,7 @@ def parse_config(raw: Any) -> L7Config:
     """The decoded JSON as a typed configuration. Raises ConfigError."""
     try:
         apps = tuple(App(a["name"], a["region"], IPv4Address(a["address"]), int(a["port"])) for a in raw["apps"])
-        vips = tuple(IPv4Network(vip) for vip in raw["vips"])
+        vips = tuple(ip_network(vip) for vip in raw["vips"])
         config = L7Config(raw["name"], raw["region"], IPv4Address(raw["loopback"]), vips, int(raw["port"]), apps)
     except KeyError as missing:
         raise ConfigError(f"field {missing} is missing") from missing

@@ -1,5 +1,6 @@
 /* echo PORT NAME: answers every UDP datagram with its payload and NAME behind it, from the address it came to.
- * It must not know VIPs or tunnels: IP_PKTINFO tells it which of the node's addresses was asked. */
+ * It must not know VIPs or tunnels: IPV6_PKTINFO tells it which of the node's addresses was asked. One socket takes both
+ * families; IPv4 addresses look like ::ffff:a.b.c.d to it (RFC 3493, 3.7; RFC 3542, 6). */
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -12,11 +13,11 @@
 #define NAME 64
 
 static struct {
-	struct sockaddr_in peer;
+	struct sockaddr_in6 peer;
 	char payload[PAYLOAD + NAME];
 	union {
 		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(struct in_pktinfo))];
+		char bytes[CMSG_SPACE(sizeof(struct in6_pktinfo))];
 	} control;
 	struct iovec part;
 } slot[BATCH];
@@ -39,19 +40,17 @@ static void answer_from_same_address(struct msghdr *header)
 	struct cmsghdr *c;
 
 	for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		struct in_pktinfo *info = (void *)CMSG_DATA(c);
+		struct in6_pktinfo *info = (void *)CMSG_DATA(c);
 
-		if (c->cmsg_level != IPPROTO_IP || c->cmsg_type != IP_PKTINFO)
-			continue;
-		info->ipi_spec_dst = info->ipi_addr;
-		info->ipi_ifindex = 0;
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+			info->ipi6_ifindex = 0;
 	}
 }
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in here = { .sin_family = AF_INET };
-	int on = 1, room = 4 << 20, fd, got, sent, i;
+	struct sockaddr_in6 here = { .sin6_family = AF_INET6 };
+	int on = 1, off = 0, room = 4 << 20, fd, got, sent, i;
 	size_t name;
 
 	if (argc != 3 || atoi(argv[1]) < 1 || atoi(argv[1]) > 65535 || strlen(argv[2]) > NAME) {
@@ -59,9 +58,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	name = strlen(argv[2]);
-	here.sin_port = htons(atoi(argv[1]));
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0
+	here.sin6_port = htons(atoi(argv[1]));
+	fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	if (fd < 0 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0
+	    || setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &on, sizeof(on)) < 0
 	    || bind(fd, (struct sockaddr *)&here, sizeof(here)) < 0) {
 		fprintf(stderr, "echo: UDP port %s: %s\n", argv[1], strerror(errno));
 		return 1;

@@ -1,21 +1,22 @@
 """Writes Envoy's bootstrap from an L7 node's configuration. It must not know the network or the L4 tier.
 
-Run as `python3 -m l7.envoy > bootstrap.json`. Field names are Envoy's API v3 (envoyproxy.io/docs, api-v3).
+Pure. Field names are Envoy's API v3 (envoyproxy.io/docs, api-v3).
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from .config import CONFIG_PATH, App, ConfigError, L7Config, read_config
+from .config import App, L7Config
 
+HEALTH_PATH = "/nospof-health"
+ADMIN_SOCKET = "/run/envoy.admin"
+HEALTH_EVENTS = "/run/envoy.health"
 _CLUSTER = "apps"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
+_HEALTH_CHECK = f"{_EXTENSIONS}.filters.http.health_check.v3.HealthCheck"
+_HEALTH_SINK = f"{_EXTENSIONS}.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
 _ROUTER = f"{_EXTENSIONS}.filters.http.router.v3.Router"
 
 Json = Mapping[str, object]
@@ -52,15 +53,22 @@ def _cluster(config: L7Config) -> Json:
         "load_assignment": {"cluster_name": _CLUSTER, "endpoints": _localities(config)},
         "health_checks": [
             {
+                # Slow while all is well: requests find a dead app sooner, and are tried again elsewhere.
                 "timeout": "0.5s",
-                "interval": "0.5s",
+                "interval": "1s",
                 "unhealthy_interval": "0.25s",
                 "unhealthy_edge_interval": "0.1s",
-                "no_traffic_interval": "0.5s",
-                "no_traffic_healthy_interval": "0.5s",
+                "no_traffic_interval": "1s",
+                "no_traffic_healthy_interval": "1s",
                 "unhealthy_threshold": 3,
                 "healthy_threshold": 1,
                 "http_health_check": {"path": "/healthz"},
+                "event_logger": [
+                    {
+                        "name": "envoy.health_check.event_sinks.file",
+                        "typed_config": {"@type": _HEALTH_SINK, "event_log_path": HEALTH_EVENTS},
+                    }
+                ],
             }
         ],
     }
@@ -100,6 +108,16 @@ def _routes(config: L7Config) -> Json:
     }
 
 
+def _health() -> Json:
+    """Answers L4 nodes without asking an app: 503 while no app is healthy, or after the admin's healthcheck/fail."""
+    return {
+        "@type": _HEALTH_CHECK,
+        "pass_through_mode": False,
+        "cluster_min_healthy_percentages": {_CLUSTER: {"value": 1}},
+        "headers": [{"name": ":path", "string_match": {"exact": HEALTH_PATH}}],
+    }
+
+
 def _listener(config: L7Config) -> Json:
     manager = {
         "@type": _MANAGER,
@@ -108,11 +126,15 @@ def _listener(config: L7Config) -> Json:
         "route_config": _routes(config),
         # An hour of idleness: long-lived connections with slow heartbeats are not ours to end.
         "common_http_protocol_options": {"idle_timeout": "3600s"},
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}}],
+        "http_filters": [
+            {"name": "envoy.filters.http.health_check", "typed_config": _health()},
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}},
+        ],
     }
+    both = {"socket_address": {"address": "::", "port_value": config.port, "ipv4_compat": True}}
     return {
         "name": "web",
-        "address": _socket("0.0.0.0", config.port),
+        "address": both,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
         ],
@@ -120,26 +142,9 @@ def _listener(config: L7Config) -> Json:
 
 
 def bootstrap(config: L7Config) -> Json:
-    """The whole bootstrap: one listener, one cluster, admin on loopback only."""
+    """The whole bootstrap: one listener for both families, one cluster, admin on a Unix socket only."""
     return {
         "node": {"id": config.name, "cluster": "l7", "locality": {"region": config.region}},
-        "admin": {"address": _socket("127.0.0.1", 9901)},
+        "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
         "static_resources": {"listeners": [_listener(config)], "clusters": [_cluster(config)]},
     }
-
-
-def main() -> int:
-    """Prints the bootstrap as JSON; 0, or 1 with one sentence on stderr."""
-    parser = argparse.ArgumentParser(prog="l7.envoy", description=__doc__)
-    parser.add_argument("--config", type=Path, default=CONFIG_PATH)
-    try:
-        config = read_config(parser.parse_args().config)
-    except ConfigError as error:
-        print(f"l7.envoy: {error}", file=sys.stderr)
-        return 1
-    json.dump(bootstrap(config), sys.stdout, indent=1)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,6 +9,7 @@ from tests.topologies.lab.conftest import CHAIN, Describe, Up
 from tests.topologies.lab.frames import Capture, ethernet, send_connected, send_raw, udp_packet
 from tests.topologies.lab.host import ping
 from topologies.oci.lab import OciLab
+from topologies.oci.wire import CUT_OUT
 from topologies.runtime import RuntimeFailure
 
 pytestmark = pytest.mark.lab
@@ -124,12 +125,12 @@ def test_routes_of_a_dead_daemon_do_not_outlive_it(chain: OciLab) -> None:
 def test_one_direction_of_one_end_can_be_cut(chain: OciLab) -> None:
     (towards_b,) = [end.index for end in chain.ends["r"] if end.interface == "eth2"]
     with Capture(chain.netns("a")) as at_a, Capture(chain.netns("b")) as at_b:
-        chain.wire.cut_end(towards_b, 1)
+        chain.wire.cut_ends([towards_b], CUT_OUT)
         dropped = _cut_frames(chain, "r")
         send_connected(chain.netns("a"), A, B, each=FRAMES)
         send_connected(chain.netns("b"), B, A, each=FRAMES)
         wait_until(lambda: at_a.udp(PORT)["eth1"] == FRAMES, "the direction that is not cut")
         wait_until(lambda: _cut_frames(chain, "r") - dropped >= FRAMES, "the frames that are")
         assert at_b.udp(PORT)["eth1"] == 0
-    chain.wire.cut_end(towards_b, 0)
+    chain.wire.cut_ends([towards_b], 0)
     assert ping(chain, "a", B[0], count=3)

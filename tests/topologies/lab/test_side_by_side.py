@@ -25,7 +25,7 @@ def test_what_happens_in_one_lab_does_not_happen_in_its_twin(describe: Describe,
     pids = {node: twin.pids(node) for node in before}
     cut = twin.wire.cut_frames(twin.numbers["r"])
 
-    twin.tap_nodes(["r"])
+    twin.tap(["r"])
     send_connected(one.netns("a"), ("10.0.1.1", 5000), (FAR, 7), each=10)
     assert twin.wire.tapped() == {}
     one.kill(["r"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.lab
 SOCKETS = 100
 PORT = 7
 CLIENT, SERVER, PAST_R = "10.0.1.1", "10.9.9.9", "10.0.4.2"
-UDP = 17
+UDP, ICMP = 17, 1
 FORK = """\
   nodes:
     c:
@@ -88,12 +89,17 @@ def test_without_the_wire_one_5_tuple_would_take_both_paths(fork: OciLab, at_s: 
     assert set(_arrived(at_s, SOCKETS)) == {"eth1", "eth2"}
 
 
-def _tapped(lab: OciLab, node: str) -> dict[Flow, Seen]:
-    return {flow: seen for (number, flow), seen in lab.wire.tapped().items() if number == lab.numbers[node]}
+def _tapped(lab: OciLab) -> dict[tuple[str, str, Flow], Seen]:
+    return {(c.sender, c.receiver, c.flow): c.seen for c in lab.tapped()}
+
+
+def _tap_anew(lab: OciLab, node: str) -> None:
+    lab.wire.forget_taps()
+    lab.tap([node])
 
 
 def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fork: OciLab, at_s: Capture) -> None:
-    fork.tap_nodes(["r"])
+    _tap_anew(fork, "r")
     with Capture(fork.netns("c")) as at_c:
         send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), sockets=SOCKETS)
         send_connected(fork.netns("c"), ("10.0.4.1", 5000), (PAST_R, PORT), sockets=SOCKETS)
@@ -101,35 +107,51 @@ def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fo
         _arrived(at_s, 2 * SOCKETS)
         wait_until(lambda: at_c.udp(5000).total() == SOCKETS, "the answers")
     there = Flow(CLIENT, 5000, SERVER, PORT, UDP)
-    tapped = _tapped(fork, "r")
-    assert set(tapped) == {there, there.reversed()}
-    for seen in tapped.values():
-        assert (seen.into, seen.out) == (SOCKETS, SOCKETS)
-        assert 0 < seen.first_ns < seen.last_ns
+    back = there.reversed()
+    tapped = _tapped(fork)
+    assert set(tapped) == {("c", "r", there), ("r", "s", there), ("s", "r", back), ("r", "c", back)}
+    assert all(0 < seen.first_ns < seen.last_ns for seen in tapped.values())
     assert fork.wire.tap_overflow() == 0
-    assert {number for number, _ in fork.wire.tapped()} == {fork.numbers["r"]}, "only the tapped node is recorded"
 
 
 def test_a_tap_names_a_tunnels_inner_flow(fork: OciLab) -> None:
     inner = udp_packet(("198.51.100.1", 1234), ("203.0.113.20", PORT))
     with Capture(fork.netns("s")) as at_s:
-        fork.tap_nodes(["r"])
+        _tap_anew(fork, "r")
         send_ip(fork.netns("c"), ip_packet(CLIENT, SERVER, IPIP, inner), SERVER, count=SOCKETS)
         wait_until(lambda: sum(inner in frame for _, frame in at_s.frames()) >= SOCKETS, "the tunnel's packets at s")
-    tapped = _tapped(fork, "r")
-    assert set(tapped) == {Flow("198.51.100.1", 1234, "203.0.113.20", PORT, UDP)}
-    (seen,) = tapped.values()
-    assert (seen.into, seen.out) == (SOCKETS, SOCKETS)
+    flow = Flow("198.51.100.1", 1234, "203.0.113.20", PORT, UDP)
+    assert set(_tapped(fork)) == {("c", "r", flow), ("r", "s", flow)}
+
+
+def test_a_tap_on_links_does_not_see_their_nodes_other_links(fork: OciLab, at_s: Capture) -> None:
+    links = [x for x in fork.topology.links_of("r") if x.end_beyond("r").node == "s"]
+    fork.wire.forget_taps()
+    fork.tap(links=links)
+    send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), each=10)
+    _arrived(at_s, 10)
+    assert set(_tapped(fork)) == {("r", "s", Flow(CLIENT, 5000, SERVER, PORT, UDP))}
+
+
+def test_a_tap_knows_an_echo_by_its_identifier_and_no_connection_by_its_syn(fork: OciLab) -> None:
+    _tap_anew(fork, "r")
+    assert fork.exec("c", ["ping", "-c1", "-e", "7", SERVER]).code == 0
+    syn = ip_packet(CLIENT, SERVER, 6, struct.pack("!HHIIBBHHH", 6000, 80, 1, 0, 5 << 4, 2, 8192, 0, 0))
+    with Capture(fork.netns("s")) as at_s:
+        send_ip(fork.netns("c"), syn, SERVER, count=1)
+        wait_until(lambda: any(syn[20:] in frame for _, frame in at_s.frames()), "the SYN at s")
+    echo = Flow(CLIENT, 7, SERVER, 7, ICMP)
+    assert {flow for _, _, flow in _tapped(fork)} == {echo, echo.reversed()}
 
 
 def test_a_tap_that_was_closed_records_no_more_and_a_new_one_forgets(fork: OciLab, at_s: Capture) -> None:
-    fork.tap_nodes(["r"])
+    _tap_anew(fork, "r")
     send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), each=10)
     _arrived(at_s, 10)
-    fork.untap_nodes(["r"])
-    before = _tapped(fork, "r")
+    fork.untap(["r"])
+    before = _tapped(fork)
     send_connected(fork.netns("c"), (CLIENT, 5001), (SERVER, PORT), each=10)
     _arrived(at_s, 20)
-    assert _tapped(fork, "r") == before != {}
-    fork.tap_nodes(["r"])
-    assert _tapped(fork, "r") == {}
+    assert _tapped(fork) == before != {}
+    _tap_anew(fork, "r")
+    assert _tapped(fork) == {}

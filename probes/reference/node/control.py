@@ -1,6 +1,6 @@
-"""The agent's Unix socket: one command line in, one JSON object out. It must not know what a command does.
+"""An agent's Unix socket: one command line in, one JSON object out. It must not know what a command does.
 
-`ask` is the client's side, as l4ctl uses it.
+`ask` and `command_line` are the client's side, as l4ctl and l7ctl use them.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ import asyncio
 import contextlib
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-SOCKET_PATH = Path("/run/reference/l4.sock")
+DEADLINE_S = 4.9  # the contract gives an action 5 s
 
 
 class ControlError(Exception):
@@ -34,7 +35,7 @@ Handler = Callable[[str], Awaitable[Reply]]
 
 
 @contextlib.asynccontextmanager
-async def listening(handle: Handler, path: Path = SOCKET_PATH) -> AsyncIterator[None]:
+async def listening(handle: Handler, path: Path) -> AsyncIterator[None]:
     """Answers commands while the context lasts; the socket is root's alone."""
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -56,7 +57,7 @@ async def listening(handle: Handler, path: Path = SOCKET_PATH) -> AsyncIterator[
         path.unlink(missing_ok=True)
 
 
-def ask(command: str, deadline_s: float, path: Path = SOCKET_PATH) -> Reply:
+def ask(command: str, deadline_s: float, path: Path) -> Reply:
     """Sends one command and waits for its reply. Raises ControlError when there is no agent or no reply in time."""
     with socket.socket(socket.AF_UNIX) as agent:
         agent.settimeout(deadline_s)
@@ -69,3 +70,20 @@ def ask(command: str, deadline_s: float, path: Path = SOCKET_PATH) -> Reply:
             raise ControlError(f"the agent had not answered '{command}' after {deadline_s:g} s") from error
         except (OSError, ValueError) as error:
             raise ControlError(f"no agent answers at {path}: {error}") from error
+
+
+def command_line(name: str, commands: tuple[str, ...], path: Path) -> int:
+    """A whole l4ctl or l7ctl: one command from argv. 0 done; 1 refused, failed or no agent (a sentence on stderr); 2 usage."""
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
+        print(f"usage: {name} {'|'.join(commands)}", file=sys.stderr)
+        return 2
+    try:
+        reply = ask(sys.argv[1], DEADLINE_S, path)
+    except ControlError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    if sys.argv[1] == "status":
+        print(json.dumps(reply.state, indent=1))
+    else:
+        print(reply.message, file=sys.stdout if reply.ok else sys.stderr)
+    return 0 if reply.ok else 1

@@ -1,0 +1,79 @@
+/* What an answer means for the probe it answers. Every probe has one answer, the first; the rest are duplicates. */
+#include <endian.h>
+#include <string.h>
+
+#include "prober.h"
+
+struct record *sent_record(struct flow *f, uint64_t seq)
+{
+    struct record *r = &f->ring[seq % capacity];
+    return r->seq == seq && (r->flags & WRITTEN) ? r : NULL;
+}
+
+bool is_first_answer(struct record *r)
+{
+    if (!(r->flags & ANSWERED) && !r->denial)
+        return true;
+    r->flags |= DUPLICATE;
+    header->duplicates++;
+    return false;
+}
+
+/* The backend's index, NO_BACKEND if it names none or the table is full, -1 if it is no name. */
+static int backend_of(const uint8_t *name, size_t length)
+{
+    if (length == 0)
+        return NO_BACKEND;
+    if (length >= NAME_BYTES)
+        return -1;
+    for (size_t i = 0; i < length; i++)
+        if (name[i] <= ' ' || name[i] > '~')
+            return -1;
+    uint32_t i;
+    for (i = 0; i < header->name_count; i++)
+        if (!memcmp(header->names[i], name, length) && !header->names[i][length])
+            return (int)i;
+    if (i == NAMES) {
+        header->names_overflow++;
+        return NO_BACKEND;
+    }
+    memcpy(header->names[i], name, length);
+    __atomic_store_n(&header->name_count, i + 1, __ATOMIC_RELEASE);
+    return (int)i;
+}
+
+/* An echoed payload, the answering backend's name perhaps behind it. */
+void take_payload(struct flow *f, const uint8_t *data, size_t length, int64_t stamp_ns)
+{
+    const uint8_t *probe = f->plan->packet + f->plan->payload_at;
+    uint64_t seq, due;
+    if (length < 24 || memcmp(data, probe, 8)) {
+        header->foreign++;
+        return;
+    }
+    memcpy(&seq, data + 8, 8);
+    memcpy(&due, data + 16, 8);
+    struct record *r = sent_record(f, be64toh(seq));
+    if (!r || r->due_ns != (int64_t)be64toh(due)) {
+        header->foreign++;
+        return;
+    }
+    if (!is_first_answer(r))
+        return;
+    int backend = length < PAYLOAD ? -1 : backend_of(data + PAYLOAD, length - PAYLOAD);
+    bool intact = length >= PAYLOAD && backend >= 0 && !memcmp(data + 24, probe + 24, PAYLOAD - 24);
+    r->rx_ns = stamp_ns;
+    r->backend = (uint8_t)(backend >= 0 ? backend : NO_BACKEND);
+    r->flags |= intact ? ANSWERED : (ANSWERED | CORRUPT);
+    header->received++;
+    header->corrupt += !intact;
+}
+
+void deny(struct record *r, enum denial how, int64_t stamp_ns)
+{
+    if (!is_first_answer(r))
+        return;
+    r->rx_ns = stamp_ns;
+    r->denial = (uint8_t)how;
+    header->denied++;
+}

@@ -1,0 +1,6 @@
+"""The timeline of causes: what routers, kernels and nodes did, on the clock that the probes are measured by."""
+
+from probes.watch.event import TimelineEvent
+from probes.watch.manager import FrameReader, Watch
+
+__all__ = ["FrameReader", "TimelineEvent", "Watch"]

@@ -1,0 +1,147 @@
+"""Events that nodes hand over themselves: JSON lines on a UNIX stream socket on which the node listens.
+
+It knows sockets by node's name; where a node keeps its socket, and how that is reached, it must not know."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from probes.watch.event import TimelineEvent
+
+ACC_NS = 1_000_000
+"""A node reads the clock itself, between noticing and writing; its scheduler can come in between."""
+
+RETRY_NS = 250_000_000
+LONGEST_LINE = 1 << 16
+Sockets = Callable[[], Mapping[str, Path]]
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line, as the contract's `events` promises it; the last three are optional."""
+
+    t_ns: int
+    source: str
+    what: str
+    detail: str = ""
+    peer: str | None = None
+    interface: str | None = None
+    prefix: str | None = None
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def parse(node: str, line: bytes, now_ns: int) -> TimelineEvent:
+    """A line as an event. Raises ValueError, saying why, also for an instant that is not yet."""
+    try:
+        read = _decoder.decode(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ValueError(str(error)) from error
+    if not 0 < read.t_ns <= now_ns:
+        raise ValueError("t_ns is not of CLOCK_MONOTONIC: it has not come yet")
+    if not read.source or not read.what:
+        raise ValueError("source and what must not be empty")
+    return TimelineEvent(
+        read.t_ns, ACC_NS, node, read.source, read.what, read.detail, read.peer, read.interface, read.prefix
+    )
+
+
+class Lines:
+    """Lines out of a stream that comes in pieces. One that never ends is given up."""
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def feed(self, data: bytes) -> Iterable[bytes]:
+        """The lines that are whole now, without blank ones."""
+        *whole, self._held = (self._held + data).split(b"\n")
+        if len(self._held) > LONGEST_LINE:
+            whole.append(self._held)
+            self._held = b""
+        return [line for line in whole if line.strip()]
+
+
+class Handed:
+    """The listening ends of all nodes. `step` is called again and again; it never waits and never raises."""
+
+    def __init__(self, sockets: Sockets) -> None:
+        self._sockets = sockets
+        self._open: dict[str, tuple[socket.socket, Lines]] = {}
+        self._asked_ns = 0
+        self.failing: dict[str, tuple[int, str]] = {}
+        """Node → since when it cannot be connected to, and why; those that are not there at all are not in it."""
+        self.malformed: Counter[str] = Counter()
+
+    def filenos(self) -> dict[int, str]:
+        """Descriptors that are worth waiting for."""
+        return {opened.fileno(): node for node, (opened, _) in self._open.items()}
+
+    def step(self) -> tuple[list[TimelineEvent], list[str]]:
+        """Events that came in, and complaints that are new."""
+        events: list[TimelineEvent] = []
+        complaints: list[str] = []
+        for node in list(self._open):
+            self._read(node, events, complaints)
+        now = time.monotonic_ns()
+        if now - self._asked_ns >= RETRY_NS:
+            self._asked_ns = now
+            complaints += self._connect(now)
+        return events, complaints
+
+    def _connect(self, now_ns: int) -> list[str]:
+        try:
+            wanted = self._sockets()
+        except Exception as error:  # the caller's own, about a lab that may be half gone
+            return [f"where nodes hand over their events is not known: {error}"]
+        self.failing = {node: since for node, since in self.failing.items() if node in wanted}
+        for node, path in wanted.items():
+            if node in self._open:
+                continue
+            opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            opened.setblocking(False)
+            try:
+                opened.connect(str(path))
+            except OSError as error:
+                opened.close()
+                since = self.failing.get(node, (now_ns, ""))[0]
+                self.failing[node] = since, error.strerror or str(error)
+            else:
+                self.failing.pop(node, None)
+                self._open[node] = opened, Lines()
+        return []
+
+    def _read(self, node: str, events: list[TimelineEvent], complaints: list[str]) -> None:
+        opened, lines = self._open[node]
+        while True:
+            try:
+                data = opened.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno == errno.EINTR:
+                    continue
+                data = b""
+            if not data:  # the node ended, or let go of us: it is tried again
+                opened.close()
+                del self._open[node]
+                return
+            now = time.monotonic_ns()
+            for line in lines.feed(data):
+                try:
+                    events.append(parse(node, line, now))
+                except ValueError as error:
+                    if not self.malformed[node]:
+                        complaints.append(f"{node} handed over a line that is not an event: {error}")
+                    self.malformed[node] += 1
+
+    def close(self) -> None:
+        for opened, _ in self._open.values():
+            opened.close()
+        self._open.clear()

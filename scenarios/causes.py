@@ -1,0 +1,53 @@
+"""Joins what a scenario lost with what the watch saw: the events around it, and where a failover's time went. Judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from probes.watch import TimelineEvent
+from probes.watch.decompose import Failure, FirstPacket, decompose
+from reports.evidence.schema import Stage
+from scenarios.faults.base import FaultPlan
+from scenarios.measured import Clock, FlowResult, Measured
+from scenarios.record import tuple_of
+from topologies.oci.lab import Crossing
+
+PLANNED = ("drain", "withdraw")
+
+
+def stages(
+    plan: FaultPlan, clock: Clock, measured: Measured, after: Sequence[Crossing], events: Sequence[TimelineEvent]
+) -> tuple[Stage, ...]:
+    """Where the time went until the last touched flow was answered again; until the last change of a FIB where none was lost."""
+    touched = measured.touched
+    if not touched or any(f.fault.censored for f in touched):
+        return ()
+    last = max((f for f in touched if f.fault.episodes), key=_recovered_ns, default=None)
+    concerned = [last] if last else list(touched)
+    failure = Failure(
+        clock.event_ns,
+        nodes=frozenset(plan.nodes),
+        ends=frozenset((end.node, end.interface) for link in plan.links for end in link.endpoints),
+        destinations=frozenset(x for f in concerned for x in (f.trace.flow.src, f.trace.flow.dst)),
+        planned=plan.fault in PLANNED,
+    )
+    first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
+    if first is not None and first.t_ns < clock.event_ns:
+        return ()
+    return decompose(events, failure, first, _way(last, after) if last else None)
+
+
+def _recovered_ns(flow: FlowResult) -> int:
+    """When the first answer after the flow's last loss came back."""
+    ends = [e.end_ns for e in flow.fault.episodes if e.end_ns is not None]
+    at = int(np.searchsorted(flow.trace.due, max(ends, default=0)))
+    return int(flow.trace.rx[at]) if at < len(flow.trace.due) else 0
+
+
+def _way(flow: FlowResult, after: Sequence[Crossing]) -> set[str] | None:
+    """The nodes that the flow crosses now, there and back; None where no tap saw it."""
+    there = tuple_of(flow.trace.flow)
+    found = {n for c in after if c.flow in (there, there.reversed()) for n in (c.sender, c.receiver)}
+    return found or None

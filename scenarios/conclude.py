@@ -1,0 +1,211 @@
+"""From what a scenario did to its verdict: reads the instruments, measures, judges, and writes all of it down.
+
+It breaks and heals nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from probes.flows import FlowWindow
+from probes.prober import Counters
+from probes.readings import read_connections, read_cpu_pressure, read_prober
+from probes.trust import TrustCheck, TrustInput, check_trust
+from probes.watch import TimelineEvent
+from reports.evidence import schema
+from reports.evidence.writer import EvidenceWriter
+from scenarios.boot import Booted
+from scenarios.catalogue import Entry
+from scenarios.causes import stages
+from scenarios.faults.base import FaultPlan
+from scenarios.instruments import INTERVAL_NS, Instruments
+from scenarios.measured import (
+    Clock,
+    Measured,
+    classify_connection,
+    elsewhere_ns,
+    longest_ns,
+    measure_attempts,
+    measure_flow,
+    new_connections,
+    vantage_figures,
+)
+from scenarios.record import (
+    TCP,
+    crossed,
+    tuple_of,
+    write_attempts,
+    write_connections,
+    write_flows,
+    write_load,
+    write_trust,
+)
+from scenarios.verdict import Judged, judge
+from scenarios.ways import ways
+from topologies.oci.lab import Crossing
+from topologies.oci.wire import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What was done, and what taps saw of it. `before`, `after`: flows over links at the end of the control window and of the
+    observation. `counters`: each prober's, from before the scenario."""
+
+    entry: Entry
+    plan: FaultPlan
+    clock: Clock
+    reproduce: str
+    before: tuple[Crossing, ...]
+    after: tuple[Crossing, ...]
+    doubts: tuple[TrustCheck, ...]
+    effective: bool
+    healed: bool
+    counters: Mapping[str, Counters]
+
+    @property
+    def seen(self) -> set[Flow]:
+        """The flows that crossed what was broken, before it was."""
+        nodes, severed = set(self.plan.nodes), {frozenset(e.node for e in link.endpoints) for link in self.plan.links}
+        return {
+            c.flow
+            for c in self.before
+            if c.sender in nodes or c.receiver in nodes or frozenset((c.sender, c.receiver)) in severed
+        }
+
+
+def conclude(done: Done, booted: Booted, instruments: Instruments, writer: EvidenceWriter) -> schema.Verdict:
+    """Measures and judges, and writes every record of the scenario."""
+    name, clock, plan = done.entry.name, done.clock, done.plan
+    windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()}
+    measured = _measure(done, windows, instruments)
+    checks = (*done.doubts, *check_trust(_readings(done, windows, instruments, measured)))
+    judged = judge(
+        plan,
+        measured,
+        booted.contract.budget(plan.fault, plan.role),
+        booted.contract.budget_name(plan.fault, plan.role),
+        checks,
+        (clock.event_ns - clock.control_ns) / 1e9,
+    )
+    write_flows(writer, name, measured, clock, {v: w.backends for v, w in windows.items()})
+    write_attempts(writer, name, measured, clock)
+    write_connections(writer, name, measured)
+    write_load(writer, name, instruments.load, instruments.probers, clock)
+    write_trust(writer, name, checks, clock.end_ns)
+    events = _timeline(writer, name, clock, instruments)
+    verdict = _verdict(done, booted, measured, judged, windows, events)
+    writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
+    return verdict
+
+
+def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: Instruments) -> list[TimelineEvent]:
+    """Writes what the watch saw, and says where it saw nothing."""
+    if instruments.watch is None:
+        return []
+    events = instruments.watch.events(clock.control_ns, clock.end_ns)
+    for event in events:
+        writer.write(event.event(), t_ns=event.t_ns, acc_ns=event.acc_ns, scenario=scenario, node=event.node)
+    for gap in instruments.watch.gaps(clock.control_ns, clock.end_ns):
+        writer.write(schema.Event(source="watch", what="gap", detail=gap), t_ns=clock.end_ns, scenario=scenario)
+    return events
+
+
+def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:
+    seen, clock = done.seen, done.clock
+    flows, attempts, connections = [], [], []
+    for window in windows.values():
+        for trace in window.flows:
+            if trace.transport == "tcp":
+                attempts.append(measure_attempts(trace, clock))
+            else:
+                flows.append(measure_flow(trace, clock, touched=crossed(seen, tuple_of(trace.flow))))
+    for held in instruments.connections.values():
+        for r in held.records():
+            touched = crossed(seen, Flow(r.src, r.sport, r.dst, r.dport, TCP))
+            failed = done.plan.nodes if done.plan.ends_connections else ()
+            found = classify_connection(r, clock, touched=touched, failed=failed)
+            if found:
+                connections.append(found)
+    return Measured(INTERVAL_NS, tuple(flows), tuple(connections), tuple(attempts), clock)
+
+
+def _readings(
+    done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments, measured: Measured
+) -> TrustInput:
+    clock = done.clock
+    return TrustInput(
+        probers=tuple(read_prober(p, windows[v], done.counters[v]) for v, p in instruments.probers.items()),
+        connections=tuple(
+            read_connections(c, clock.control_ns, clock.end_ns) for c in instruments.connections.values()
+        ),
+        control_lost=measured.control_lost,
+        control_broken=len(measured.broken(phase="control")),
+        touched_flows=len(measured.touched),
+        touched_connections=sum(1 for c in measured.established if c.touched) if instruments.connections else None,
+        fault_effective=done.effective,
+        healed=done.healed,
+        cpu_pressure=read_cpu_pressure(),
+    )
+
+
+def _verdict(
+    done: Done,
+    booted: Booted,
+    measured: Measured,
+    judged: Judged,
+    windows: Mapping[str, FlowWindow],
+    events: Sequence[TimelineEvent],
+) -> schema.Verdict:
+    plan = done.plan
+    lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
+    untouched = elsewhere_ns(measured)
+    worst, all_ms = longest_ns(measured.touched), [f.fault.black_hole_ns / 1e6 for f in measured.touched]
+    vantages = [v.name for v in booted.topology.nodes_with_role("client")]
+    flows = {tuple_of(f.trace.flow): f for f in measured.flows}
+    return schema.Verdict(
+        scenario=done.entry.name,
+        title=done.entry.title,
+        fault=plan.fault,
+        target=plan.target,
+        element=plan.element,
+        verdict=judged.verdict,
+        reason=judged.reason,
+        headline=judged.headline,
+        interval_ms=INTERVAL_NS / 1e6,
+        flows=len(measured.flows),
+        touched=len(measured.touched),
+        lateness_p99_ms=round(float(np.percentile(lateness, 99)) / 1e6, 3) if lateness.size else None,
+        black_hole_ms=schema.BlackHole(
+            max=None if worst is None else worst / 1e6,
+            p99=sorted(all_ms)[int(np.ceil(0.99 * len(all_ms))) - 1] if len(all_ms) >= 100 else None,
+            censored=sum(1 for f in measured.touched if f.fault.censored),
+        ),
+        elsewhere_black_hole_ms=None if untouched is None else untouched / 1e6,
+        connections=len(measured.established),
+        broken=len(measured.broken()),
+        new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
+        recover_ms=_ms(measured.recover_ns),
+        full_convergence_ms=_ms(measured.full_convergence_ns),
+        reversion=schema.Reversion(lost=measured.reversion_lost, broken=measured.reversion_broken),
+        vantages=vantage_figures(measured, vantages),
+        new_connections=new_connections(measured),
+        stages=stages(plan, done.clock, measured, done.after, events),
+        paths=ways(
+            {flow: f.trace.flow.vantage for flow, f in flows.items()},
+            {flow for flow, f in flows.items() if f.touched},
+            done.before,
+            done.after,
+            plan.nodes,
+            plan.links,
+        ),
+        judged=judged.judgements,
+        reproduce=done.reproduce,
+    )
+
+
+def _ms(value_ns: int | None) -> float | None:
+    return None if value_ns is None else value_ns / 1e6

@@ -1,0 +1,68 @@
+"""Crash of one process of a node: SIGKILL, with the node itself alive. Its supervisor, if it has one, may start it again."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import dataclass
+
+from scenarios.faults.base import FaultFailed, FaultPlan, kind_of
+from topologies.contract import Contract
+from topologies.oci.lab import OciLab
+from topologies.oci.wire import Instant
+from topologies.problems import BadInput, Problem
+
+
+@dataclass
+class CrashFault:
+    """Effective when the processes that were there are gone. At the heal a node that has not brought the process back by
+    itself is restarted whole."""
+
+    lab: OciLab
+    plan: FaultPlan
+    process: str
+    _killed: tuple[int, ...] = ()
+
+    def inject(self) -> Instant:
+        before = time.monotonic_ns()
+        self._killed = self.lab.signal(self.plan.target, self.process, signal.SIGKILL)
+        if not self._killed:
+            there = ", ".join(sorted(set(self.lab.pids(self.plan.target).values()))) or "none"
+            raise FaultFailed(f"no process {self.process} in {self.plan.target}; there are {there}")
+        return Instant(before, time.monotonic_ns())
+
+    def missing_effect(self) -> str:
+        left = set(self._killed) & set(self.lab.processes(self.plan.target, self.process))
+        return f"{self.process} lives on in {self.plan.target}" if left else ""
+
+    def missing_at_heal(self) -> str:
+        return self.missing_effect()
+
+    def heal(self) -> None:
+        if self.missing_heal():
+            self.lab.kill([self.plan.target])
+            self.lab.restart([self.plan.target])
+
+    def missing_heal(self) -> str:
+        running = self.lab.processes(self.plan.target, self.process)
+        return "" if running else f"{self.process} does not run in {self.plan.target}"
+
+
+def crash_process(lab: OciLab, contract: Contract, node: str, process: str | None = None) -> CrashFault:
+    """A crash of a process of `node`: the one named, or the first that the contract lists for its role. Raises BadInput where
+    the contract lists none."""
+    role = lab.topology.nodes[node].role
+    listed = contract.processes.get(role or "", ())
+    if process is None and not listed:
+        raise BadInput([Problem(contract.path, 0, f"processes.{role}", "nothing", "the processes that can crash")])
+    chosen = process or listed[0]
+    plan = FaultPlan(
+        "crash-process",
+        node,
+        role,
+        (node,),
+        f"Crashed {chosen} of {kind_of(role)} {node}",
+        f"{chosen} of {kind_of(role)} {node}",
+        ends_connections=True,
+    )
+    return CrashFault(lab, plan, chosen)

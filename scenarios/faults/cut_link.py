@@ -1,0 +1,56 @@
+"""Cut of a link: silently, so that only BFD or a health check can notice, or with loss of carrier at both of its ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scenarios.faults.base import FaultPlan
+from topologies.model import Link
+from topologies.oci.lab import OciLab
+from topologies.oci.wire import Instant
+
+
+@dataclass
+class CutLinkFault:
+    """Effective while neither end receives a frame over the link, by the interfaces' own counters; with loss of carrier, when
+    both ends have lost it besides."""
+
+    lab: OciLab
+    plan: FaultPlan
+    carrier_lost: bool
+    _frames: int = 0
+
+    @property
+    def link(self) -> Link:
+        return self.plan.links[0]
+
+    def inject(self) -> Instant:
+        instant = self.lab.drop_carrier(self.link) if self.carrier_lost else self.lab.cut_link(self.link)
+        self._frames = self.lab.frames_over(self.link)
+        return instant
+
+    def missing_effect(self) -> str:
+        if self.carrier_lost and any(self.lab.carriers(self.link)):
+            return f"{self.link} still has carrier"
+        return self.missing_at_heal()
+
+    def missing_at_heal(self) -> str:
+        passed = self.lab.frames_over(self.link) - self._frames
+        return f"{passed} frames passed {self.link} after it was cut" if passed else ""
+
+    def heal(self) -> None:
+        if self.carrier_lost:
+            self.lab.raise_carrier(self.link)
+        else:
+            self.lab.mend_link(self.link)
+
+    def missing_heal(self) -> str:
+        return "" if all(self.lab.carriers(self.link)) else f"{self.link} has no carrier"
+
+
+def cut_link(lab: OciLab, link: Link, *, carrier_lost: bool) -> CutLinkFault:
+    """A cut of `link`. Its role, for budgets, is that of its first end."""
+    how = "with loss of carrier" if carrier_lost else "silently"
+    role = lab.topology.nodes[link.endpoints[0].node].role
+    plan = FaultPlan("cut-link", str(link), role, (), f"Cut link {link} {how}", f"link {link}", (link,))
+    return CutLinkFault(lab, plan, carrier_lost)

@@ -1,0 +1,74 @@
+"""Which ways the probe flows took before, during and after a fault: pure, from what taps saw. It knows no lab and no budget."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from reports.evidence.schema import Moment, Path
+from topologies.model import Link
+from topologies.oci.lab import Crossing
+from topologies.oci.wire import Flow
+
+Hops = set[tuple[str, str]]
+
+
+def ways(
+    vantages: Mapping[Flow, str],
+    touched: Collection[Flow],
+    before: Iterable[Crossing],
+    after: Iterable[Crossing],
+    failed: Collection[str],
+    cut: Sequence[Link],
+) -> tuple[Path, ...]:
+    """How many flows went over which hop at each moment. `vantages` names the vantage of each probe flow, as it leaves its
+    client; answers count with it. `during` is how far the touched flows still came on the old way."""
+    old = _hops(vantages, before)
+    during = {
+        flow: _until(hops, vantages[flow], failed, cut)
+        for flow, hops in _forward(vantages, old).items()
+        if flow in touched
+    }
+    return (
+        *_counted("before", vantages, old),
+        *_counted("during", vantages, during),
+        *_counted("after", vantages, _hops(vantages, after)),
+    )
+
+
+def _hops(vantages: Mapping[Flow, str], crossings: Iterable[Crossing]) -> dict[Flow, Hops]:
+    """Every probe flow's hops, and under its reverse those of its answers."""
+    found: dict[Flow, Hops] = defaultdict(set)
+    for c in crossings:
+        if c.flow in vantages or c.flow.reversed() in vantages:
+            found[c.flow].add((c.sender, c.receiver))
+    return found
+
+
+def _forward(vantages: Mapping[Flow, str], hops: Mapping[Flow, Hops]) -> dict[Flow, Hops]:
+    return {flow: h for flow, h in hops.items() if flow in vantages}
+
+
+def _until(hops: Hops, start: str, failed: Collection[str], cut: Sequence[Link]) -> Hops:
+    """The hops from `start` on, up to and with the first into a failed node or over a cut link."""
+    severed = {frozenset(end.node for end in link.endpoints) for link in cut}
+    passed: Hops = set()
+    at = start
+    while True:
+        following = [hop for hop in hops if hop[0] == at and hop not in passed]
+        if not following:
+            return passed
+        hop = min(following)
+        passed.add(hop)
+        if hop[1] in failed or frozenset(hop) in severed:
+            return passed
+        at = hop[1]
+
+
+def _counted(moment: Moment, vantages: Mapping[Flow, str], hops: Mapping[Flow, Hops]) -> list[Path]:
+    flows: dict[tuple[str, str, str], int] = defaultdict(int)
+    for flow, taken in hops.items():
+        vantage = vantages.get(flow) or vantages[flow.reversed()]
+        for a, b in taken:
+            flows[vantage, a, b] += 1
+    return [Path(moment=moment, vantage=v, a=a, b=b, flows=n) for (v, a, b), n in sorted(flows.items())]

@@ -1,0 +1,71 @@
+"""The probes shown around an episode: its edges, whole and in order, whatever its length and place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.closeup import ROWS, close_up
+from probes.episodes import flow_loss
+from probes.flows import ANSWERED, LOST, NOT_SENT, REFUSED, RESET, FlowTrace
+from probes.packets import plan_flows
+from reports.evidence import schema
+
+STEP = 10_000_000
+(FLOW,) = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 1, STEP)
+
+
+def trace(states: list[int]) -> FlowTrace:
+    n = len(states)
+    state = np.array(states, np.uint8)
+    due = 1_000 + STEP * np.arange(n, dtype=np.int64)
+    answered = state == ANSWERED
+    return FlowTrace(
+        flow=FLOW,
+        seq=np.arange(7, 7 + n, dtype=np.int64),
+        due=due,
+        tx=due + 1,
+        rx=np.where(answered, due + 2, 0),
+        sent=due,
+        backend=np.where(answered, 0, 255).astype(np.uint8),
+        state=state,
+        unstamped=np.zeros(n, bool),
+    )
+
+
+def test_states_have_the_numbers_that_the_evidence_gives_them() -> None:
+    assert (ANSWERED, LOST, NOT_SENT, REFUSED, RESET) == (
+        schema.ANSWERED,
+        schema.LOST,
+        schema.NOT_SENT,
+        schema.REFUSED,
+        schema.RESET,
+    )
+
+
+@given(before=st.integers(0, 30), lost=st.integers(1, 60), after=st.integers(0, 30))
+def test_both_edges_are_shown(before: int, lost: int, after: int) -> None:
+    made = trace([ANSWERED] * before + [LOST] * lost + [ANSWERED] * after)
+    (episode,) = flow_loss(made.due, made.state, STEP).episodes
+    rows = close_up(made, episode, ("be-1",))
+    numbers = [r.seq - 7 for r in rows]
+    assert len(rows) <= ROWS
+    assert numbers == sorted(set(numbers))
+    assert {before, before + lost - 1} <= set(numbers)
+    assert not before or before - 1 in numbers
+    assert not after or before + lost in numbers
+    for row, number in zip(rows, numbers, strict=True):
+        gone = before <= number < before + lost
+        assert row.state == (LOST if gone else ANSWERED)
+        assert row.backend == (None if gone else "be-1")
+        assert (row.rx_ns is None) == gone
+        assert row.due_ns == made.due[number] == (row.tx_ns or 0) - 1
+
+
+def test_an_episode_of_another_flow_is_refused() -> None:
+    made = trace([ANSWERED, LOST, ANSWERED])
+    (episode,) = flow_loss(made.due + 5, made.state, STEP).episodes
+    with pytest.raises(ValueError, match="no probe due"):
+        close_up(made, episode, ())

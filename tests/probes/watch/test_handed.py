@@ -1,0 +1,129 @@
+"""Nodes' own events are taken line by line; a bad line costs itself, a restarted node is found again."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.watch.event import TimelineEvent
+from probes.watch.handed import ACC_NS, LONGEST_LINE, Handed, Lines, parse
+from tests.probes.conftest import wait_until
+
+GOOD = {"t_ns": 5, "source": "l4", "what": "unhealthy", "detail": "us-l7-1 did not answer"}
+
+
+def line(**other: object) -> bytes:
+    return json.dumps(GOOD | other).encode() + b"\n"
+
+
+def test_a_line_is_an_event() -> None:
+    assert parse("us-l4-1", line(), 9) == TimelineEvent(
+        5, ACC_NS, "us-l4-1", "l4", "unhealthy", "us-l7-1 did not answer"
+    )
+    assert parse("us-l4-1", line(peer="us-l7-1", more=1), 9).peer == "us-l7-1"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"[]", b"\xff\xfe", line(t_ns="5"), line(t_ns=10), line(t_ns=0), line(what=""), line(source=None)],
+)
+def test_what_is_not_an_event_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parse("n", raw, 9)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
+    try:
+        parse("n", raw, 9)
+    except ValueError as error:
+        assert str(error)  # noqa: PT017 - most examples end here
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=20).filter(lambda b: b"\n" not in b and b.strip()), max_size=8),
+    st.integers(1, 9),
+)
+def test_lines_come_back_however_they_were_cut(lines: list[bytes], size: int) -> None:
+    raw = b"".join(each + b"\n" for each in lines)
+    taken, found = Lines(), []
+    for at in range(0, len(raw), size):
+        found += taken.feed(raw[at : at + size])
+    assert found == lines
+
+
+def test_a_line_that_never_ends_is_given_up() -> None:
+    assert [len(x) for x in Lines().feed(b"x" * (LONGEST_LINE + 1))] == [LONGEST_LINE + 1]
+
+
+class Node:
+    """A node's side: listens, and takes one client."""
+
+    def __init__(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.listener.settimeout(5)
+
+    def client(self) -> socket.socket:
+        return self.listener.accept()[0]
+
+
+@pytest.fixture
+def handed(scratch: Path) -> Iterator[Handed]:
+    opened = Handed(lambda: {"n": scratch / "events.sock"})
+    yield opened
+    opened.close()
+
+
+def _until(handed: Handed, count: int) -> tuple[list[TimelineEvent], list[str]]:
+    events: list[TimelineEvent] = []
+    complaints: list[str] = []
+
+    def enough() -> bool:
+        new, said = handed.step()
+        events.extend(new)
+        complaints.extend(said)
+        return len(events) >= count
+
+    wait_until(enough, f"{count} events")
+    return events, complaints
+
+
+def test_a_node_is_found_again_and_bad_lines_are_counted_and_told_once(handed: Handed, scratch: Path) -> None:
+    handed.step()
+    assert "n" in handed.failing
+    node = Node(scratch / "events.sock")
+    wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection")
+    assert handed.failing == {}
+    with node.client() as client:
+        client.sendall(line(what="first") + b"nonsense\n" + b"{}\n" + line(t_ns=time.monotonic_ns(), what="second"))
+        events, complaints = _until(handed, 2)
+    assert [e.what for e in events] == ["first", "second"]
+    assert len(complaints) == 1
+    assert handed.malformed["n"] == 2
+    node.listener.close()
+    wait_until(lambda: not (handed.step() and handed.filenos()), "the end of the connection")
+    again = Node(scratch / "events.sock")
+    wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection to the restarted node")
+    with again.client() as client:
+        client.sendall(line(what="third"))
+        assert [e.what for e in _until(handed, 1)[0]] == ["third"]
+    again.listener.close()
+
+
+def test_a_lab_that_cannot_say_where_is_a_complaint_and_no_crash() -> None:
+    def gone() -> dict[str, Path]:
+        raise RuntimeError("half torn down")
+
+    events, complaints = Handed(gone).step()
+    assert events == []
+    assert complaints == ["where nodes hand over their events is not known: half torn down"]
