@@ -13,7 +13,7 @@ from reports import words
 from reports.charts.clock import ACTIONS, lane_of
 from reports.charts.stages import TITLES
 from reports.evidence.reader import ScenarioEvidence
-from reports.evidence.schema import EventRecord, Stage
+from reports.evidence.schema import EventRecord, Fault, Stage
 
 NEAR_NS = 1_000_000
 """An event this near to the end of a stage, at the same node, is what ended it."""
@@ -89,7 +89,7 @@ def _faults(scenario: ScenarioEvidence) -> list[Moment]:
             r.acc_ns,
             ACTIONS[r.data.action],
             "fault",
-            ", ".join(r.data.nodes[:4]) + (f" and {len(r.data.nodes) - 4} more" if len(r.data.nodes) > 4 else ""),
+            _elements(r.data),
             f"{r.data.action}{'' if r.data.ok else ' (NOT OK)'}",
             " · ".join(
                 part
@@ -103,6 +103,11 @@ def _faults(scenario: ScenarioEvidence) -> list[Moment]:
         )
         for r in scenario.faults
     ]
+
+
+def _elements(fault: Fault) -> str:
+    names = [*fault.nodes, *fault.links]
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
 
 
 def _detail(record: EventRecord) -> str:

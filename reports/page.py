@@ -12,7 +12,6 @@ import jinja2
 from markupsafe import Markup
 
 from reports import words
-from reports.charts.clock import CLOSEST
 from reports.charts.layout import lay_out
 from reports.charts.stages import longest_ms
 from reports.evidence.reader import Evidence, read_evidence
@@ -55,7 +54,7 @@ def _page(evidence: Evidence, coarseness: int) -> str:
     layout = lay_out(evidence.topology) if evidence.topology and evidence.topology.nodes else None
     span = max((longest_ms(one.verdict) for one in scenarios if one.verdict), default=0.0)
     share = max(1, len(scenarios)) * coarseness
-    detail = Detail(INK // share, PACKETS // share, CLOSEST * coarseness)
+    detail = Detail(INK // share, PACKETS // share, coarseness)
     sections = [
         section(one, slug_of(one.name, taken), layout=layout, stages_span_ms=span, detail=detail) for one in scenarios
     ]

@@ -31,12 +31,12 @@ from reports.log import Moment, entry_of, lines, read_log
 
 @dataclass(frozen=True)
 class Detail:
-    """How much of one scenario is drawn apart: stretches of loss and packets in its raster, and how near to each other
-    two marks of its clock may stand. Less of it only joins things, and the page says so."""
+    """How much of one scenario is drawn apart: `ink` stretches of loss and so many packets in its raster; `coarseness`
+    is of its clock. Less of it only joins things, and the page says so."""
 
     ink: int
     packets: int
-    closest: float
+    coarseness: int
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def section(
         tcp_interval_ms=words.tcp_interval_ms(scenario),
         small=draw_small(verdict, stages_span_ms) if verdict else None,
         stages=draw_stages(verdict, budget_ms) if verdict else None,
-        clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.closest)),
+        clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.coarseness)),
         maps=draw_maps(layout, verdict, inject) if verdict and layout else None,
         ccdf=draw_ccdf(rows, budget_ms),
         rates=tuple(draw_rates(rows, shown[0])) if rows and shown else (),

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from reports.charts.flows import FlowRow
 from reports.charts.scale import Tick, View, ticks
-from reports.charts.strips import Strips, draw_strips
+from reports.charts.strips import MOST_CELLS, Strips, draw_strips
 from reports.evidence.reader import ScenarioEvidence
 from reports.evidence.schema import BrokenBy, EventRecord
 from reports.words import since
@@ -93,15 +93,21 @@ def draw(
     rows: Sequence[FlowRow],
     shown: Iterable[View],
     entry: Callable[[EventRecord], int],
-    closest: float = CLOSEST,
+    coarseness: int = 1,
 ) -> list[Clock]:
-    """One picture per view; `entry` gives the number of an event's line in the log. Marks nearer than `closest` become one."""
-    return [_clock(scenario, rows, view, entry, closest) for view in shown]
+    """One picture per view; `entry` gives the number of an event's line in the log. `coarseness` joins
+    more marks into one and more probes into a cell."""
+    return [_clock(scenario, rows, view, entry, coarseness) for view in shown]
 
 
 def _clock(
-    scenario: ScenarioEvidence, rows: Sequence[FlowRow], view: View, entry: Callable[[EventRecord], int], closest: float
+    scenario: ScenarioEvidence,
+    rows: Sequence[FlowRow],
+    view: View,
+    entry: Callable[[EventRecord], int],
+    coarseness: int,
 ) -> Clock:
+    closest = CLOSEST * coarseness
     lanes: list[Lane] = []
     y = 34.0
     for made in (
@@ -114,7 +120,7 @@ def _clock(
             room = 10.0 if any(mark.dy for mark in made.marks) else 0.0
             lanes.append(Lane(made.label, y + room, made.kind, made.bars, made.marks, made.note))
             y += LANE + 2 * room
-    strips = draw_strips(rows, view, top=y + 2)
+    strips = draw_strips(rows, view, top=y + 2, most_cells=max(60, MOST_CELLS // coarseness))
     return Clock(
         view, strips.bottom + 6, tuple(lanes), tuple(ticks(view)), strips, 22.0, strips.bottom, _said(scenario, strips)
     )

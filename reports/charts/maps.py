@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ MOMENTS: tuple[Moment, ...] = ("before", "during", "after")
 THICKEST = 5.0
 SHIFT = 1.7
 """Each direction keeps to its right of the line, so that there and back are told apart."""
-
-_SEPARATE = re.compile(r"[\s–—,=]+|--+|<?->")
 
 
 @dataclass(frozen=True)
@@ -84,14 +81,7 @@ def draw_maps(layout: Layout, verdict: Verdict, fault: Fault | None) -> Maps | N
 def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tuple[Broken, ...]:
     """What the fault took away: its nodes, or the link between them."""
     names = [name for name in (fault.nodes if fault else ()) if name in layout.places]
-    if "link" in verdict.fault:
-        ends = [part.split(":")[0] for part in _SEPARATE.split(verdict.target)]
-        pair = [name for name in dict.fromkeys([*ends, *names]) if name in layout.places][:2]
-        if len(pair) == 2:
-            a, b = (layout.places[name] for name in pair)
-            middle = ((a.x + b.x) / 2, (a.y + b.y) / 2)
-            line = f"M{a.x:g} {a.y:g}L{b.x:g} {b.y:g}"
-            return (Broken("link", *middle, 0, "✖", f"{pair[0]} – {pair[1]}: link lost", line),)
+    lost = [one for text in (fault.links if fault else ()) if (one := _lost_link(layout, text))]
     kind, said = "dead", "dead"
     if any(word in verdict.fault for word in ("drain", "withdraw")):
         kind, said = "drained", "takes no new flow"
@@ -99,11 +89,21 @@ def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tupl
         kind, said = "process", f"process dead ({verdict.element})"
     elif "freeze" in verdict.fault:
         kind, said = "process", "frozen"
-    return tuple(
+    return *lost, *(
         Broken(kind, place.x, place.y, place.width, place.label, f"{name}: {said}")
         for name in names
         for place in [layout.places[name]]
     )
+
+
+def _lost_link(layout: Layout, text: str) -> Broken | None:
+    """From `us-transit:eth3–us-edge-1:eth1`; None if its ends are not on the map."""
+    ends = [layout.places.get(end.split(":")[0]) for end in text.split("–")]
+    if len(ends) != 2 or ends[0] is None or ends[1] is None:
+        return None
+    a, b = ends[0], ends[1]
+    line = f"M{a.x:g} {a.y:g}L{b.x:g} {b.y:g}"
+    return Broken("link", (a.x + b.x) / 2, (a.y + b.y) / 2, 0, "✖", f"{a.name} – {b.name}: link lost", line)
 
 
 def _merged(paths: Sequence[Path], moment: Moment) -> list[Path]:

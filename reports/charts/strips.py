@@ -21,13 +21,14 @@ from reports.evidence.schema import NOT_SENT
 LEVELS = 8
 """Depths of ink; the faintest is still seen, so that a single lost probe is never drawn as nothing."""
 MOST_CELLS = 420
+"""Of one strip, if nothing forces it to be coarser."""
 ROW = 12.0
 """Height of a strip; that of a vantage where nothing happened is half as high."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """`ink` is (depth from 1 to LEVELS, path of cells); `unsent` the cells in which the harness left out probes."""
+    """`ink` is (depth from 1 to LEVELS, path of strokes); `unsent` the cells in which the harness left out probes."""
 
     vantage: str
     label: str
@@ -49,9 +50,9 @@ class Strips:
     cell_ns: int
 
 
-def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
+def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int = MOST_CELLS) -> Strips:
     step = max((row.interval_ns for row in rows), default=1)
-    cell = step * max(1, math.ceil((view.end_ns - view.start_ns) / step / MOST_CELLS))
+    cell = step * max(1, math.ceil((view.end_ns - view.start_ns) / step / most_cells))
     loud = {row.vantage for row in rows if row.found or row.touched}
     strips: list[Strip] = []
     y = top
@@ -74,8 +75,8 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float) -> Strips:
                 size=len(members),
                 hit=sum(1 for row in members if row.lost),
                 touched=sum(1 for row in members if row.touched),
-                ink=_ink(levels, view, cell, y, height),
-                unsent="".join(path for _, path in _ink(held, view, cell, y + height - 3, 3)),
+                ink=_ink(levels, view, cell, round(y + height / 2, 1)),
+                unsent="".join(path for _, path in _ink(held, view, cell, round(y + height - 1.5, 1))),
             )
         )
         y += max(height, 10.0) + 2
@@ -105,14 +106,19 @@ def count_before(row: FlowRow, at: npt.NDArray[np.int64], states: bytes = IMPAIR
     return np.interp(at, corners, [n for pair in itertools.pairwise(counts) for n in pair])
 
 
-def _ink(levels: Sequence[int], view: View, cell_ns: int, y: float, height: float) -> tuple[tuple[int, str], ...]:
+def _ink(levels: Sequence[int], view: View, cell_ns: int, middle: float) -> tuple[tuple[int, str], ...]:
+    """One path of strokes per depth, in whole tenths so that relative moves add up."""
     paths: dict[int, list[str]] = {}
+    pens: dict[int, int] = {}
     at = 0
     for level, run in itertools.groupby(levels):
         size = len(list(run))
         if level:
-            left = view.x(view.start_ns + at * cell_ns)
-            right = max(left + 1.0, view.x(view.start_ns + (at + size) * cell_ns))
-            paths.setdefault(level, []).append(f"M{left:g} {y:g}h{right - left:.1f}v{height:g}h{left - right:.1f}z")
+            left = round(10 * view.x(view.start_ns + at * cell_ns))
+            width = max(10, round(10 * view.x(view.start_ns + (at + size) * cell_ns)) - left)
+            pen = pens.get(level)
+            move = f"M{left / 10:g} {middle:g}" if pen is None else f"m{(left - pen) / 10:g} 0"
+            paths.setdefault(level, []).append(f"{move}h{width / 10:g}")
+            pens[level] = left + width
         at += size
     return tuple((level, "".join(parts)) for level, parts in sorted(paths.items()))

@@ -61,7 +61,15 @@ def write_scenario(writer: EvidenceWriter, plan: Plan, event_ns: int, seed: int 
         ("healed", heal + 900_000_000),
     ):
         put(
-            Fault(action=action, fault=plan.fault, target=plan.target, nodes=plan.nodes, spread_ns=2_300_000, ok=True),  # type: ignore[arg-type]
+            Fault(
+                action=action,  # type: ignore[arg-type]
+                fault=plan.fault,
+                target=plan.target,
+                nodes=plan.nodes,
+                spread_ns=2_300_000,
+                ok=True,
+                links=plan.links,
+            ),
             t_ns,
         )
     for ms, source, node, what, detail in plan.events:

@@ -112,6 +112,14 @@ def test_what_is_broken_says_how(tmp_path: Path, layout: Layout, name: str, kind
     assert len(found.maps[2].broken) == len(PLAN[name].nodes)
 
 
+def test_a_link_that_the_map_does_not_have_is_left_out(tmp_path: Path, layout: Layout) -> None:
+    verdict, fault = told(scenario(tmp_path, PLAN["cut-link"]))
+    for strange in ("a:eth0–b:eth0", "nonsense", ""):
+        found = draw_maps(layout, verdict, msgspec.structs.replace(fault, links=(strange,)))
+        assert found
+        assert found.maps[1].broken == ()
+
+
 def test_more_flows_are_a_thicker_line(tmp_path: Path, layout: Layout) -> None:
     verdict, fault = told(scenario(tmp_path, PLAN["kill-l4"]))
     some = verdict.paths[0]

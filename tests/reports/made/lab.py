@@ -65,14 +65,14 @@ def paths(plan: Plan, flows: int = 100) -> tuple[Path, ...]:
 
 def _way(plan: Plan, moment: Moment, vantage: str, n: int) -> list[str]:
     region = vantage.removesuffix("-client")
-    link = plan.fault.startswith("cut-link")
-    gone = set() if link else set(plan.nodes)
+    link = [end.split(":")[0] for one in plan.links for end in one.split("–")]
+    gone = set(plan.nodes)
     if moment == "after" and (f"{region}-transit" in gone):
         region = REGIONS[(REGIONS.index(region) + 1) % 3]
 
     def one_of(role: str, choice: int) -> str:
         name = f"{region}-{role}-{choice % 2 + 1}"
-        dead = name in gone or (link and name in plan.nodes)
+        dead = name in gone or name in link
         return f"{region}-{role}-{2 - choice % 2}" if moment == "after" and dead else name
 
     edge, l4, l7 = one_of("edge", n), one_of("l4", n // 2), one_of("l7", n // 4)
@@ -80,6 +80,6 @@ def _way(plan: Plan, moment: Moment, vantage: str, n: int) -> list[str]:
     if moment != "during":
         return way
     cut = next((at for at, name in enumerate(way) if name in gone), None)
-    if link and tuple(way[1:3]) == plan.nodes:
+    if link and way[1:3] == link:
         cut = 2
     return way if cut is None else way[: cut + 1]

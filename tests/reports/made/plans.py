@@ -59,6 +59,7 @@ class Plan:
     unsent: int = 0
     lateness_ms: float = 1.2
     nodes: tuple[str, ...] = ("eu-l4-1",)
+    links: tuple[str, ...] = ()
     stray_losses: int = 0
     events: tuple[Happened, ...] = _L4_DOWN
     stages: tuple[Step, ...] = ()
@@ -208,7 +209,7 @@ DEMO = (
         KILL_L4,
         scenario="cut-link",
         fault="cut-link",
-        target="eu-transit:eth4–eu-edge-1:eth1",
+        target="eu-transit:eth3–eu-edge-1:eth1",
         verdict="pass",
         reason="",
         headline="Cut the link eu-transit–eu-edge-1 with carrier loss: 48 flows saw a black hole of at most 40 ms "
@@ -219,7 +220,8 @@ DEMO = (
         stall=0,
         moved=0,
         stall_ms=206.0,
-        nodes=("eu-transit", "eu-edge-1"),
+        nodes=(),
+        links=("eu-transit:eth3–eu-edge-1:eth1",),
         events=(
             (1, "link", "eu-transit", "down", "eth4, no carrier"),
             (1, "link", "eu-edge-1", "down", "eth1, no carrier"),
@@ -236,8 +238,8 @@ DEMO = (
     dataclasses.replace(
         KILL_L4,
         scenario="cut-link-silent",
-        fault="cut-link-silent",
-        target="eu-transit:eth4–eu-edge-1:eth1",
+        fault="cut-link",
+        target="eu-transit:eth3–eu-edge-1:eth1",
         verdict="pass",
         reason="",
         headline="Cut the link eu-transit–eu-edge-1 silently: 48 flows saw a black hole of at most 210 ms (± 10 ms; "
@@ -247,7 +249,8 @@ DEMO = (
         stall=0,
         moved=0,
         stall_ms=428.0,
-        nodes=("eu-transit", "eu-edge-1"),
+        nodes=(),
+        links=("eu-transit:eth3–eu-edge-1:eth1",),
     ),
     dataclasses.replace(
         KILL_REGION,
