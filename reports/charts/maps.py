@@ -66,16 +66,12 @@ def draw_maps(layout: Layout, verdict: Verdict, fault: Fault | None) -> Maps | N
     vantages = list(dict.fromkeys(f.vantage for f in verdict.vantages)) or sorted({p.vantage for p in verdict.paths})
     touched = {f.vantage for f in verdict.vantages if f.touched}
     broken = broken_things(layout, verdict, fault)
-    maps = tuple(
-        Map(
-            moment,
-            _ways(layout, _merged(verdict.paths, moment), vantages, touched, broken if moment != "before" else ()),
-            broken if moment != "before" else (),
-            _caption(verdict.paths, moment, touched),
-        )
-        for moment in MOMENTS
-    )
-    return Maps(maps, tuple((name, n, name in touched) for n, name in enumerate(vantages)))
+    maps = []
+    for moment in MOMENTS:
+        paths, gone = _merged(verdict.paths, moment), broken if moment != "before" else ()
+        ways = _ways(layout, paths, vantages, touched, gone)
+        maps.append(Map(moment, ways, gone, _caption(paths, touched, gone)))
+    return Maps(tuple(maps), tuple((name, n, name in touched) for n, name in enumerate(vantages)))
 
 
 def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tuple[Broken, ...]:
@@ -145,22 +141,17 @@ def _line(a: Place, b: Place, shift: float) -> str:
     return f"M{a.x + dx:.1f} {a.y + dy:.1f}L{b.x + dx:.1f} {b.y + dy:.1f}"
 
 
-def _caption(paths: Sequence[Path], moment: Moment, touched: set[str]) -> str:
-    """Which way the touched vantages went in, by the nodes where their traffic was seen to turn."""
-    mine = [path for path in paths if path.moment == moment and path.vantage in touched]
+def _caption(paths: Sequence[Path], touched: set[str], broken: Sequence[Broken]) -> str:
+    """Where the flows of the touched vantages went first, and how many ran into what was broken."""
+    mine = [path for path in paths if path.vantage in touched]
     if not mine:
         return "no path of a touched vantage was seen"
-    first = Counter[str]()
+    first, into = Counter[str](), Counter[str]()
     for path in mine:
         if path.a == path.vantage:
             first[path.b] += path.flows
-    leaving = {path.a for path in mine}
-    ends = Counter[str]()
-    for path in mine:
-        if path.b not in leaving and path.b != path.vantage:
-            ends[path.b] += path.flows
+        if any(_ends_at(path, one) for one in broken):
+            into[path.b] += path.flows
     via = ", ".join(f"{name} ({flows:,})" for name, flows in first.most_common(3))
-    lost = ", ".join(f"{name} ({flows:,})" for name, flows in ends.most_common(4))
-    return (f"first hop {via}" if via else "no first hop seen") + (
-        f"; nothing came out of {lost}" if lost and moment == "during" else ""
-    )
+    lost = ", ".join(f"{name} ({flows:,})" for name, flows in into.most_common(3))
+    return (f"first hop {via}" if via else "no first hop seen") + (f"; into what was broken: {lost}" if lost else "")

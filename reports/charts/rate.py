@@ -14,7 +14,7 @@ import numpy as np
 
 from reports.charts.flows import FlowRow
 from reports.charts.scale import Tick, View, ticks
-from reports.charts.strips import count_before
+from reports.charts.strips import count_before, first_cell_ns
 
 LEFT, RIGHT, TOP, BOTTOM = 46.0, 312.0, 10.0, 62.0
 MOST_BINS = 130
@@ -49,7 +49,10 @@ def _rate(vantage: str, rows: Sequence[FlowRow], near: View) -> Rate:
     view = View(near.name, near.label, near.start_ns, near.end_ns, near.zero_ns, LEFT, RIGHT)
     step = max(row.interval_ns for row in rows)
     size = step * max(1, math.ceil((view.end_ns - view.start_ns) / step / MOST_BINS))
-    borders = view.start_ns + size * np.arange(max(1, (view.end_ns - view.start_ns) // size) + 1)
+    # Whole bins only, one of them beginning with the fault.
+    first = first_cell_ns(view, size)
+    first += size if first < view.start_ns else 0
+    borders = first + size * np.arange(max(1, (view.end_ns - first) // size) + 1)
     sent = gone = np.zeros(len(borders) - 1)
     for row in rows:
         at = np.clip(-(-(borders - row.flow.first_due_ns) // row.interval_ns), 0, row.flow.count)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reports.charts.flows import FlowRow
 from reports.evidence.reader import ScenarioEvidence
+from reports.evidence.schema import NOT_SENT
 
 LEFT = 150.0
 RIGHT = 988.0
@@ -66,6 +67,12 @@ def views(scenario: ScenarioEvidence, rows: Sequence[FlowRow]) -> list[View]:
     # What follows much later has its place in the whole window; here it would only press the fault into a corner.
     last += [r.t_ns for r in scenario.events if r.t_ns - event < 0.5e9]
     last += [c.broken_ns for c in scenario.connections if c.broken_ns is not None and c.broken_ns - event < 2e9]
+    last += [
+        row.flow.first_due_ns + one.end * row.interval_ns
+        for row in rows
+        for one in row.found
+        if one.state == NOT_SENT and 0 < row.flow.first_due_ns + one.end * row.interval_ns - event < 2e9
+    ]
     after = min(10e9, max(0.25e9, (max(last) - event) * 1.3))
     near = View(
         "near",

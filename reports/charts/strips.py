@@ -85,7 +85,8 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int
 
 def depths(rows: Sequence[FlowRow], view: View, cell_ns: int, states: bytes = IMPAIRED) -> list[int]:
     """For each cell of the view the share of probes due in it that have one of `states`, from 0 (none) to LEVELS (all)."""
-    borders = view.start_ns + cell_ns * np.arange(math.ceil((view.end_ns - view.start_ns) / cell_ns) + 1)
+    first = first_cell_ns(view, cell_ns)
+    borders = first + cell_ns * np.arange(math.ceil((view.end_ns - first) / cell_ns) + 1)
     lost = due = np.zeros(len(borders) - 1)
     for row in rows:
         # Index of the first probe due at or after each border, and how many were impaired before it.
@@ -94,6 +95,11 @@ def depths(rows: Sequence[FlowRow], view: View, cell_ns: int, states: bytes = IM
         lost = lost + np.diff(count_before(row, at, states))
     share = np.divide(lost, due, out=np.zeros_like(lost), where=due > 0)
     return [int(level) for level in np.ceil(np.round(LEVELS * share, 9))]
+
+
+def first_cell_ns(view: View, cell_ns: int) -> int:
+    """Where the first cell begins, so that one of them begins with the fault: no loss may seem to come before it."""
+    return view.zero_ns - math.ceil((view.zero_ns - view.start_ns) / cell_ns) * cell_ns
 
 
 def count_before(row: FlowRow, at: npt.NDArray[np.int64], states: bytes = IMPAIRED) -> npt.NDArray[np.float64]:
@@ -110,12 +116,13 @@ def _ink(levels: Sequence[int], view: View, cell_ns: int, middle: float) -> tupl
     """One path of strokes per depth, in whole tenths so that relative moves add up."""
     paths: dict[int, list[str]] = {}
     pens: dict[int, int] = {}
+    first = first_cell_ns(view, cell_ns)
     at = 0
     for level, run in itertools.groupby(levels):
         size = len(list(run))
         if level:
-            left = round(10 * view.x(view.start_ns + at * cell_ns))
-            width = max(10, round(10 * view.x(view.start_ns + (at + size) * cell_ns)) - left)
+            left = round(10 * view.x(first + at * cell_ns))
+            width = max(10, round(10 * view.x(first + (at + size) * cell_ns)) - left)
             pen = pens.get(level)
             move = f"M{left / 10:g} {middle:g}" if pen is None else f"m{(left - pen) / 10:g} 0"
             paths.setdefault(level, []).append(f"{move}h{width / 10:g}")

@@ -88,7 +88,8 @@ def test_a_dead_node_is_on_the_maps_during_and_after_and_flows_run_into_it(tmp_p
     assert [(one.kind, one.label) for one in during.broken] == [("dead", "l4-1")]
     assert during.broken == after.broken
     assert [any(way.into for way in one.ways) for one in found.maps] == [False, True, False]
-    assert "nothing came out of eu-l4-1" in during.caption
+    assert during.caption == "first hop eu-transit (100); into what was broken: eu-l4-1 (50)"
+    assert "broken" not in after.caption
 
 
 def test_a_lost_link_is_drawn_between_its_ends(tmp_path: Path, layout: Layout) -> None:

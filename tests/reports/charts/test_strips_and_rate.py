@@ -13,7 +13,7 @@ from reports.charts.flows import flow_rows
 from reports.charts.rate import draw_rates
 from reports.charts.scale import View, ticks
 from reports.charts.stretches import impaired
-from reports.charts.strips import LEVELS, depths, draw_strips
+from reports.charts.strips import LEVELS, depths, draw_strips, first_cell_ns
 from tests.reports.charts.blocks import STEP, block, states, view
 
 
@@ -61,6 +61,15 @@ def test_what_the_harness_did_not_send_is_marked_and_is_no_loss() -> None:
     (strip,) = draw_strips(flow_rows([block([bytes(3) + b"\4" * 2 + bytes(5)])]), view(10), top=0).strips
     assert strip.ink == ()
     assert strip.unsent == "M3 10.5h2"
+
+
+@given(st.integers(1, 9), st.integers(0, 60), st.integers(0, 60))
+def test_no_loss_is_drawn_before_the_fault_that_caused_it(cell: int, before: int, lost: int) -> None:
+    axis = View("x", "x", 0, 200 * STEP, before * STEP, 0.0, 200.0)
+    levels = depths(flow_rows([block([bytes(before) + b"\1" * lost + bytes(200 - before - lost)])]), axis, cell * STEP)
+    first = first_cell_ns(axis, cell * STEP)
+    assert first <= 0
+    assert all((first + n * cell * STEP) >= before * STEP for n, level in enumerate(levels) if level)
 
 
 def test_ink_is_bounded_whatever_was_lost() -> None:
