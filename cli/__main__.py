@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from cli import demo, down, exec_, inspect_, report, run, setup, up
+from cli import bench, demo, down, exec_, inspect_, report, run, setup, up
 from cli.outcome import BadUsage, HostFailure, explain
 from topologies.image.native import CompileError
 from topologies.image.recipe import ImageError
@@ -30,6 +30,7 @@ for command in (
     exec_.command,
     run.command,
     report.command,
+    bench.command,
     setup.command,
 ):
     main.add_command(command)

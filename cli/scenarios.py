@@ -22,6 +22,9 @@ from topologies.check import load_checked
 from topologies.model import Topology
 from topologies.problems import closest
 
+OURS = ("--target", "--locustfile")
+"""Options of a run that are not pytest's."""
+
 
 def _selection(names: tuple[str, ...]) -> list[str]:
     unknown = [f"{n}{closest(n, tuple(ENTRIES))}" for n in names if n not in ENTRIES]
@@ -39,6 +42,11 @@ def _check_targets(topology: Topology, names: tuple[str, ...], target: str | Non
         ENTRIES[name].check(topology, target)
 
 
+def _own_words(extra: tuple[str, ...]) -> bool:
+    """Whether somebody asks pytest itself for something, so that it should speak, too."""
+    return any(word.startswith("-") and not word.startswith(OURS) for word in extra)
+
+
 def _target(extra: tuple[str, ...]) -> str | None:
     for at, word in enumerate(extra):
         if word.startswith("--target="):
@@ -49,7 +57,13 @@ def _target(extra: tuple[str, ...]) -> str | None:
 
 
 def play(
-    topology: Path, contract: Path | None, names: tuple[str, ...], extra: tuple[str, ...], *, as_json: bool
+    topology: Path,
+    contract: Path | None,
+    names: tuple[str, ...],
+    extra: tuple[str, ...],
+    *,
+    as_json: bool,
+    out: Path | None = None,
 ) -> int:
     """Runs the scenarios and writes their report. Returns the exit code of the verdict.
 
@@ -58,7 +72,7 @@ def play(
     selected = _selection(names)
     described, _ = load_checked(topology, contract)
     _check_targets(described, names, _target(extra))
-    out = unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+    out = out or unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
         *(selected or [str(HERE / "scenarios")]),
         f"--rootdir={HERE}",
@@ -69,6 +83,7 @@ def play(
         "--tb=no",
         "--capture=sys",
         "--show-capture=no",
+        *([] if _own_words(extra) else ["-p", "no:terminal"]),
         "-o",
         "addopts=",
         f"--topology={topology}",

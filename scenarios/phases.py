@@ -46,6 +46,7 @@ class Bench:
     instruments: Instruments
     writer: EvidenceWriter
     say: Say
+    now: Say = lambda _: None
     verdicts: list[schema.Verdict] = field(default_factory=list)
 
 
@@ -70,6 +71,7 @@ class Scenario:
     def _phase(self, name: schema.PhaseName, work: Callable[[], str]) -> bool:
         """Runs one phase and records it. `work` returns a detail and raises when the phase did not come about."""
         start, ok = time.monotonic_ns(), True
+        self.bench.now(f"{self.entry.name} on {self.fault.plan.target}: {name}")
         try:
             detail = work()
         except (DeadlineMissed, FaultFailed, RuntimeFailure, BpfError) as error:

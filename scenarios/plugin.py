@@ -26,6 +26,7 @@ from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario, unused
+from scenarios.telling import Teller
 from topologies.contract import contract_path_for
 from topologies.model import Link
 from topologies.oci.accounting import cpu_seconds
@@ -87,8 +88,11 @@ def _shown(path: Path) -> str:
     return str(whole.relative_to(HERE) if whole.is_relative_to(HERE) else whole)
 
 
+TELLER = Teller()
+
+
 def _say(message: str) -> None:
-    sys.__stderr__.write(f"{datetime.now(UTC):%H:%M:%S}  {message}\n") if sys.__stderr__ else None
+    TELLER.say(message)
 
 
 def _commit() -> str | None:
@@ -170,7 +174,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
         with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
-            made = Bench(booted, instruments, writer, _say)
+            made = Bench(booted, instruments, writer, _say, TELLER.now)
             lab_before, own_before, since = (
                 cpu_seconds(booted.topology.name),
                 instruments.cpu_seconds(),
@@ -201,6 +205,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         )
         writer.write(ended, t_ns=time.monotonic_ns())
     finally:
+        TELLER.close()
         writer.close()
         booted.lab.close()
         destroy(booted.topology.name)
@@ -268,7 +273,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.longrepr = f"UNKNOWN: {call.excinfo.value}"
     elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(pytest.fail.Exception):
         item.config.stash[SESSION].host_failures += 1
-        _say(f"{item.name.removeprefix('test_').replace('_', '-')}: could not be played: {call.excinfo.value}")
+        if not _own_tests(item.config):
+            _say(f"{item.name.removeprefix('test_').replace('_', '-')}: could not be played: {call.excinfo.value}")
 
 
 def _own_tests(config: pytest.Config) -> bool:

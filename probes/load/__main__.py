@@ -89,8 +89,8 @@ def main(plan: Plan) -> None:
     for _, told in workers:
         os.write(told, str(runner.port).encode())
         os.close(told)
-    begun = gevent.spawn(begin, runner, gathering)
-    begun.link_value(lambda _: os.write(ready, b"answered\n"))
+    begun = gevent.spawn(begin, runner, gathering, plan.first_answer_s)
+    begun.link_value(lambda _: os.write(ready, b"begun\n"))
     stop.wait()
     runner.quit()
     with gevent.Timeout(END_S, False):

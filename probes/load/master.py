@@ -14,7 +14,7 @@ from locust.runners import MasterRunner
 
 from probes.load.worker import ANSWERED
 
-GATHER_S = 5.0
+GATHER_S = 15.0
 """After this long the workers that are there begin without the rest."""
 
 
@@ -61,9 +61,9 @@ class Gathering:
             self.answered.set()
 
 
-def begin(runner: SteadyMaster, gathering: Gathering) -> None:
-    """Starts the users of all workers, and returns when every vantage has had its first answers."""
+def begin(runner: SteadyMaster, gathering: Gathering, first_answer_s: float) -> None:
+    """Starts the users of all workers. Returns when every vantage has had its first answers, or has had the time."""
     gathering.connected.wait(GATHER_S)
     gevent.idle()  # the worker that came last is taken into the list after it is announced
     runner.start(0, spawn_rate=1.0)
-    gathering.answered.wait()
+    gathering.answered.wait(first_answer_s)

@@ -39,6 +39,7 @@ class Plan(msgspec.Struct, frozen=True):
     targets: tuple[Target, ...]
     users: int
     rate_per_s: float
+    first_answer_s: float
     locustfile: str | None = None
     connect_timeout_s: float = 1.0
     answer_timeout_s: float = 2.0

@@ -132,15 +132,20 @@ def _message(
     if not changes:
         return sent[-1] if sent else None
     change = changes[-1]
-    # The sender's stamp is exact and the change's may be late: what was sent within its accuracy can have caused it.
     told = [e for e in sent if e.peer == change.node and e.t_ns <= change.t_ns and change.prefix in (None, e.prefix)]
-    own = [e.t_ns for e in noticed if e.node == change.node and e.t_ns <= change.t_ns]
-    if own:
-        # The first change after a node's own notice needs no message; a later one does.
-        before = [c.t_ns for c in changes[:-1] if c.node == change.node and c.prefix == change.prefix]
-        told = [e for e in told if before and e.t_ns > max(before)]
-    if told:
-        return told[-1]
+    earlier = [c.t_ns for c in changes[:-1] if c.node == change.node and c.prefix == change.prefix]
+    recent = [e for e in told if earlier and e.t_ns > max(earlier)]
+    if any(e.node == change.node and e.t_ns <= change.t_ns for e in noticed):
+        told = recent  # the first change after a node's own notice needs no message; a later one does
+    elif recent:
+        told = recent
+    # A neighbour's first word takes its way away (or offers one); what it says while the change is pending adds nothing. A
+    # node that heard of the end of several ways waited for the last of them.
+    first_words: dict[str, TimelineEvent] = {}
+    for event in told:
+        first_words.setdefault(event.node, event)
+    if first_words:
+        return max(first_words.values(), key=lambda e: e.t_ns)
     leaving = [e for e in window if e.node in failure.nodes and e.what in _LEAVING and e.t_ns <= change.t_ns]
     return leaving[-1] if failure.planned and leaving else None
 

@@ -19,6 +19,9 @@ ACC_NS = 1_000_000
 """A node reads the clock itself, between noticing and writing; its scheduler can come in between."""
 
 RETRY_NS = 250_000_000
+CALM_NS = 2_000_000_000
+"""How often nodes are asked for while every one known is connected, and while one is not (RETRY_NS)."""
+
 LONGEST_LINE = 1 << 16
 Sockets = Callable[[], Mapping[str, Path]]
 
@@ -74,6 +77,7 @@ class Handed:
     def __init__(self, sockets: Sockets) -> None:
         self._sockets = sockets
         self._open: dict[str, tuple[socket.socket, Lines]] = {}
+        self._known: set[str] = set()
         self._asked_ns = 0
         self.failing: dict[str, tuple[int, str]] = {}
         """Node → since when it cannot be connected to, and why; those that are not there at all are not in it."""
@@ -90,7 +94,8 @@ class Handed:
         for node in list(self._open):
             self._read(node, events, complaints)
         now = time.monotonic_ns()
-        if now - self._asked_ns >= RETRY_NS:
+        calm = bool(self._known) and self._known <= self._open.keys()
+        if now - self._asked_ns >= (CALM_NS if calm else RETRY_NS):
             self._asked_ns = now
             complaints += self._connect(now)
         return events, complaints
@@ -100,6 +105,7 @@ class Handed:
             wanted = self._sockets()
         except Exception as error:  # the caller's own, about a lab that may be half gone
             return [f"where nodes hand over their events is not known: {error}"]
+        self._known |= wanted.keys()
         self.failing = {node: since for node, since in self.failing.items() if node in wanted}
         for node, path in wanted.items():
             if node in self._open:

@@ -52,7 +52,7 @@ class Watch:
     `nodes` are the namespaces by node's name; `ends` says where an interface index, unique in the lab, belongs.
     `frames` is None where no wire can be overheard: then there are no events of BFD and BGP, and `gaps` says so.
     `sockets` tells which nodes hand over events now, and by which path they are reached (a dead node is not in it); it
-    is asked four times a second and may raise.
+    is asked up to four times a second, so it should look up no more than a file each; it may raise.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Watch:
         self._events: list[TimelineEvent] = []
         self._read = self._lost = self._pulse_ns = 0
         self._looked_ns = self._ring_ns = 0
+        self._stopped = False
         self._child: Child | None = None
         self._thread: threading.Thread | None = None
         self._wake: int | None = None
@@ -128,6 +129,7 @@ class Watch:
             self._collect()
             self._handed.close()
             self._frames = None
+            self._stopped = True
 
     @property
     def pid(self) -> int:
@@ -190,6 +192,8 @@ class Watch:
             os.close(awake)
 
     def _collect(self) -> None:
+        if self._stopped:
+            return
         self._looked_ns = now = time.monotonic_ns()
         self._take_frames(now)
         with suppress(FileNotFoundError), self._journal.open("rb") as journal:
@@ -206,12 +210,16 @@ class Watch:
     def _take_frames(self, now: int) -> None:
         if self._frames is None:
             return
-        for heard in self._frames.read():
+        try:
+            packets, lost = self._frames.read(), self._frames.lost()
+        except OSError as error:
+            self._gaps.add(self._ring_ns, now, f"the wires cannot be overheard: {error}")
+            return
+        for heard in packets:
             before = self._overheard.problems.copy()
             self._events += self._overheard.add(heard)
             for problem in self._overheard.problems - before:
                 self._gaps.add(heard.t_ns, heard.t_ns, problem)
-        lost = self._frames.lost()
         if lost > self._lost:
             self._gaps.add(self._ring_ns, now, f"{lost - self._lost} packets of routers were lost: the ring was full")
         self._lost, self._ring_ns = lost, now

@@ -73,10 +73,16 @@ class Network:
         self.processes.append(process)
         return process
 
-    def socket(self, node: str, kind: socket.SocketKind) -> socket.socket:
+    def socket(
+        self,
+        node: str,
+        kind: socket.SocketKind,
+        family: socket.AddressFamily = socket.AF_INET,
+        protocol: int = 0,
+    ) -> socket.socket:
         """A socket of that namespace, for use from anywhere."""
         with self.entered(node):
-            return socket.socket(socket.AF_INET, kind)
+            return socket.socket(family, kind, protocol)
 
 
 @contextmanager

@@ -105,12 +105,13 @@ def test_an_answer_says_whether_its_backend_serves(head: bytes, result: Result) 
     ("number", "result"),
     [
         (errno.ECONNREFUSED, Result.REFUSED),
-        (errno.EHOSTUNREACH, Result.REFUSED),
+        (errno.EHOSTUNREACH, Result.SILENT),
+        (errno.ENETUNREACH, Result.SILENT),
         (errno.ECONNRESET, Result.SILENT),
         (errno.EADDRNOTAVAIL, Result.SILENT),
     ],
 )
-def test_only_an_answer_that_nobody_listens_is_definite(number: int, result: Result) -> None:
+def test_only_what_the_backend_itself_says_is_definite(number: int, result: Result) -> None:
     assert failure(OSError(number, "")) is result
 
 

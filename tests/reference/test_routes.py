@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4.routes import Asker, answer, question
+from l4.routes import Asker, Way, answer, question
 
 from tests.reference.network import namespaces
 
@@ -43,6 +43,15 @@ def test_only_the_answer_to_the_question_counts(datagram: bytes, found: bool | N
 @given(st.binary(max_size=200), st.integers(0, 2**32 - 1))
 def test_no_datagram_is_too_strange(datagram: bytes, sequence: int) -> None:
     assert answer(datagram, sequence) in (True, False, None)
+
+
+def test_a_route_that_was_away_for_long_is_no_flap() -> None:
+    lost = Way(True).after(False, 5_000_000_000)
+    assert lost.after(False, 9_000_000_000) is lost
+    back = lost.after(True, 5_900_000_000)
+    assert back.routed
+    assert back.was_a_flap(5_900_000_000)
+    assert not lost.after(True, 6_000_000_000).was_a_flap(6_000_000_000)
 
 
 def test_a_question_is_one_whole_message() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from l4.config import L4Config
 from l4.dataplane import DataPlane
 from node.control import ControlError, ask, listening
 
-from tests.reference.tier import L7, VIPS, Tier, running, tier, until
+from tests.reference.tier import L7, VIPS, VIPS6, Tier, running, tier, until
 
 QUICK = Drain(0, quiet_ns=100_000_000, deadline_ns=400_000_000)
 
@@ -46,14 +47,21 @@ def announced(built: Tier) -> str:
 def test_packets_reach_every_backend_and_answers_come_straight_back(
     built: Tier, two_links: L4Config, balance_object: Path
 ) -> None:
+    patient = replace(two_links, timing=replace(two_links.timing, timeout_s=5))
+
     async def body() -> None:
-        async with running(built, two_links, balance_object) as agent:
+        async with running(built, patient, balance_object) as agent:
             await until(lambda: everybody(agent) and f"network {VIPS[1]}/32" in announced(built), "an announcement")
             names = await asyncio.to_thread(built.ask)
             assert set(names) == set(L7)
             assert set(await asyncio.to_thread(built.ask, bytes(1465))) == set(L7), "answers of 1500 bytes"
             assert b"200 OK" in await asyncio.to_thread(built.get)
+            assert set(await asyncio.to_thread(built.ask6)) == set(L7)
+            assert set(await asyncio.to_thread(built.ask6, bytes(1445))) == set(L7), "answers of 1500 bytes"
+            for vip in (*VIPS, *VIPS6):
+                assert await asyncio.to_thread(built.ping, vip), vip
             counters = agent.plane.counters()
+            assert counters["pings"] == 4
             assert counters["forwarded"] == counters["received"] > 48
 
     asyncio.run(body())
@@ -90,6 +98,27 @@ def test_a_backend_without_a_route_is_out_of_every_ring_before_any_check_can_fai
             assert set(await asyncio.to_thread(built.ask)) == {"eu-l7-2"}
             built.network.ip("l4", "route add 10.2.4.1 via 10.0.1.1")
             await until(lambda: everybody(agent) and len(agent.healthy["web"]) == 2, "the backend's return")
+
+    asyncio.run(body())
+
+
+def test_a_node_that_is_cut_off_itself_changes_nothing(built: Tier, two_links: L4Config, balance_object: Path) -> None:
+    around = replace(two_links, uplinks=(IPv4Address("10.9.0.1"), IPv4Address("10.9.0.2")))
+    built.network.ip("l4", "route add 10.9.0.1 via 10.0.1.1", "route add 10.9.0.2 via 10.0.2.1")
+
+    async def body() -> None:
+        async with running(built, around, balance_object) as agent:
+            await until(lambda: everybody(agent) and "VIP-NORMAL" in announced(built), "an announcement")
+            built.network.ip("l4", "route del 10.9.0.1", "route del 10.9.0.2")
+            await until(lambda: agent.isolated, "its isolation")
+            built.network.ip("l4", "route del 10.2.4.1", "route del 10.2.4.2")
+            backends = [backend.address for backend in around.backends]
+            await until(lambda: not any(agent.routes.routed(address) for address in backends), "the loss of all routes")
+            await agent.reconcile()
+            assert agent.healthy["web"] == set(L7)
+            assert "VIP-NORMAL" in announced(built)
+            built.network.ip("l4", "route add 10.9.0.1 via 10.0.1.1")
+            await until(lambda: announced(built).startswith("no network"), "a withdrawal once its word counts again")
 
     asyncio.run(body())
 

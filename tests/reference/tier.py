@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from l4.config import L4Config
 from l4.dataplane import DataPlane
 from l7.attach import load
 from l7.config import App, L7Config, parse_config
+from scapy.layers.inet import ICMP
+from scapy.layers.inet6 import ICMPv6EchoRequest
 
 from tests.reference.conftest import ROOT
 from tests.reference.network import Network, namespaces
@@ -52,6 +55,34 @@ class Tier:
                 assert sender == (VIPS[1], 7)
                 names.append(answer[len(payload) :].decode())
         return names
+
+    def ask6(self, payload: bytes = b"hello", *, count: int = 24) -> list[str]:
+        """Who answers the same over IPv6."""
+        names = []
+        for _ in range(count):
+            with self.network.socket("client", socket.SOCK_DGRAM, socket.AF_INET6) as asking:
+                asking.settimeout(2)
+                asking.sendto(payload, (VIPS6[1], 7))
+                answer, sender = asking.recvfrom(4096)
+                assert answer.startswith(payload)
+                assert sender[:2] == (VIPS6[1], 7)
+                names.append(answer[len(payload) :].decode())
+        return names
+
+    def ping(self, vip: str) -> bool:
+        """Whether the VIP answers an echo request within two seconds."""
+        six = ":" in vip
+        family, protocol = (socket.AF_INET6, socket.IPPROTO_ICMPV6) if six else (socket.AF_INET, socket.IPPROTO_ICMP)
+        wanted, start = (129, 0) if six else (0, 20)  # a raw IPv4 socket gives the IP header, too
+        with self.network.socket("client", socket.SOCK_RAW, family, protocol) as raw:
+            raw.settimeout(2)
+            raw.sendto(bytes(ICMPv6EchoRequest(id=77) if six else ICMP(type=8, id=77)), (vip, 0))
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    answer, sender = raw.recvfrom(2048)
+                    if (answer[start], sender[0], answer[start + 4 : start + 6]) == (wanted, vip, b"\0\x4d"):
+                        return True
+        return False
 
     def get(self) -> bytes:
         """A whole answer of the web service."""
@@ -97,6 +128,21 @@ def _wire(network: Network) -> None:
         network.ip("edge", f"route add {address} via 10.0.{number}.2")
 
 
+def _wire6(network: Network) -> None:
+    """IPv6 from the client to the VIPs and straight back; the tunnels stay on IPv4."""
+    for node in ("edge", "l4", *L7):
+        network.sysctl(node, "ipv6/conf/all/forwarding", "1")
+    network.ip("client", "address add 2001:db8:9::2/64 dev eth1 nodad", "route add default via 2001:db8:9::1")
+    network.ip("edge", "address add 2001:db8:9::1/64 dev c nodad")
+    for node, interface, number in LINKS:
+        network.ip("edge", f"address add 2001:db8:0:{number}::1/64 dev p{number} nodad")
+        network.ip(node, f"address add 2001:db8:0:{number}::2/64 dev {interface} nodad")
+        if node in L7:
+            network.ip(node, *(f"address add {vip}/128 dev lo nodad preferred_lft 0" for vip in VIPS6))
+            network.ip(node, f"route add default via 2001:db8:0:{number}::1")
+    network.ip("edge", *(f"route add {vip} via 2001:db8:0:1::2" for vip in VIPS6))
+
+
 def l7_config(name: str) -> L7Config:
     """One L7 node's configuration, with an application in two regions."""
     apps = [("eu-app-1", "eu", "10.102.0.1"), ("us-app-1", "us", "10.101.0.1"), ("eu-app-2", "eu", "10.102.0.2")]
@@ -118,6 +164,7 @@ def tier(decap_object: Path, echo_program: Path, scratch: Path) -> Iterator[Tier
     """The tier, its L7 nodes serving; the L4 node is empty."""
     with namespaces("client", "edge", "l4", *L7) as network:
         _wire(network)
+        _wire6(network)
         served = {}
         for name in L7:
             with network.entered(name), load(l7_config(name), decap_object) as loaded:

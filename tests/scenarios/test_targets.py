@@ -10,8 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.targets import default_node, default_region, region_nodes
-from topologies.model import Node, Topology
+from scenarios.catalogue import ENTRIES, Entry
+from scenarios.targets import (
+    default_link,
+    default_node,
+    default_region,
+    named_link,
+    named_node,
+    named_region,
+    region_nodes,
+)
+from topologies.model import Endpoint, Link, Node, Topology
 from topologies.problems import BadInput
 
 Spec = tuple[str, str, str | None]
@@ -97,3 +106,45 @@ def test_the_choice_does_not_depend_on_the_order_of_the_file(
         return found
 
     assert choices(topology(*nodes)) == choices(topology(*mixed))
+
+
+LINKED = Topology(
+    "lab",
+    Path("lab.clab.yml"),
+    "clab",
+    LAB.nodes,
+    (
+        Link((Endpoint("eu-transit", "eth1"), Endpoint("us-edge", "eth1"))),
+        Link((Endpoint("us-edge", "eth2"), Endpoint("us-l4-1", "eth1"))),
+    ),
+)
+
+
+def test_the_default_link_is_the_first_of_the_default_node() -> None:
+    assert str(default_link(LINKED, "edge")) == "eu-transit:eth1–us-edge:eth1"
+    with pytest.raises(BadInput, match="a link at eu-l4-9"):
+        default_link(LINKED, "l4")
+
+
+@pytest.mark.parametrize(
+    "name", ["us-edge:eth2", "us-l4-1:eth1", "us-edge:eth2–us-l4-1:eth1", "us-l4-1:eth1-us-edge:eth2"]
+)
+def test_a_link_is_called_by_either_end_or_by_both(name: str) -> None:
+    assert named_link(LINKED, name) == LINKED.links[1]
+
+
+def test_what_is_not_there_is_named_with_what_is() -> None:
+    with pytest.raises(BadInput, match="us-edge:eth2–us-l4-1:eth1"):
+        named_link(LINKED, "us-edge:eth9")
+    with pytest.raises(BadInput, match="did you mean 'us-l4-1'"):
+        named_node(LINKED, "us-l41")
+    with pytest.raises(BadInput, match="one of ap, eu, us"):
+        named_region(LINKED, "mars")
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values(), ids=str)
+def test_every_scenario_has_its_test_and_takes_only_targets_of_its_kind(entry: Entry) -> None:
+    folder = Path(__file__).resolve().parents[2] / "scenarios"
+    assert sum(f"def {entry.test}(" in path.read_text() for path in folder.glob("test_*.py")) == 1
+    with pytest.raises(BadInput):
+        entry.check(LINKED, "nowhere")

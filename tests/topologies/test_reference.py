@@ -100,6 +100,55 @@ def test_both_ends_of_every_link_between_routers_speak_bgp_over_it_watched_by_bf
 
 
 @both
+def test_every_router_announces_its_loopback_in_both_families(name: str) -> None:
+    net = NETWORKS[name]
+    routers = [member for member in net.members.values() if member.router]
+    assert len({member.loopback6 for member in routers}) == len(routers)
+    topology = load_topology(PATHS[name])
+    for member in routers:
+        text = _configuration(net, member.name, "bgpd.conf")
+        _, four, six = re.split(r"address-family ipv[46] unicast", text)
+        assert f"network {member.loopback}/32" in four
+        assert f"network {member.loopback6}/128" in six
+        assert topology.nodes[member.name].env["LOOPBACK"].split() == [
+            f"{member.loopback}/32",
+            f"{member.loopback6}/128",
+        ]
+
+
+@both
+def test_every_service_has_a_vip_of_each_family_on_every_l4_and_l7(name: str) -> None:
+    net = NETWORKS[name]
+    _, contract = load_checked(PATHS[name])
+    promised = sorted(vip for service in contract.services.values() for vip in service.vip)
+    assert {ip_address(vip).version for vip in promised} == {4, 6}
+    prefixes = sorted(f"{vip}/{ip_address(vip).max_prefixlen}" for vip in promised)
+    for l4 in net.of("l4"):
+        services = json.loads(_configuration(net, l4.name, "l4.json"))["services"]
+        assert sorted(vip for service in services for vip in service["vip"]) == promised
+    for l7 in net.of("l7"):
+        assert sorted(json.loads(_configuration(net, l7.name, "l7.json"))["vips"]) == prefixes
+        assert sorted(load_topology(PATHS[name]).nodes[l7.name].env["VIPS"].split()) == prefixes
+
+
+@both
+def test_every_l4_knows_the_routers_around_it(name: str) -> None:
+    net = NETWORKS[name]
+    for l4 in net.of("l4"):
+        uplinks = json.loads(_configuration(net, l4.name, "l4.json"))["uplinks"]
+        assert uplinks == [edge.loopback for edge in net.of("edge", l4.region)]
+
+
+def test_the_contract_drains_l7_nodes_for_nothing_and_names_the_events() -> None:
+    _, contract = load_checked(REFERENCE)
+    assert contract.events == "/run/nospof/events.sock"
+    assert contract.actions["l7"] == {"drain": ("l7ctl", "drain"), "undrain": ("l7ctl", "undrain")}
+    drain = contract.budgets["drain/l7"]
+    assert (drain.black_hole_ns, drain.new_fail_ns, str(drain.broken)) == (0, 0, "0")
+    assert contract.budgets["kill-node/l7"].black_hole_ns == 500_000_000
+
+
+@both
 def test_no_configuration_names_an_interface_that_is_not_there(name: str) -> None:
     net = NETWORKS[name]
     for member in net.members.values():

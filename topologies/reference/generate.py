@@ -100,6 +100,7 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "name": member.name,
         "loopback": member.loopback,
         "interfaces": [interface for interface, _ in net.ends(member.name)],
+        "uplinks": [peer.loopback for _, peer in net.ends(member.name)],
         "asn": member.asn,
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],

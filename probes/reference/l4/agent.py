@@ -1,15 +1,13 @@
 """The L4 node's agent: joins health, data plane and announcements. It must not know how any of the three works inside.
 
-Run as `python3 -m l4.agent`. Killed, it leaves the program forwarding with the last tables; started again it fills a
-new program's tables first and then replaces the old one in one step. A drain or withdrawal ends with the agent.
+Killed, it leaves the program forwarding with the last tables; started again it fills a new program's tables first and
+then replaces the old one in one step. A drain or withdrawal ends with the agent.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,17 +15,15 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from bpf import BpfError
-from node.control import Reply, listening
+from node.control import Reply
 from node.events import Events
 
 from .announce import Announcement, Drain, Mode, Serving, decide, serving
 from .bgp import BGPD_SOCKET, Announcer, BgpError
-from .config import CONFIG_PATH, ConfigError, L4Config, Vip, read_config
-from .dataplane import OBJECT_PATH, DataPlane
+from .config import L4Config, Vip
+from .dataplane import DataPlane
 from .health import Checker
-from .routes import RouteWatch
-
-SOCKET_PATH = Path("/run/reference/l4.sock")
+from .routes import RouteWatch, Way
 
 _LAST_DRAIN = Drain(0, quiet_ns=300_000_000, deadline_ns=1_500_000_000)  # at SIGTERM: an init waits only a few seconds
 
@@ -59,7 +55,8 @@ class Agent:
             for service in config.services
             for backend in config.backends
         ]
-        self.routes = RouteWatch({backend.address for backend in config.backends}, self._route_changed)
+        watched = [*config.uplinks, *(backend.address for backend in config.backends)]
+        self.routes = RouteWatch(watched, self._route_changed)
 
     @property
     def healthy(self) -> Mapping[str, frozenset[str]]:
@@ -80,13 +77,22 @@ class Agent:
         self.events.emit(what, f"{checker.backend.name} for {checker.service.name}")
         self._swap_soon()
 
-    def _route_changed(self, address: IPv4Address, routed: bool) -> None:
-        """No route: down for every service at once. A route again: the checks decide."""
+    def _route_changed(self, address: IPv4Address, way: Way) -> None:
+        """No route: down for every service at once. A route again: the checks decide, after a flap as if nothing were."""
+        names = [backend.name for backend in self.config.backends if backend.address == address]
+        self.events.emit("routed" if way.routed else "unrouted", names[0] if names else f"uplink {address}")
         for checker in self.checkers:
-            if checker.backend.address == address and not routed:
-                checker.cut_off()
-        names = ", ".join(backend.name for backend in self.config.backends if backend.address == address)
-        self.events.emit("routed" if routed else "unrouted", names)
+            if checker.backend.address == address:
+                checker.overtake()
+                if way.routed and not way.was_a_flap(time.monotonic_ns()):
+                    checker.forget()
+        self._swap_soon()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether it is this node that is cut off: then no backend's silence means anything, and nobody hears it."""
+        uplinks = self.config.uplinks
+        return bool(uplinks) and not any(self.routes.routed(address) for address in uplinks)
 
     def _swap_soon(self) -> None:
         """In this turn of the loop, but once: one event may change several backends and services."""
@@ -100,10 +106,15 @@ class Agent:
         with contextlib.suppress(BpfError):  # reconciling tries again, and says what is wrong
             self.swap()
 
+    def _up(self, checker: Checker) -> bool | None:
+        return checker.health.up if self.routes.routed(checker.backend.address) else False
+
     def swap(self) -> None:
         """Writes what health asks for into the tables. It waits for nobody: bgpd may be slow to answer. Raises BpfError."""
+        if self.isolated:
+            return
         draining = {checker.backend.name for checker in self.checkers if checker.health.draining}
-        health = {(c.service.name, c.backend.name): c.health.up for c in self.checkers}
+        health = {(c.service.name, c.backend.name): self._up(c) for c in self.checkers}
         found = serving(self.config, health, draining)
         if found is None or found == self._serving:
             return
@@ -123,7 +134,8 @@ class Agent:
         if self._serving is None:
             return
         self._attached = self.plane.attach()
-        await self.announcer.apply(self.wanted)
+        if not self.isolated:
+            await self.announcer.apply(self.wanted)
 
     async def _attempt(self) -> None:
         """Reconciles; what fails is said once and tried again at the next tick."""
@@ -139,9 +151,6 @@ class Agent:
     async def run(self) -> None:
         """Checks and reconciles until cancelled; reconciling never keeps checks waiting."""
         self.routes.start(asyncio.get_running_loop())
-        for backend in self.config.backends:
-            if not self.routes.routed(backend.address):
-                self._route_changed(backend.address, False)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_reconciled())
             await self._keep_checking(group)
@@ -244,7 +253,7 @@ class Agent:
         last = self.plane.last_packet_ns()
         health: dict[str, dict[str, bool | None]] = {service.name: {} for service in self.config.services}
         for checker in self.checkers:
-            health[checker.service.name][checker.backend.name] = checker.health.up
+            health[checker.service.name][checker.backend.name] = self._up(checker)
         draining = sorted({checker.backend.name for checker in self.checkers if checker.health.draining})
         state = {
             "name": self.config.name,
@@ -254,6 +263,7 @@ class Agent:
             "announced": {str(vip): how.value for vip, how in self.announcer.done.items()},
             "backends": health,
             "draining": draining,
+            "isolated": self.isolated,
             "routed": {b.name: self.routes.routed(b.address) for b in self.config.backends},
             "last_packet_age_s": (time.monotonic_ns() - last) / 1e9 if last else None,
             "counters": self.plane.counters(),
@@ -271,43 +281,3 @@ class Agent:
     def close(self) -> None:
         """Gives its sockets back."""
         self.routes.close()
-
-
-async def serve(config: L4Config, plane: DataPlane) -> None:
-    """Runs the agent until SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    agent = Agent(config, plane)
-    async with agent.events.listening(), listening(agent.handle, SOCKET_PATH):
-        agent.events.emit("started", config.name)
-        running = asyncio.create_task(agent.run())
-        stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not stopped.done():
-            await running  # it never ends by itself: this raises what ended it
-        running.cancel()
-        await agent.leave()
-        agent.close()
-
-
-def main() -> int:
-    """0 after a signal; 1 with one sentence where the node cannot work."""
-    parser = argparse.ArgumentParser(prog="l4.agent", description=__doc__)
-    parser.add_argument("--config", type=Path, default=CONFIG_PATH)
-    parser.add_argument("--object", type=Path, default=OBJECT_PATH)
-    options = parser.parse_args()
-    Path("/proc/self/comm").write_text("l4agent")
-    try:
-        config = read_config(options.config)
-        with DataPlane(config, options.object) as plane:
-            asyncio.run(serve(config, plane))
-    except (ConfigError, BpfError, OSError) as error:
-        say(str(error))
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

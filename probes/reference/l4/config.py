@@ -70,6 +70,8 @@ class L4Config:
     services: tuple[Service, ...]
     backends: tuple[Backend, ...]
     timing: Timing
+    uplinks: tuple[IPv4Address, ...] = ()
+    """Addresses of the routers around this node: with a route to none of them it is this node that is cut off."""
 
     @property
     def vips(self) -> tuple[Vip, ...]:
@@ -116,6 +118,7 @@ def parse_config(raw: Any) -> L4Config:
             services=tuple(_service(service) for service in raw["services"]),
             backends=tuple(Backend(b["name"], IPv4Address(b["address"])) for b in raw["backends"]),
             timing=_timing(raw["check"]),
+            uplinks=tuple(IPv4Address(address) for address in raw.get("uplinks", [])),
         )
     except KeyError as missing:
         raise ConfigError(f"field {missing} is missing") from missing

@@ -77,9 +77,11 @@ def http_result(head: bytes) -> Result:
 
 
 def failure(error: OSError) -> Result:
-    """What an error of a check says about the backend; ICMP's "unreachable" is as definite as a TCP reset."""
-    definite = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH)
-    return Result.REFUSED if error.errno in definite else Result.SILENT
+    """What an error of a check says about the backend: definite is what it said itself, a reset or "port unreachable".
+
+    That a host or network is unreachable some router says, of one of several ways: the watch over routes knows better.
+    """
+    return Result.REFUSED if error.errno == errno.ECONNREFUSED else Result.SILENT
 
 
 async def _http(source: IPv4Address, target: tuple[str, int], check: Check) -> Result:
@@ -128,9 +130,12 @@ class Checker:
         self._newest = 0
         self._started = 0
 
-    def cut_off(self) -> None:
-        """The backend lost its route: down at once, whatever checks under way may still find."""
+    def overtake(self) -> None:
+        """Whatever checks under way may still find is old news: the way to the backend has changed."""
         self._newest = self._started + 1
+
+    def forget(self) -> None:
+        """The backend was away for so long that it has to prove itself anew."""
         self._become(Health(False))
 
     async def once(self) -> None:

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 _NLMSG_ERROR, _RTM_NEWROUTE, _RTM_GETROUTE = 2, 24, 26
@@ -20,6 +22,7 @@ _RTN_UNICAST, _RTN_LOCAL = 1, 2
 _HEADER, _ROUTE = struct.Struct("=IHHII"), struct.Struct("=BBBBBBBBI")
 _GROUPS = 1 << 0 | 1 << 6 | 1 << 31  # RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_NEXTHOP
 _DEADLINE_S = 1.0
+FLAP_NS = 1_000_000_000
 
 
 def question(address: IPv4Address, sequence: int) -> bytes:
@@ -64,19 +67,35 @@ class Asker:
         self._socket.close()
 
 
-class RouteWatch:
-    """Which of some addresses have a route; `changed(address, routed)` is called in the loop whenever one changes."""
+@dataclass(frozen=True)
+class Way:
+    """Whether an address has a route, and since when not (CLOCK_MONOTONIC, in nanoseconds)."""
 
-    def __init__(self, addresses: Iterable[IPv4Address], changed: Callable[[IPv4Address, bool], None]) -> None:
+    routed: bool
+    lost_ns: int = 0
+
+    def after(self, routed: bool, now_ns: int) -> Way:
+        """As seen now."""
+        return self if routed == self.routed else Way(routed, self.lost_ns if routed else now_ns)
+
+    def was_a_flap(self, now_ns: int) -> bool:
+        """Whether a route that is back now was away so briefly that what is behind it cannot have been restarted."""
+        return now_ns - self.lost_ns < FLAP_NS
+
+
+class RouteWatch:
+    """Which of some addresses have a route; `changed(address, way)` is called in the loop whenever one changes."""
+
+    def __init__(self, addresses: Iterable[IPv4Address], changed: Callable[[IPv4Address, Way], None]) -> None:
         self._changed = changed
         self._asker = Asker()
         self._events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         self._events.bind((0, _GROUPS))
-        self._routed = {address: self._asker.routed(address) for address in addresses}
+        self._ways = {address: Way(self._asker.routed(address)) for address in addresses}
 
     def routed(self, address: IPv4Address) -> bool:
         """As last seen."""
-        return self._routed[address]
+        return self._ways[address].routed
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Watches from now on."""
@@ -90,12 +109,12 @@ class RouteWatch:
 
     def look(self) -> None:
         """Asks again about every address."""
-        for address, before in self._routed.items():
+        for address, before in self._ways.items():
             with contextlib.suppress(OSError):  # no answer is no news
-                now = self._asker.routed(address)
-                if now != before:
-                    self._routed[address] = now
-                    self._changed(address, now)
+                way = before.after(self._asker.routed(address), time.monotonic_ns())
+                if way is not before:
+                    self._ways[address] = way
+                    self._changed(address, way)
 
     def close(self) -> None:
         """Stops watching."""

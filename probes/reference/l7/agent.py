@@ -82,8 +82,8 @@ class Agent:
 
     async def drain(self) -> Reply:
         """No new flows, and connections end with their next response; waits for that, but never longer than 4 s."""
-        self.draining = True
         await ask("POST", "/healthcheck/fail")
+        self.draining = True
         self.events.emit("draining", self.config.name)
         loop = asyncio.get_running_loop()
         end = loop.time() + _DRAIN_S

@@ -126,6 +126,9 @@ def _listener(config: L7Config) -> Json:
         "route_config": _routes(config),
         # An hour of idleness: long-lived connections with slow heartbeats are not ours to end.
         "common_http_protocol_options": {"idle_timeout": "3600s"},
+        # While draining a connection ends so long after the response that said so: who waits for its end waits that long.
+        "drain_timeout": "0.25s",
+        "delayed_close_timeout": "0.25s",
         "http_filters": [
             {"name": "envoy.filters.http.health_check", "typed_config": _health()},
             {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}},

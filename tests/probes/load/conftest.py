@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from probes.load import LoadRun, Target
+from tests.probes import conftest as probes
 from tests.probes.wire import SERVER, Wire
 
 WEB = Target("web", SERVER, 80, "web.test", "/")
+
+
+def wait_until(condition: Callable[[], bool], missing: str) -> None:
+    """Patient: load yields the CPU to whatever measures, that of other tests included."""
+    probes.wait_until(condition, missing, deadline_s=30)
 
 
 def site(lab: Wire, address: str = SERVER) -> subprocess.Popen[bytes]:

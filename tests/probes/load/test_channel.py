@@ -13,8 +13,8 @@ import msgpack
 import pytest
 import zmq
 
-from tests.probes.conftest import ROOT, wait_until
-from tests.probes.load.conftest import load_run, namespaces, site, sockets
+from tests.probes.conftest import ROOT
+from tests.probes.load.conftest import load_run, namespaces, site, sockets, wait_until
 from tests.probes.wire import CLIENT, SERVER, Wire
 
 pytestmark = pytest.mark.lab
@@ -90,7 +90,7 @@ def test_locusts_own_reset_of_the_channel_stays_on_the_host(lab: Wire) -> None:
         assert sockets(worker.pid, seen_from=worker.pid) == set()
 
 
-def expect(master: zmq.Socket[bytes], kind: str, deadline_s: float = 15.0) -> bytes:
+def expect(master: zmq.Socket[bytes], kind: str, deadline_s: float = 30.0) -> bytes:
     """The sender of the next message of this kind."""
     end = time.monotonic() + deadline_s
     while master.poll(max(0, int((end - time.monotonic()) * 1000)), select.POLLIN):

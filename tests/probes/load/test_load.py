@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from probes.load import LoadError, LoadRun, Target
-from tests.probes.conftest import ROOT, wait_until, wait_until_ns
-from tests.probes.load.conftest import WEB, load_run, site
+from tests.probes.conftest import ROOT, wait_until_ns
+from tests.probes.load.conftest import WEB, load_run, site, wait_until
 from tests.probes.load.test_locustfile import GOOD
 from tests.probes.wire import SERVER, SERVER6, Wire
 
@@ -50,24 +50,26 @@ def test_every_vantage_asks_every_target_on_schedule(lab: Wire, scratch: Path) -
                 due = sorted(r.due_ns for r in requests if r.target == target and r.user in (0, 2))
                 assert {round((b - a) // MS) for a, b in itertools.pairwise(due)} == {interval_ms}
         t1 = time.monotonic_ns()
+        due = 60 * (t1 - begun) / 1e9
+        wait_until(lambda: run.figures("eu", "control", begun, t1).requests >= due - 3, "all that was due, in the log")
         figures = run.figures("eu", "control", begun, t1)
     assert (figures.vantage, figures.users, figures.failures, figures.paced) == ("eu", 3, 0, True)
-    assert figures.requests == pytest.approx(60 * (t1 - begun) / 1e9, abs=3 + 60 * 0.4)  # up to the last pulse
+    assert figures.requests <= due + 3
     assert run.figures("eu", "control", begun, t1).requests >= figures.requests  # they stay readable
     assert not any(Path(f"/proc/{pid}").exists() for pid in run.pids.values())
 
 
 def test_a_known_freeze_is_in_the_corrected_p99_and_not_in_the_raw_one(lab: Wire, scratch: Path) -> None:
     server = lab.responder("http", SERVER, "80", "be-1")
-    with load_run(lab, scratch, "c", rate_per_s=200) as run:
+    with load_run(lab, scratch, "c", users=1, rate_per_s=100) as run:
         t0 = time.monotonic_ns()
-        wait_until(lambda: asked(run, "c", t0, 200), "a second of answers before")
+        wait_until(lambda: asked(run, "c", t0, 100), "a second of answers before")
         server.send_signal(signal.SIGSTOP)
         frozen = time.monotonic_ns()
         wait_until_ns(frozen + 412 * MS)
         server.send_signal(signal.SIGCONT)
         thawed = time.monotonic_ns()
-        wait_until(lambda: asked(run, "c", thawed, 200), "a second of answers after")
+        wait_until(lambda: asked(run, "c", thawed, 100), "a second of answers after")
         t1 = time.monotonic_ns()
         wait_until(lambda: not run.figures("c", "fault", t0, t1).failures, "none unanswered")
         seen = run.figures("c", "fault", t0, t1)
@@ -76,9 +78,9 @@ def test_a_known_freeze_is_in_the_corrected_p99_and_not_in_the_raw_one(lab: Wire
     assert seen.raw.p99 is not None
     assert seen.corrected.p99 is not None
     assert seen.raw.max > 0.9 * freeze_ms
-    above = 0.01 * seen.requests * 5  # ms: that share of requests, 5 ms apart, is slower than the p99
+    above = 0.01 * seen.requests * 10  # ms: that share of requests, 10 ms apart, is slower than the p99
     assert seen.corrected.p99 > freeze_ms - above - 20
-    assert seen.raw.p99 < freeze_ms / 2 < seen.corrected.p99
+    assert seen.raw.p99 < seen.corrected.p99 / 2
 
 
 def test_a_server_that_goes_away_is_told_by_reason(lab: Wire, scratch: Path) -> None:
@@ -111,7 +113,7 @@ def test_silence_is_told_while_it_lasts(lab: Wire, scratch: Path) -> None:
         assert reasons.keys() <= {"no answer yet", "no answer in time", "Connection timed out", "No route to host"}
         assert reasons["no answer yet"] > 40
         _, healed = forwarding.write("1")
-        wait_until(lambda: asked(run, "c", healed, 20), "answers again", deadline_s=15)
+        wait_until(lambda: asked(run, "c", healed, 20), "answers again")
 
 
 def test_a_wrong_name_is_an_http_failure_and_a_redirect_is_not_followed(lab: Wire, scratch: Path) -> None:
@@ -119,10 +121,8 @@ def test_a_wrong_name_is_an_http_failure_and_a_redirect_is_not_followed(lab: Wir
     other = Target("other", SERVER, 80, "other.test", "/")
     moved = Target("moved", SERVER, 80, "web.test", "/moved")
     run = LoadRun(scratch, {"c": lab.netns("c")}, (moved, other), users=2, rate_per_s=40)
-    with pytest.raises(
-        LoadError, match=r"^load: not ready after 4 s: other \(10.9.2.2\) did not answer c \(HTTP 421\)$"
-    ):
-        run.start(4)
+    with pytest.raises(LoadError, match=r"^load: after 3 s: other \(10.9.2.2\) did not answer c \(HTTP 421\)$"):
+        run.start(3)
     assert {r.status for r in run.requests("c", 0, time.monotonic_ns())} == {302, 421}
 
 
@@ -130,7 +130,7 @@ def test_start_says_which_target_was_missing_and_leaves_nothing(lab: Wire, scrat
     site(lab)
     run = LoadRun(scratch, {"us": lab.netns("c")}, (WEB, WEB6), users=2, rate_per_s=40)
     with pytest.raises(LoadError, match=r"web6 \(fd09:2::2\) did not answer us \(Connection refused\)$"):
-        run.start(4)
+        run.start(3)
     pids = run.pids
     assert set(pids) == {"us", "master"}
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids.values())
@@ -138,14 +138,14 @@ def test_start_says_which_target_was_missing_and_leaves_nothing(lab: Wire, scrat
 
 def test_a_worker_that_dies_is_named_and_the_rest_goes_on_as_before(lab: Wire, scratch: Path) -> None:
     site(lab)
-    with load_run(lab, scratch, "us", "eu", "ap", rate_per_s=100) as run:
+    with load_run(lab, scratch, "us", "eu", "ap") as run:
         os.kill(run.pids["eu"], signal.SIGKILL)
         wait_until(lambda: not run.alive(), "the death to be seen")
         dead = time.monotonic_ns()
         assert run.missing() == "the Locust worker of eu ended"
-        wait_until(lambda: asked(run, "us", dead, 200) and asked(run, "ap", dead, 200), "two seconds of answers")
+        wait_until(lambda: asked(run, "us", dead, 80) and asked(run, "ap", dead, 80), "two seconds of answers")
         took = (time.monotonic_ns() - dead) / 1e9
-        assert len(run.requests("us", dead, time.monotonic_ns())) <= 100 * (took + 1)  # nobody took over its load
+        assert len(run.requests("us", dead, time.monotonic_ns())) <= 40 * (took + 1)  # nobody took over its load
         assert {r.user for r in run.requests("us", 0, time.monotonic_ns())} == {0, 1}
         assert run.missing() == "the Locust worker of eu ended"
         assert run.figures("eu", "fault", dead, time.monotonic_ns()).requests == 0  # its silence blames no server
@@ -162,7 +162,7 @@ def test_a_worker_that_stands_still_is_named_and_its_own_lateness_is_told(lab: W
         woken = time.monotonic_ns()
         wait_until(lambda: asked(run, "eu", woken, 20), "answers again")
         assert run.lateness_ns("eu", t0, woken) > 700 * MS
-        assert run.lateness_ns("us", t0, woken) < 700 * MS
+        assert run.lateness_ns("us", t0, woken) < run.lateness_ns("eu", t0, woken)
         assert run.figures("eu", "control", t0, woken).failures == 0
 
 
@@ -223,7 +223,7 @@ def test_a_locustfile_whose_tasks_fail_says_so(lab: Wire, scratch: Path) -> None
     )
     run = LoadRun(scratch / "run", {"c": lab.netns("c")}, (WEB,), users=1, rate_per_s=1, locustfile=mine)
     with pytest.raises(LoadError, match=re.escape("no request from c was answered (KeyError: 'nothing')")):
-        run.start(4)
+        run.start(3)
 
 
 def test_a_name_fails_at_once_because_a_lab_has_no_resolver(lab: Wire, scratch: Path) -> None:
@@ -232,7 +232,7 @@ def test_a_name_fails_at_once_because_a_lab_has_no_resolver(lab: Wire, scratch: 
     mine.write_text(GOOD.replace('"/"', '"http://service.example/"'))
     run = LoadRun(scratch / "run", {"c": lab.netns("c")}, (WEB,), users=2, rate_per_s=1, locustfile=mine)
     with pytest.raises(LoadError, match=r"no request from c was answered \(.*ame or service not known"):
-        run.start(4)
+        run.start(3)
     spent = [r.end_ns - r.start_ns for r in run.requests("c", 0, time.monotonic_ns())]
     assert len(spent) > 10
 

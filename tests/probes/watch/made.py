@@ -6,6 +6,9 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
+from hypothesis import HealthCheck, settings
+
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy host is slow, not wrong
 LL = "fe80::1", "fe80::2"
 UP, DOWN, INIT, ADMIN_DOWN = 3, 1, 2, 0
 

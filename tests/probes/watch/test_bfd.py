@@ -11,6 +11,7 @@ from scapy.contrib.bfd import BFD
 
 from probes.watch import bfd
 from tests.probes.watch import made
+from tests.probes.watch.made import patient
 
 # bfdd of FRR 10.3, 150 ms after its neighbour fell silent.
 GOLDEN = bytes.fromhex("21400318 7d1a14fe 00000000 0000c350 0000c350 0000c350")
@@ -21,6 +22,7 @@ def test_a_packet_of_a_real_router() -> None:
     assert bfd.parse(GOLDEN).reason == "control detection time expired"
 
 
+@patient
 @given(
     state=st.integers(0, 3),
     diagnostic=st.integers(0, 31),
@@ -66,12 +68,14 @@ def test_what_a_receiver_must_discard_is_refused(raw: bytes) -> None:
         bfd.parse(raw)
 
 
+@patient
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ValueError):
         bfd.parse(raw)
 
 
+@patient
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(0, 8))))
 def test_an_end_is_told_of_when_it_says_something_else_than_before(said: list[tuple[str, int, int]]) -> None:
     sessions = bfd.Sessions()

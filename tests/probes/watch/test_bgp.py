@@ -13,6 +13,7 @@ from scapy.contrib.bgp import BGPHeader, BGPNLRI_IPv4, BGPUpdate
 
 from probes.watch import bgp
 from tests.probes.watch import made
+from tests.probes.watch.made import patient
 
 V4 = st.builds(
     lambda raw, length: str(IPv4Network((raw, length), strict=False)), st.integers(0, 2**32 - 1), st.integers(0, 32)
@@ -58,6 +59,7 @@ def test_open_notification_and_the_quiet_ones() -> None:
     assert end_of_rib.end_of_rib
 
 
+@patient
 @given(st.lists(V4, unique=True, max_size=20), st.lists(V4, unique=True, max_size=20))
 def test_it_reads_what_scapy_wrote(withdrawn: list[str], announced: list[str]) -> None:
     written = BGPHeader(type=2) / BGPUpdate(
@@ -70,6 +72,7 @@ def test_it_reads_what_scapy_wrote(withdrawn: list[str], announced: list[str]) -
     assert (read.withdrawn, read.announced) == (tuple(withdrawn), tuple(announced))
 
 
+@patient
 @given(st.lists(V6, unique=True, min_size=1, max_size=20), st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=9))
 def test_ipv6_goes_by_its_own_attributes(prefixes: list[str], path: list[int]) -> None:
     assert bgp.parse(made.unreach(2, *prefixes)) == bgp.Update(withdrawn=tuple(prefixes))
@@ -85,12 +88,14 @@ def test_path_identifiers_are_found_by_the_only_reading_that_makes_sense() -> No
         bgp.prefixes(b"\x21\x01\x02", 1)
 
 
+@patient
 @given(st.binary(max_size=80), st.integers(0, 255))
 def test_any_body_is_read_or_refused(body: bytes, kind: int) -> None:
     with contextlib.suppress(ValueError):
         bgp.parse(made.message(kind, body))
 
 
+@patient
 @given(st.sampled_from([ANNOUNCE, WITHDRAW]), st.integers(19, 90), st.integers(0, 255))
 def test_a_message_with_one_wrong_byte_is_read_or_refused(message: bytes, at: int, value: int) -> None:
     at = min(at, len(message) - 1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from probes.watch.decompose import Failure, FirstPacket, decompose
 from probes.watch.event import TimelineEvent
 from reports.evidence.schema import Stage
+from tests.probes.watch.made import patient
 
 MS = 1_000_000
 VIP = "203.0.113.10/32"
@@ -69,6 +70,27 @@ def test_a_node_that_is_told_waits_for_the_message() -> None:
         ("first-packet", 260, None),
     ]
     assert stages[1].detail == f"bgp withdraw {VIP} to transit"
+
+
+def test_what_neighbours_say_while_a_change_is_pending_did_not_cause_it() -> None:
+    """As measured with a stopped zebra: the transit's own new way comes back to it from the edge long before its FIB."""
+    echo = sent(430, "edge-1", "transit", what="update")
+    stages = decompose([*REMOTE[:2], echo, fib(1061, "transit")], KILL, FirstPacket(1070 * MS))
+    assert ends(stages)[1:3] == [("withdrawal", 202, "edge-1"), ("fib", 1061, "transit")]
+
+
+def test_the_end_of_two_ways_waits_for_the_second() -> None:
+    events = [down(141, "edge-2"), down(146, "edge-1"), sent(202, "edge-2", "transit"), sent(207, "edge-1", "transit")]
+    both = decompose([*events, fib(255, "transit")], KILL, FirstPacket(260 * MS))
+    assert ends(both)[:2] == [("detection", 146, "edge-1"), ("withdrawal", 207, "edge-1")]
+    one_by_one = decompose([*events, fib(250, "transit"), fib(255, "transit")], KILL, FirstPacket(260 * MS))
+    assert ends(one_by_one)[:2] == ends(both)[:2]
+
+
+def test_a_way_that_is_hunted_and_lost_again_waits_for_its_second_word() -> None:
+    events = [*REMOTE[:1], sent(200, "x", "transit", what="update"), fib(250, "transit"), sent(300, "x", "transit")]
+    stages = decompose([*events, fib(350, "transit")], KILL, FirstPacket(360 * MS))
+    assert ends(stages)[1:3] == [("withdrawal", 300, "x"), ("fib", 350, "transit")]
 
 
 def test_a_second_change_at_a_node_that_noticed_was_told_for() -> None:
@@ -134,6 +156,7 @@ def test_a_way_back_counts_like_a_way_there() -> None:
     assert ends(decompose(events, KILL, FirstPacket(180 * MS)))[1] == ("fib", 160, "transit")
 
 
+@patient
 @given(st.integers(0, 500 * MS))
 def test_an_injected_delay_of_the_fib_is_in_the_fib_stage_and_nowhere_else(delay: int) -> None:
     change = REMOTE[-1]
@@ -176,6 +199,7 @@ EVENTS = st.builds(
 )
 
 
+@patient
 @given(st.lists(EVENTS, max_size=25), st.integers(0, 300), st.booleans())
 def test_stages_are_in_order_without_overlap_and_add_up(events: list[TimelineEvent], after: int, planned: bool) -> None:
     failure = replace(KILL, planned=planned)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from probes.watch.event import TimelineEvent
 from probes.watch.handed import ACC_NS, LONGEST_LINE, Handed, Lines, parse
 from tests.probes.conftest import wait_until
+from tests.probes.watch.made import patient
 
 GOOD = {"t_ns": 5, "source": "l4", "what": "unhealthy", "detail": "us-l7-1 did not answer"}
 
@@ -39,6 +40,7 @@ def test_what_is_not_an_event_is_refused(raw: bytes) -> None:
         parse("n", raw, 9)
 
 
+@patient
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
@@ -47,6 +49,7 @@ def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
         assert str(error)  # noqa: PT017 - most examples end here
 
 
+@patient
 @given(
     st.lists(st.binary(min_size=1, max_size=20).filter(lambda b: b"\n" not in b and b.strip()), max_size=8),
     st.integers(1, 9),

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from probes.watch.gaps import Gaps
 from probes.watch.journal import Entry, Kind, Reader, packed
+from tests.probes.watch.made import patient
 
 ENTRIES = st.builds(
     Entry,
@@ -18,6 +19,7 @@ ENTRIES = st.builds(
 )
 
 
+@patient
 @given(st.lists(ENTRIES, max_size=10), st.lists(st.integers(1, 60), max_size=20))
 def test_entries_come_back_however_the_file_is_read(entries: list[Entry], pieces: list[int]) -> None:
     raw = b"".join(packed(e.kind, e.node, e.t_ns, e.since_ns, e.data) for e in entries)

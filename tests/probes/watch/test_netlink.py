@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from probes.watch import netlink
 from probes.watch.netlink import Hop, Route
+from tests.probes.watch.made import patient
 
 KINDS = (16, 17, 20, 21, 24, 25, 28, 29, 104, 105, 2, 3)
 
@@ -71,18 +72,21 @@ def test_what_contradicts_its_lengths_is_refused(raw: bytes) -> None:
         list(netlink.parse(raw))
 
 
+@patient
 @given(st.sampled_from(KINDS), st.binary(max_size=120))
 def test_any_body_is_read_or_refused(kind: int, body: bytes) -> None:
     with contextlib.suppress(ValueError):
         list(netlink.parse(message(kind, body)))
 
 
+@patient
 @given(st.binary(max_size=120))
 def test_any_batch_is_read_or_refused(raw: bytes) -> None:
     with contextlib.suppress(ValueError):
         list(netlink.parse(raw))
 
 
+@patient
 @given(st.integers(0, 150), st.integers(0, 255))
 def test_one_wrong_byte_is_read_or_refused(at: int, value: int) -> None:
     whole = route(VIP, attr(9, hop(12, LL[0] + LL[1] + b"\1") + hop(14, LL[0] + LL[1] + b"\2")))

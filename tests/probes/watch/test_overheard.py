@@ -12,7 +12,7 @@ from probes.watch.event import TimelineEvent
 from probes.watch.overheard import ACC_NS, Overheard
 from probes.watch.stream import Stream
 from tests.probes.watch import made
-from tests.probes.watch.made import heard
+from tests.probes.watch.made import heard, patient
 
 ENDS = {10: ("edge", "eth1", "l4"), 11: ("l4", "eth1", "edge")}
 VIP = "203.0.113.10/32"
@@ -66,11 +66,13 @@ def test_what_makes_no_sense_is_counted_and_the_next_is_read() -> None:
     assert len(over.add(heard(made.tcp(made.NOTIFICATION, 200)))) == 1
 
 
+@patient
 @given(st.binary(max_size=120))
 def test_no_packet_raises(raw: bytes) -> None:
     Overheard(ENDS).add(heard(raw))
 
 
+@patient
 @given(st.integers(0, 80))
 def test_a_packet_cut_short_says_what_is_missing(copied: int) -> None:
     whole = made.tcp(made.NOTIFICATION, 7, options=bytes(12))
@@ -82,6 +84,7 @@ def test_a_packet_cut_short_says_what_is_missing(copied: int) -> None:
     assert len(read.payload) + read.missing == len(made.NOTIFICATION)
 
 
+@patient
 @given(
     st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=12),
     st.lists(st.integers(1, 400), max_size=12),
@@ -104,6 +107,7 @@ def test_however_they_are_cut_into_segments_every_message_is_found_once(
     assert stream.skipped == 0
 
 
+@patient
 @given(st.lists(st.sampled_from(MESSAGES), min_size=1, max_size=8), st.integers(1, 18), st.integers(0, 2**32 - 1))
 def test_keepalives_that_were_not_handed_over_hide_nothing(messages: list[bytes], unseen: int, first: int) -> None:
     stream, found, seq = Stream(), [], first
@@ -114,6 +118,7 @@ def test_keepalives_that_were_not_handed_over_hide_nothing(messages: list[bytes]
     assert stream.skipped == 0
 
 
+@patient
 @given(st.integers(1, len(made.NOTIFICATION) - 1), st.sampled_from(MESSAGES))
 def test_beginning_mid_message_costs_that_message_and_says_so(at: int, following: bytes) -> None:
     stream = Stream()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.child import ProbeError
 from probes.watch import TimelineEvent, Watch
 from probes.watch.follow import Follower
 from probes.watch.journal import Entry, Kind
@@ -31,8 +33,11 @@ class Ring:
 
     packets: list[made.Heard]
     full: int = 0
+    gone: bool = False
 
     def read(self) -> list[made.Heard]:
+        if self.gone:
+            raise OSError(errno.EBADF, "the lab is gone")
         taken, self.packets = self.packets, []
         return taken
 
@@ -201,6 +206,31 @@ def test_an_overflow_is_a_gap_of_its_node(namespaces: dict[str, Path], scratch: 
         assert "netlink of r overflowed" not in told()
         later = ip(namespaces["b"], "route add 203.0.113.10/32 via 10.0.0.1")
         seen(watch, later, "fib", "replace", prefix="203.0.113.10/32")
+
+
+def test_wires_that_are_gone_are_a_gap_and_the_rest_goes_on(
+    watch: Watch, namespaces: dict[str, Path], ring: Ring
+) -> None:
+    began = time.monotonic_ns()
+    ring.gone = True
+    assert "the wires cannot be overheard: [Errno 9] the lab is gone" in watch.gaps(began, time.monotonic_ns())[0]
+    ip(namespaces["r"], f"route add {VIP}/32 via 10.0.0.2")
+    seen(watch, began, "fib", "replace")
+
+
+def test_what_was_seen_stays_readable_after_the_end(namespaces: dict[str, Path], scratch: Path, ring: Ring) -> None:
+    with Watch(scratch / "watch", namespaces, ENDS, ring) as watch:
+        began = ip(namespaces["r"], f"route add {VIP}/32 via 10.0.0.2")
+        ended = time.monotonic_ns()
+    assert not watch.alive()
+    assert [e.what for e in watch.events(began, time.monotonic_ns()) if e.source == "fib"] == ["replace"]
+    assert watch.gaps(began, ended) == []
+
+
+def test_a_namespace_that_is_not_there_is_said_at_the_start(namespaces: dict[str, Path], scratch: Path) -> None:
+    watch = Watch(scratch / "watch", namespaces | {"x": scratch / "nowhere"}, ENDS)
+    with pytest.raises(ProbeError, match="nowhere"):
+        watch.start()
 
 
 def test_without_wires_that_is_said(namespaces: dict[str, Path], scratch: Path) -> None:

@@ -1,0 +1,7 @@
+"""Small labs for the watch, by the fixtures of the labs' own tests."""
+
+from __future__ import annotations
+
+from tests.topologies.lab.conftest import describe, up
+
+__all__ = ["describe", "up"]

@@ -1,0 +1,64 @@
+"""Ways of flows: counted as taps saw them, and during a fault followed only as far as they still came."""
+
+from __future__ import annotations
+
+import itertools
+
+from scenarios.ways import ways
+from topologies.model import Endpoint, Link
+from topologies.oci.lab import Crossing
+from topologies.oci.wire import Flow, Seen
+
+ONE, OTHER = Flow("10.0.0.1", 1, "203.0.113.20", 7, 17), Flow("10.0.0.1", 2, "203.0.113.20", 7, 17)
+STRAY = Flow("10.9.9.9", 9, "203.0.113.20", 7, 17)
+VANTAGES = {ONE: "client", OTHER: "client"}
+Hop = tuple[str, str, int]
+
+
+def chain(flow: Flow, *nodes: str) -> list[Crossing]:
+    return [Crossing(a, b, flow, Seen(1, 2)) for a, b in itertools.pairwise(nodes)]
+
+
+BEFORE = [
+    *chain(ONE, "client", "edge", "l4-1", "l7"),
+    *chain(OTHER, "client", "edge", "l4-2", "l7"),
+    *chain(ONE.reversed(), "l7", "edge", "client"),
+    *chain(STRAY, "client", "edge"),
+]
+
+
+def at(
+    moment: str, *, failed: tuple[str, ...] = (), cut: tuple[Link, ...] = (), after: tuple[Crossing, ...] = ()
+) -> set[Hop]:
+    found = ways(VANTAGES, {ONE}, BEFORE, after, failed, cut)
+    assert {p.vantage for p in found} == {"client"}
+    return {(p.a, p.b, p.flows) for p in found if p.moment == moment}
+
+
+def test_before_counts_flows_and_their_answers_per_hop_and_nobody_elses() -> None:
+    assert at("before") == {
+        ("client", "edge", 2), ("edge", "l4-1", 1), ("l4-1", "l7", 1), ("edge", "l4-2", 1), ("l4-2", "l7", 1),
+        ("l7", "edge", 1), ("edge", "client", 1),
+    }  # fmt: skip
+
+
+def test_during_follows_touched_flows_into_the_failed_node_and_no_further() -> None:
+    assert at("during", failed=("l4-1",)) == {("client", "edge", 1), ("edge", "l4-1", 1)}
+
+
+def test_during_follows_touched_flows_over_the_cut_link_and_no_further() -> None:
+    link = Link((Endpoint("edge", "eth1"), Endpoint("client", "eth1")))
+    assert at("during", cut=(link,)) == {("client", "edge", 1)}
+
+
+def test_a_way_that_ends_nowhere_or_goes_round_ends_the_following() -> None:
+    loop = [*chain(ONE, "client", "a", "b", "a"), *chain(ONE, "b", "client")]
+    found = ways(VANTAGES, {ONE}, loop, (), ("elsewhere",), ())
+    assert {(p.a, p.b) for p in found if p.moment == "during"} <= {(c.sender, c.receiver) for c in loop}
+
+
+def test_after_is_what_was_seen_after() -> None:
+    assert at("after", after=tuple(chain(ONE, "client", "edge", "l4-2"))) == {
+        ("client", "edge", 1),
+        ("edge", "l4-2", 1),
+    }
