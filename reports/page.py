@@ -6,60 +6,24 @@ Everything on it comes from the evidence; this module must not know a live objec
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jinja2
-import msgspec
 from markupsafe import Markup
 
 from reports import words
-from reports.charts.clock import Clock, draw
-from reports.charts.strips import FlowRow, flow_rows
-from reports.evidence.reader import Evidence, ScenarioEvidence, read_evidence
-from reports.evidence.schema import Connection, Trust, Verdict, VerdictWord
+from reports.charts.layout import lay_out
+from reports.charts.stages import longest_ms
+from reports.evidence.reader import Evidence, read_evidence
+from reports.section import Detail, section, slug_of
 
 TEMPLATES = Path(__file__).parent / "templates"
-FLOWS_LISTED = 50
-CONNECTIONS_LISTED = 100
-EVENTS_LISTED = 200
-
-
-@dataclass(frozen=True)
-class Moment:
-    """One line of the log; `t_ns` places it and `acc_ns` says how exactly."""
-
-    t_ns: int
-    acc_ns: int
-    mark: str
-    source: str
-    node: str
-    what: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page says of one scenario. `unreadable` says which part of its evidence could not be drawn."""
-
-    id: str
-    name: str
-    word: VerdictWord
-    verdict: Verdict | None
-    event_ns: int | None
-    rows: tuple[FlowRow, ...]
-    worst: tuple[FlowRow, ...]
-    clocks: tuple[Clock, ...]
-    connections: tuple[Connection, ...]
-    broken: tuple[Connection, ...]
-    trust: tuple[Trust, ...]
-    log: tuple[Moment, ...]
-    log_hidden: int
-    unreadable: str
-    readout: Markup
+SCRIPTS = ("unpack.js", "raster.js", "page.js")
+LIMIT = 1_000_000
+"""Bytes of a page, whatever was lost: one that would be larger is made again with less detail."""
+INK, PACKETS, COARSER = 160_000, 48_000, 2
+"""Stretches of loss and packets of the first attempt, over all scenarios, and what each further one divides them by."""
+ATTEMPTS = 8
 
 
 def render(evidence_path: Path | str, out_path: Path | str) -> None:
@@ -74,106 +38,45 @@ def render(evidence_path: Path | str, out_path: Path | str) -> None:
     half.replace(out)
 
 
-def page(evidence: Evidence) -> str:
-    """The page as text."""
+def page(evidence: Evidence, limit: int = LIMIT) -> str:
+    """The page as text, at most `limit` bytes of UTF-8 unless even its tables alone are longer."""
+    html = ""
+    for attempt in range(ATTEMPTS):
+        html = _page(evidence, COARSER**attempt)
+        if len(html.encode("utf-8")) <= limit:
+            break
+    return html
+
+
+def _page(evidence: Evidence, coarseness: int) -> str:
     taken: set[str] = set()
-    sections = [_section(one, _slug(one.name, taken)) for one in evidence.scenarios]
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        evidence=evidence,
-        run=evidence.run,
-        verdict=evidence.verdict,
-        headline=words.headline(evidence),
-        caveats=words.caveats(evidence),
-        sections=sections,
-        style=Markup((TEMPLATES / "style.css").read_text(encoding="utf-8")),
-        script=Markup((TEMPLATES / "page.js").read_text(encoding="utf-8")),
+    scenarios = evidence.scenarios
+    layout = lay_out(evidence.topology) if evidence.topology and evidence.topology.nodes else None
+    span = max((longest_ms(one.verdict) for one in scenarios if one.verdict), default=0.0)
+    share = max(1, len(scenarios)) * coarseness
+    detail = Detail(INK // share, PACKETS // share, coarseness)
+    sections = [
+        section(one, slug_of(one.name, taken), layout=layout, stages_span_ms=span, detail=detail) for one in scenarios
+    ]
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            evidence=evidence,
+            run=evidence.run,
+            verdict=evidence.verdict,
+            headline=words.headline(evidence),
+            caveats=words.caveats(evidence),
+            layout=layout,
+            sections=sections,
+            style=_text("style.css") + _text("charts.css") + _text("print.css"),
+            script=Markup("\n").join(_text(name) for name in SCRIPTS),
+        )
     )
 
 
-def _section(scenario: ScenarioEvidence, slug: str) -> Section:
-    unreadable = ""
-    rows: list[FlowRow] = []
-    try:
-        rows = flow_rows(scenario.flows, scenario.heal_ns)
-    except ValueError as error:
-        # The verdict and the other numbers do not depend on the packed block: say so and show them.
-        unreadable = f"The probes of this scenario cannot be drawn: {error}"
-    clocks = draw(scenario, rows)
-    log = _log(scenario)
-    return Section(
-        id=slug,
-        name=scenario.name,
-        word=words.word_of(scenario),
-        verdict=scenario.verdict,
-        event_ns=scenario.event_ns,
-        rows=tuple(rows),
-        worst=tuple(
-            sorted((r for r in rows if r.touched), key=lambda r: (-r.outage_ns, -r.lost, r.vantage, r.flow.id))
-        ),
-        clocks=tuple(clocks),
-        connections=scenario.connections,
-        broken=tuple(c for c in scenario.connections if c.broken_by is not None or c.broken_ns is not None),
-        trust=tuple(sorted(scenario.trust, key=lambda t: t.ok)),
-        log=tuple(log[:EVENTS_LISTED]),
-        log_hidden=max(0, len(log) - EVENTS_LISTED),
-        unreadable=unreadable,
-        readout=_readout(rows, clocks),
-    )
-
-
-def _log(scenario: ScenarioEvidence) -> list[Moment]:
-    marks = {"inject": "▼", "effective": "◆", "heal": "△", "healed": "○"}
-    found = [
-        Moment(
-            r.t_ns,
-            r.acc_ns,
-            marks[r.data.action],
-            "fault",
-            ", ".join(r.data.nodes),
-            f"{r.data.action}{'' if r.data.ok else ' (NOT OK)'}",
-            " · ".join(
-                part
-                for part in (
-                    f"{r.data.fault} {r.data.target}",
-                    r.data.detail,
-                    f"spread {words.plain(r.data.spread_ns / 1e6)} ms" if len(r.data.nodes) > 1 else "",
-                )
-                if part
-            ),
-        )
-        for r in scenario.faults
-    ]
-    found += [
-        Moment(r.t_ns, r.acc_ns, "●", r.data.source, r.node or "", r.data.what, r.data.detail) for r in scenario.events
-    ]
-    return sorted(found, key=lambda m: m.t_ns)
-
-
-def _readout(rows: Sequence[FlowRow], clocks: Sequence[Clock]) -> Markup:
-    """What the script shows for the row under the pointer, as JSON that cannot end its script element."""
-    lines = [
-        f"{row.vantage} · flow {row.flow.id} · {row.tuple_text} · "
-        + (
-            f"{words.count(row.lost, 'probe')} lost, black hole {words.plain(row.outage_ns / 1e6)} ms"
-            if row.lost
-            else "nothing lost"
-        )
-        + (" · crossed the broken element" if row.touched else "")
-        for row in rows
-    ]
-    data: dict[str, Any] = {"rows": lines, "ys": {clock.name: clock.strips.ys for clock in clocks}}
-    text = msgspec.json.encode(data).decode("utf-8")
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def _slug(name: str, taken: set[str]) -> str:
-    base = "s-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "scenario")
-    slug = base
-    while slug in taken:
-        slug = f"{base}-{len(taken)}"
-    taken.add(slug)
-    return slug
+def _text(name: str) -> Markup:
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _environment() -> jinja2.Environment:
@@ -184,8 +87,8 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        words=words, FLOWS_LISTED=FLOWS_LISTED, CONNECTIONS_LISTED=CONNECTIONS_LISTED, NOTHING=words.NOTHING
+    environment.globals.update(words=words, NOTHING=words.NOTHING)
+    environment.filters.update(
+        plain=words.plain, spoken=words.spoken, ms=words.milliseconds, response=words.response, n="{:,}".format
     )
-    environment.filters.update(plain=words.plain, spoken=words.spoken, ms=words.milliseconds)
     return environment

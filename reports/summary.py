@@ -13,13 +13,23 @@ import msgspec
 
 from reports import words
 from reports.evidence.reader import Evidence, ScenarioEvidence, read_evidence
-from reports.evidence.schema import BlackHole, Verdict, VerdictWord
+from reports.evidence.schema import BlackHole, StageName, Verdict, VerdictWord
+from reports.metrics import metrics
 
 MARKDOWN_LIMIT = 64_000
 """Bytes; what a CI's step summary shows without cutting it."""
 
 _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _MARKDOWN = re.compile(r"([\\`*_\[\]|<>#~])")
+
+
+class StageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one stage of the failover took, within `acc_ms`, and where its end was seen."""
+
+    name: StageName
+    ms: float
+    acc_ms: float
+    node: str | None
 
 
 class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +48,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     broken: int | None = None
     new_fail_ms: float | None = None
+    stages: tuple[StageResult, ...] = ()
 
 
 class DemoResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,8 +77,8 @@ def markdown(evidence: Evidence) -> str:
     lines = [f"# {words.spoken(evidence.verdict)} · {_md(words.headline(evidence))}", ""]
     lines += [f"> {_md(caveat)}\n" for caveat in words.caveats(evidence)]
     lines += [
-        "| verdict | scenario | target | black hole | budget | broken connections | budget |",
-        "|---|---|---|---:|---:|---:|---:|",
+        "| verdict | scenario | target | black hole | budget | new connections failed | budget | broken connections | budget |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [_md_row(one) for one in evidence.scenarios]
     lines.append("")
@@ -78,6 +89,8 @@ def markdown(evidence: Evidence) -> str:
         lines.append(f"**{words.SHAPES[verdict.verdict]} {_md(one.name)}**: {_md(verdict.headline)}  ")
         if why := words.cause(verdict):
             lines.append(f"{_md(why)}  ")
+        if went := words.stages(verdict):
+            lines.append(f"Where the milliseconds went: {_md(went)}.  ")
         lines += [f"Again: {_code(verdict.reproduce)}", ""]
     if run:
         commit = run.commit[:12] if run.commit else "not known"
@@ -125,7 +138,7 @@ def junit(evidence: Evidence) -> str:
 
 
 def write(evidence_path: Path | str, folder: Path | str) -> None:
-    """`summary.md` and `junit.xml` of an evidence file.
+    """`summary.md`, `junit.xml` and `metrics.txt` of an evidence file.
 
     Raises EvidenceError when the file cannot be read as evidence, OSError when they cannot be written.
     """
@@ -133,6 +146,7 @@ def write(evidence_path: Path | str, folder: Path | str) -> None:
     Path(folder).mkdir(parents=True, exist_ok=True)
     (Path(folder) / "summary.md").write_text(markdown(evidence), encoding="utf-8")
     (Path(folder) / "junit.xml").write_text(junit(evidence), encoding="utf-8")
+    (Path(folder) / "metrics.txt").write_text(metrics(evidence), encoding="utf-8")
 
 
 def _scenario_result(one: ScenarioEvidence) -> ScenarioResult:
@@ -154,6 +168,10 @@ def _scenario_result(one: ScenarioEvidence) -> ScenarioResult:
         connections=verdict.connections,
         broken=verdict.broken,
         new_fail_ms=verdict.new_fail_ms,
+        stages=tuple(
+            StageResult(name=one.name, ms=(one.end_ns - one.start_ns) / 1e6, acc_ms=one.acc_ns / 1e6, node=one.node)
+            for one in verdict.stages
+        ),
     )
 
 
@@ -162,7 +180,11 @@ def _properties(one: ScenarioEvidence, word: VerdictWord) -> list[tuple[str, str
     if verdict is None:
         return [("verdict", word)]
     found = [("verdict", word), ("target", verdict.target), ("black_hole", words.black_hole(verdict))]
-    return [*found, ("broken", f"{verdict.broken} of {verdict.connections}"), ("reproduce", verdict.reproduce)]
+    found.append(("new_fail", words.new_fail(verdict, words.tcp_interval_ms(one))))
+    found.append(("broken", f"{verdict.broken} of {verdict.connections}"))
+    if verdict.stages:
+        found.append(("stages", words.stages(verdict)))
+    return [*found, ("reproduce", verdict.reproduce)]
 
 
 def _seconds(one: ScenarioEvidence) -> float:
@@ -174,13 +196,15 @@ def _seconds(one: ScenarioEvidence) -> float:
 def _md_row(one: ScenarioEvidence) -> str:
     verdict = one.verdict
     if verdict is None:
-        return f"| {words.spoken('unknown')} | {_md(one.name)} | {words.INTERRUPTED} | | | | |"
+        return f"| {words.spoken('unknown')} | {_md(one.name)} | {words.INTERRUPTED} | | | | | | |"
     cells = [
         words.spoken(verdict.verdict),
         _md(one.name),
         _md(verdict.target),
         words.black_hole(verdict),
         _md_budget(verdict, "black_hole"),
+        words.new_fail(verdict, words.tcp_interval_ms(one)),
+        _md_budget(verdict, "new_fail"),
         f"{verdict.broken:,} of {verdict.connections:,}",
         _md_budget(verdict, "broken"),
     ]

@@ -5,11 +5,12 @@ It turns figures into text; it must not know HTML, XML or Markdown, and decides 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
 from reports.evidence.reader import Evidence, ScenarioEvidence
-from reports.evidence.schema import Judgement, VantageFigures, Verdict, VerdictWord
+from reports.evidence.schema import Connection, Judgement, VantageFigures, Verdict, VerdictWord
 
 SHAPES: dict[VerdictWord, str] = {"pass": "✔", "fail": "✖", "unknown": "◌"}
 NOTHING = "–"
@@ -37,8 +38,8 @@ def tied(text: str) -> str:
 
 def budget_name(what: str) -> str:
     """The contract's key as it is said: `elsewhere.black_hole` is `black hole elsewhere`."""
-    key = what.removeprefix("elsewhere.")
-    return _BUDGETS.get(key, key.replace("_", " ")) + (" elsewhere" if key != what else "")
+    where, _, key = what.rpartition(".")
+    return _BUDGETS.get(key, key.replace("_", " ")) + {"": "", "reversion": " by the heal"}.get(where, f" {where}")
 
 
 def plain(value: float) -> str:
@@ -56,11 +57,51 @@ def milliseconds(value: float | None, interval_ms: float, unit: str = "") -> str
 
 
 def black_hole(verdict: Verdict) -> str:
-    """`410 ms ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
+    """`410 ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
     longest = milliseconds(verdict.black_hole_ms.max, verdict.interval_ms, "ms")
+    if longest == NOTHING:
+        return NOTHING
     if verdict.black_hole_ms.censored:
         return f"≥ {longest}, never ended"
-    return longest if longest == NOTHING else f"{longest} ± {plain(verdict.interval_ms)} ms"
+    return f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
+
+
+def to_accuracy(value_ms: float, acc_ms: float) -> str:
+    """A time known within `acc_ms`, with no digit below the decade of that accuracy, and never below 0.1 ms."""
+    step = 10.0 ** max(-1, math.floor(math.log10(acc_ms))) if acc_ms > 0 else 0.1
+    return milliseconds(value_ms, step)
+
+
+def response(value_ms: float | None, unit: str = "") -> str:
+    """A response time: two significant digits below 10 ms, whole milliseconds above."""
+    if value_ms is None:
+        return NOTHING
+    return (f"{value_ms:,.0f}" if value_ms >= 10 else plain(round(value_ms, 1))) + unit
+
+
+def tcp_interval_ms(one: ScenarioEvidence) -> float:
+    """How exactly a failure of new connections is known: the interval of the SYNs, else that of all probes, in ms."""
+    steps = [block.interval_ns / 1e6 for block in one.flows if block.transport == "tcp"]
+    return max(steps, default=one.verdict.interval_ms if one.verdict else 0.0)
+
+
+def new_fail(verdict: Verdict, step_ms: float) -> str:
+    """For how long new connections failed: `230 ± 10 ms`; at least, where they never worked again. `step_ms` is
+    `tcp_interval_ms`."""
+    if verdict.new_fail_ms is None:
+        return NOTHING
+    longest = milliseconds(verdict.new_fail_ms, step_ms, "ms")
+    if any(attempts.censored for attempts in verdict.new_connections):
+        return f"≥ {longest}, never ended"
+    return f"{longest.removesuffix(' ms')} ± {plain(step_ms)} ms"
+
+
+def stages(verdict: Verdict) -> str:
+    """`detection 151 ms, withdrawal 4 ms, fib 48 ms, first packet 3 ms`; empty where none was seen."""
+    return ", ".join(
+        f"{one.name.replace('-', ' ')} {to_accuracy((one.end_ns - one.start_ns) / 1e6, one.acc_ns / 1e6)} ms"
+        for one in verdict.stages
+    )
 
 
 def since(t_ns: int, event_ns: int | None, known_to_ns: int = 1_000_000) -> str:
@@ -77,6 +118,20 @@ def count(number: int, noun: str) -> str:
 
 def budget(verdict: Verdict, what: str) -> Judgement | None:
     return next((one for one in verdict.judged if one.what == what), None)
+
+
+def budget_ms(verdict: Verdict, what: str) -> float | None:
+    """The limit of a budget that is a duration, in ms; None where there is none."""
+    judged = budget(verdict, what)
+    limit = _DURATION.match(judged.budget) if judged else None
+    return float(limit[1]) * (1000 if limit[2] == "s" else 1) if limit else None
+
+
+def is_broken(connection: Connection) -> bool:
+    """Closed as the protocol provides is not broken."""
+    if connection.broken_by == "closed":
+        return False
+    return connection.broken_by is not None or connection.broken_ns is not None
 
 
 def broken_budgets(verdict: Verdict) -> list[Judgement]:
@@ -114,10 +169,9 @@ def vantage_budget(verdict: Verdict, figures: VantageFigures) -> BudgetCell:
         return BudgetCell(NOTHING, None)
     if judged.ok is not False or verdict.verdict == "unknown":
         return BudgetCell(judged.budget, judged.ok if verdict.verdict != "unknown" else None)
-    limit = _DURATION.match(judged.budget)
-    if limit is None:
+    allowed = budget_ms(verdict, judged.what)
+    if allowed is None:
         return BudgetCell(judged.budget, None)
-    allowed = float(limit[1]) * (1000 if limit[2] == "s" else 1)
     longest = figures.max_ms if figures.touched else figures.lost * verdict.interval_ms
     return BudgetCell(judged.budget, figures.censored == 0 and (longest or 0) <= allowed)
 
@@ -146,6 +200,11 @@ def caveats(evidence: Evidence) -> list[str]:
     found: list[str] = []
     if evidence.cut:
         found.append(f"The evidence is incomplete: {evidence.cut}.")
+    if evidence.unknown_kinds:
+        found.append(f"The evidence holds more than this nospof knows: {evidence.unknown_kinds}.")
+    if not evidence.records:
+        found.append("The evidence holds no record: the run ended before it wrote one.")
+        return found
     if evidence.end is None:
         found.append("The run has no end: it was interrupted, so as a whole it cannot pass.")
     elif evidence.verdict not in {word_of(one) for one in evidence.scenarios} and evidence.scenarios:

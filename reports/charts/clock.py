@@ -1,59 +1,43 @@
-"""The one-clock picture: what was done and what every flow lost, placed on the same time axis.
+"""The one-clock picture: what was done, what was noticed, and what every vantage lost, on the same time axis.
 
 Pure geometry from evidence; the template draws it. It must not know HTML, files or verdicts.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from reports.charts.strips import FlowRow, Strips, draw_strips
+from reports.charts.flows import FlowRow
+from reports.charts.scale import Tick, View, ticks
+from reports.charts.strips import MOST_CELLS, Strips, draw_strips
 from reports.evidence.reader import ScenarioEvidence
+from reports.evidence.schema import BrokenBy, EventRecord
 from reports.words import since
 
-WIDTH = 1000.0
-LEFT = 132.0
-RIGHT = 988.0
-LANE = 20.0
-MARKS_PER_LANE = 200
-LANES_OF_EVENTS = 6
+LANE = 21.0
+CLOSEST = 12.0
+"""Marks nearer to each other than this are one mark that says how many it stands for."""
+NAMED = 5
 
 ACTIONS = {"inject": "▼", "effective": "◆", "heal": "△", "healed": "○"}
 OFFSETS = {"inject": -10.0, "effective": 10.0, "heal": -10.0, "healed": 10.0}
 """What was done stands above the fault's bar, what was seen of it below: the two are often within a millisecond."""
-SHAPES_OF_SOURCES = ("●", "■", "◇", "▲", "□", "◆")
 
-
-@dataclass(frozen=True)
-class View:
-    """The time that is shown, in ns of CLOCK_MONOTONIC."""
-
-    start_ns: int
-    end_ns: int
-
-    def x(self, t_ns: float) -> float:
-        share = (t_ns - self.start_ns) / max(1, self.end_ns - self.start_ns)
-        return round(LEFT + min(1.0, max(0.0, share)) * (RIGHT - LEFT), 1)
-
-    def shows(self, t_ns: float) -> bool:
-        return self.start_ns <= t_ns <= self.end_ns
-
-
-@dataclass(frozen=True)
-class Tick:
-    x: float
-    text: str
-    zero: bool
+BROKEN: dict[BrokenBy, str] = {"reset": "✖", "stall": "‖", "other-backend": "⇄", "closed": "∎"}
+SENSED = {"healthy", "unhealthy"}
 
 
 @dataclass(frozen=True)
 class Mark:
+    """`entry` is the number of the log's line that it stands for."""
+
     x: float
     shape: str
     title: str
     dy: float = 0.0
+    entry: int | None = None
+    size: int = 1
 
 
 @dataclass(frozen=True)
@@ -81,8 +65,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class Clock:
-    name: str
-    label: str
+    view: View
     height: float
     lanes: tuple[Lane, ...]
     ticks: tuple[Tick, ...]
@@ -92,51 +75,54 @@ class Clock:
     text: str
 
 
-def views(scenario: ScenarioEvidence, worst_end_ns: int | None) -> list[tuple[str, str, View]]:
-    """The fault from close by (1 s before to 3 s after, more if an outage lasted longer), and the whole window."""
-    starts = [block.t0_ns for block in scenario.flows] + [phase.start_ns for phase in scenario.phases]
-    ends = [block.t1_ns for block in scenario.flows] + [phase.end_ns for phase in scenario.phases]
-    starts, ends = starts or [r.t_ns for r in scenario.faults], ends or [r.t_ns for r in scenario.faults]
-    if not starts or max(ends) <= min(starts):
-        return []
-    whole = View(min(starts), max(ends))
-    event = scenario.event_ns
-    if event is None:
-        return [("whole", "whole window", whole)]
-    after = 3e9
-    if worst_end_ns is not None:
-        after = min(10e9, max(after, math.ceil((worst_end_ns - event) / 1e9 * 1.1) * 1e9))
-    near = View(max(whole.start_ns, event - 10**9), min(whole.end_ns, event + int(after)))
-    if near.end_ns <= near.start_ns:
-        return [("whole", "whole window", whole)]
-    return [("near", "around the fault", near), ("whole", "whole window", whole)]
+def lane_of(event: EventRecord) -> tuple[str, str]:
+    """The lane that an event belongs to and its shape there: by what it tells, not by who told it."""
+    source = event.data.source
+    if source == "bfd" or event.data.what in SENSED:
+        return "BFD, health", "◇"
+    known = {"bgp": ("BGP", "●"), "fib": ("FIB", "■"), "neighbour": ("link, ARP", "▽"), "link": ("link, ARP", "▽")}
+    return known.get(source, ("L4, Envoy", "▲") if source in {"l4", "envoy"} else (source, "□"))
 
 
-def draw(scenario: ScenarioEvidence, rows: Sequence[FlowRow]) -> list[Clock]:
-    """One picture per view; none when there is no time to show."""
-    ends = [row.longest_end_ns for row in rows if row.touched and row.longest_end_ns is not None]
-    return [_clock(scenario, rows, *one) for one in views(scenario, max(ends, default=None))]
+LANES = ("link, ARP", "BFD, health", "BGP", "L4, Envoy", "FIB")
+"""From the cause to the effect; lanes of other sources follow."""
 
 
-def _clock(scenario: ScenarioEvidence, rows: Sequence[FlowRow], name: str, label: str, view: View) -> Clock:
+def draw(
+    scenario: ScenarioEvidence,
+    rows: Sequence[FlowRow],
+    shown: Iterable[View],
+    entry: Callable[[EventRecord], int],
+    coarseness: int = 1,
+) -> list[Clock]:
+    """One picture per view; `entry` gives the number of an event's line in the log. `coarseness` joins
+    more marks into one and more probes into a cell."""
+    return [_clock(scenario, rows, view, entry, coarseness) for view in shown]
+
+
+def _clock(
+    scenario: ScenarioEvidence,
+    rows: Sequence[FlowRow],
+    view: View,
+    entry: Callable[[EventRecord], int],
+    coarseness: int,
+) -> Clock:
+    closest = CLOSEST * coarseness
     lanes: list[Lane] = []
     y = 34.0
-    for made in (_phases(scenario, view), _fault(scenario, view), *_events(scenario, view), _broken(scenario, view)):
+    for made in (
+        _phases(scenario, view),
+        _fault(scenario, view),
+        *_events(scenario, view, entry, closest),
+        _broken(scenario, view, closest),
+    ):
         if made is not None:
-            room = 11.0 if any(mark.dy for mark in made.marks) else 0.0
+            room = 10.0 if any(mark.dy for mark in made.marks) else 0.0
             lanes.append(Lane(made.label, y + room, made.kind, made.bars, made.marks, made.note))
             y += LANE + 2 * room
-    strips = draw_strips(rows, view.start_ns, view.end_ns, view.x, top=y + 2)
+    strips = draw_strips(rows, view, top=y + 2, most_cells=max(60, MOST_CELLS // coarseness))
     return Clock(
-        name=name,
-        label=label,
-        height=strips.bottom + 8,
-        lanes=tuple(lanes),
-        ticks=tuple(_ticks(view, scenario.event_ns)),
-        strips=strips,
-        top=22.0,
-        foot=strips.bottom + 2,
-        text=_said(scenario, strips),
+        view, strips.bottom + 6, tuple(lanes), tuple(ticks(view)), strips, 22.0, strips.bottom, _said(scenario, strips)
     )
 
 
@@ -183,55 +169,60 @@ def _fault(scenario: ScenarioEvidence, view: View) -> Lane | None:
     return Lane("fault", 0, "fault", bars, marks, f"{note} →" if note else "")
 
 
-def _events(scenario: ScenarioEvidence, view: View) -> list[Lane]:
-    sources: dict[str, list[Mark]] = {}
+def _events(scenario: ScenarioEvidence, view: View, entry: Callable[[EventRecord], int], closest: float) -> list[Lane]:
+    found: dict[str, list[Mark]] = {}
     for record in scenario.events:
+        label, shape = lane_of(record)
         if view.shows(record.t_ns):
-            title = (
-                f"{since(record.t_ns, scenario.event_ns)} {record.node or ''} {record.data.what} {record.data.detail}"
-            )
-            marks = sources.setdefault(record.data.source, [])
-            shape = SHAPES_OF_SOURCES[(len(sources) - 1) % len(SHAPES_OF_SOURCES)]
-            marks.append(Mark(view.x(record.t_ns), marks[0].shape if marks else shape, " ".join(title.split())))
-    lanes = []
-    for source, marks in list(sources.items())[:LANES_OF_EVENTS]:
-        hidden = len(marks) - MARKS_PER_LANE
-        note = f"{hidden:,} more not drawn" if hidden > 0 else ""
-        lanes.append(Lane(source, 0, "event", (), tuple(marks[:MARKS_PER_LANE]), note))
-    return lanes
+            data = record.data
+            told = (since(record.t_ns, scenario.event_ns), record.node, data.what, data.prefix, data.detail)
+            title = " ".join(part for part in told if part)
+            found.setdefault(label, []).append(Mark(view.x(record.t_ns), shape, title, entry=entry(record)))
+    order = [*(label for label in LANES if label in found), *(label for label in found if label not in LANES)]
+    return [Lane(label, 0, "event", (), tuple(joined(found[label], closest))) for label in order]
 
 
-def _broken(scenario: ScenarioEvidence, view: View) -> Lane | None:
-    broken = [c for c in scenario.connections if c.broken_ns is not None]
-    if not broken:
-        return None
-    marks = tuple(
+def _broken(scenario: ScenarioEvidence, view: View, closest: float) -> Lane | None:
+    marks = [
         Mark(
-            view.x(c.broken_ns),
-            "✖",
-            f"{since(c.broken_ns, scenario.event_ns)} {c.vantage} connection {c.id}: {c.broken_by}",
+            view.x(when),
+            BROKEN[c.broken_by or "closed"],
+            f"{since(when, scenario.event_ns)} {c.vantage} connection {c.id}: "
+            f"{c.broken_by or 'closed as the protocol provides'}",
         )
-        for c in broken
-        if c.broken_ns is not None and view.shows(c.broken_ns)
-    )
-    return Lane("broken", 0, "broken", (), marks[:MARKS_PER_LANE]) if marks else None
+        for c in sorted(scenario.connections, key=lambda c: c.broken_ns or c.closed_ns or 0)
+        if (when := c.broken_ns or c.closed_ns) is not None and view.shows(when)
+    ]
+    return Lane("connections", 0, "broken", (), tuple(joined(marks, closest))) if marks else None
 
 
-def _ticks(view: View, event_ns: int | None) -> list[Tick]:
-    """About ten round instants; zero is the fault, or the window's start where there was none."""
-    zero = event_ns if event_ns is not None else view.start_ns
-    span = (view.end_ns - view.start_ns) / 1e9
-    step = next((s for s in (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300) if span / s <= 11), span / 10)
-    first = math.ceil((view.start_ns - zero) / 1e9 / step)
-    last = math.floor((view.end_ns - zero) / 1e9 / step)
+def joined(marks: Sequence[Mark], closest: float) -> list[Mark]:
+    """Marks of one shape that would cover each other become one: nothing is left out, only counted."""
+    groups: list[list[Mark]] = []
+    for mark in marks:
+        if groups and mark.x - groups[-1][0].x < closest and mark.shape == groups[-1][0].shape:
+            groups[-1].append(mark)
+        else:
+            groups.append([mark])
     return [
-        Tick(view.x(zero + n * step * 1e9), f"{n * step:+.3g}".replace("-", "−") if n else "0 s", n == 0)
-        for n in range(first, last + 1)
+        group[0]
+        if len(group) == 1
+        else Mark(
+            group[0].x,
+            group[0].shape,
+            "\n".join(
+                [f"{len(group)} here", *(m.title for m in group[:NAMED]), *(["…"] if len(group) > NAMED else [])]
+            ),
+            group[0].dy,
+            group[0].entry,
+            len(group),
+        )
+        for group in groups
     ]
 
 
 def _said(scenario: ScenarioEvidence, strips: Strips) -> str:
     """The picture for those who cannot see it."""
     steps = ", ".join(f"{r.data.action} at {since(r.t_ns, scenario.event_ns)}" for r in scenario.faults)
-    groups = "; ".join(f"{g.label}: {g.hit} of {g.size} flows lost probes" for g in strips.groups)
+    groups = "; ".join(f"{g.label}: {g.hit} of {g.size} flows lost probes" for g in strips.strips)
     return f"Time line. Fault: {steps or 'none'}. {groups}."

@@ -8,12 +8,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from reports.evidence.schema import CORRUPT, LATE, LOST
+from reports.evidence.schema import CORRUPT, LATE, LOST, NOT_SENT, REFUSED, RESET
 
 _TROUBLE = re.compile(rb"([\x01-\xff])\1*", re.DOTALL)
 
-IMPAIRED = bytes((LOST, LATE, CORRUPT))
-"""States that count as lost connectivity; a probe that the harness did not send is not among them."""
+IMPAIRED = bytes((LOST, LATE, CORRUPT, REFUSED, RESET))
+"""States that count as lost connectivity (of a SYN: as a failed attempt); a probe that the harness did not send is not
+among them."""
+
+KINDS = {LOST: "lost", LATE: "late", CORRUPT: "corrupt", NOT_SENT: "unsent", REFUSED: "refused", RESET: "reset"}
+"""How each state is called where it is drawn; a state that this version does not know is drawn as lost."""
+
+_BAD = bytes(1 if state in IMPAIRED or state > max(KINDS) else 0 for state in range(256))
 
 
 @dataclass(frozen=True)
@@ -52,5 +58,5 @@ def bridged(found: list[Stretch], gap: int) -> list[Stretch]:
 
 
 def impaired(state: bytes) -> int:
-    """How many probes were lost, late or corrupt."""
-    return sum(state.count(bytes((one,))) for one in IMPAIRED)
+    """How many probes were lost, late, corrupt, refused or reset."""
+    return sum(state.translate(_BAD))

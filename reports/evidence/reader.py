@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from reports.evidence.schema import (
+    RECORD_OF,
     VERSION,
     Connection,
     ConnectionRecord,
@@ -22,6 +23,8 @@ from reports.evidence.schema import (
     FaultRecord,
     Flows,
     FlowsRecord,
+    Load,
+    LoadRecord,
     Phase,
     PhaseRecord,
     Record,
@@ -75,6 +78,10 @@ class ScenarioEvidence:
         return tuple(r.data for r in self.records if isinstance(r, ConnectionRecord))
 
     @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        return tuple(r.data for r in self.records if isinstance(r, LoadRecord))
+
+    @cached_property
     def trust(self) -> tuple[Trust, ...]:
         return tuple(r.data for r in self.records if isinstance(r, TrustRecord))
 
@@ -97,10 +104,12 @@ class ScenarioEvidence:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`cut` is a sentence about the lost last line, or None when the file is whole."""
+    """`cut` is a sentence about the lost last line, or None when the file is whole; `unknown_kinds` one about lines
+    that a newer nospof wrote and this one leaves out."""
 
     records: tuple[Record, ...]
     cut: str | None = None
+    unknown_kinds: str | None = None
     path: Path | None = field(default=None, compare=False)
 
     @cached_property
@@ -161,8 +170,10 @@ def overall(verdicts: Iterable[VerdictWord]) -> VerdictWord:
 
 class _Version(msgspec.Struct):
     v: int = VERSION
+    kind: str = ""
 
 
+_KINDS = frozenset(str(one.__struct_config__.tag) for one in RECORD_OF.values())
 _decode_version = msgspec.json.Decoder(_Version)
 _decode_record: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 
@@ -170,7 +181,8 @@ _decode_record: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
 def read_evidence(path: Path | str) -> Evidence:
     """Read a whole file.
 
-    A last line without its newline that does not parse is what a crash leaves: it is dropped, and `cut` says so.
+    A last line without its newline that does not parse is what a crash leaves: it is dropped, and `cut` says so. A kind
+    of record that this version does not know was added later: it is left out, and `unknown_kinds` says so.
     Raises EvidenceError for a newer version, any other line that does not parse, or a file that cannot be opened.
     """
     path = Path(path)
@@ -182,20 +194,34 @@ def read_evidence(path: Path | str) -> Evidence:
     last = len(lines)
     records: list[Record] = []
     cut: str | None = None
+    unknown: dict[str, list[int]] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            found = _decode_version.decode(line).v
-            if found > VERSION:
+            head = _decode_version.decode(line)
+            if head.v > VERSION:
                 raise EvidenceError(
-                    f"{path}:{number}: evidence version {found} is newer than version {VERSION}, the newest that this "
+                    f"{path}:{number}: evidence version {head.v} is newer than version {VERSION}, the newest that this "
                     f"nospof reads; render it with the nospof that wrote it, or update this one"
                 )
+            if head.kind and head.kind not in _KINDS:
+                unknown.setdefault(head.kind, []).append(number)
+                continue
             records.append(_decode_record.decode(line))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if number == last:
                 cut = f"line {number} was cut after {len(line)} bytes and is left out: the run did not end by itself"
                 break
             raise EvidenceError(f"{path}:{number}: not a line of evidence: {error}") from error
-    return Evidence(records=tuple(records), cut=cut, path=path)
+    return Evidence(records=tuple(records), cut=cut, unknown_kinds=_left_out(unknown), path=path)
+
+
+def _left_out(unknown: dict[str, list[int]]) -> str | None:
+    if not unknown:
+        return None
+    told = ", ".join(
+        f"{len(at)} of kind {kind!r} (line {at[0]}{' and later' if len(at) > 1 else ''})"
+        for kind, at in unknown.items()
+    )
+    return f"lines that a newer nospof wrote are left out: {told}; render it with the nospof that wrote it to see them"

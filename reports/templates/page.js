@@ -1,32 +1,58 @@
-"use strict";
-// The page says everything without this script; it only names the flow under the pointer or the arrow keys.
-for (const views of document.querySelectorAll(".views")) {
-  const data = JSON.parse(document.getElementById(views.dataset.rows).textContent);
-  const readout = views.querySelector(".readout");
-  for (const view of views.querySelectorAll(".view")) {
-    const svg = view.querySelector("svg");
-    const cursor = svg.querySelector(".cursor");
-    const ys = data.ys[svg.dataset.view] || [];
-    let at = -1;
-    const show = (row) => {
-      if (row < 0 || row >= ys.length) return;
-      at = row;
-      cursor.setAttribute("d", "M132 " + (ys[row] - 2.2) + "H988M132 " + (ys[row] + 2.2) + "H988");
-      readout.textContent = data.rows[row];
-    };
-    svg.addEventListener("pointermove", (event) => {
-      const box = svg.getBoundingClientRect();
-      const y = (event.clientY - box.top) / box.height * svg.viewBox.baseVal.height;
-      let best = -1;
-      for (let n = 0; n < ys.length; n++) if (Math.abs(ys[n] - y) < 6 && (best < 0 || Math.abs(ys[n] - y) < Math.abs(ys[best] - y))) best = n;
-      show(best);
-    });
-    view.addEventListener("keydown", (event) => {
-      const step = {ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10}[event.key];
-      if (!step || !ys.length) return;
-      event.preventDefault();
-      show(Math.max(0, Math.min(ys.length - 1, at + step)));
-    });
-  }
+// Folding, lazy filling and printing. Without this script the page still says every verdict and figure.
+const rasters = new Map();
+async function drawRaster(box) {
+  const data = ready.get(box.dataset.of) || await unpack(box.dataset.of);
+  if (!rasters.has(box) && box.clientWidth) rasters.set(box, new Raster(box, data.raster));
 }
-addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details")) one.open = true; });
+const seen = new IntersectionObserver((entries) => {
+  for (const one of entries) if (one.isIntersecting) { seen.unobserve(one.target); drawRaster(one.target); }
+}, {rootMargin: "300px"});
+document.querySelectorAll(".raster").forEach((box) => seen.observe(box));
+document.querySelectorAll("details.lazy").forEach((box) => box.addEventListener("toggle", async () => {
+  if (box.open) fill(box, await unpack(box.dataset.of));
+}));
+const again = () => rasters.forEach((raster) => raster.draw());
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; again(); } });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+
+function reveal() {
+  const target = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  const fold = target.closest("section.scenario")?.querySelector("details.fold");
+  if (fold && !fold.open) { fold.open = true; target.scrollIntoView(); }
+}
+addEventListener("hashchange", reveal);
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a");
+  if (link && link.getAttribute("href") === location.hash) reveal();
+});
+reveal();
+
+for (const link of document.querySelectorAll("a[data-entry]")) {
+  link.addEventListener("click", async (event) => {
+    event.preventDefault();
+    const box = document.querySelector('details.lazy[data-table="log"][data-of="' + link.closest("section").id + '"]');
+    box.open = true;
+    fill(box, await unpack(box.dataset.of));
+    const rows = box.querySelector("tbody").rows;
+    box.querySelector("tr.here")?.classList.remove("here");
+    rows[link.dataset.entry].classList.add("here");
+    rows[link.dataset.entry].scrollIntoView({block: "center"});
+  });
+}
+
+// Paper has no folds: everything is opened, and what was packed must be there before the printer asks.
+const everything = [...document.querySelectorAll("section.scenario")].map((one) => one.id);
+const whenIdle = window.requestIdleCallback || ((work) => setTimeout(work, 200));
+addEventListener("load", () => whenIdle(async () => {
+  for (const id of everything) await unpack(id);
+  document.documentElement.dataset.ready = "yes";
+}));
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach((one) => { one.open = true; });
+  document.querySelectorAll("details.lazy").forEach((box) => { if (ready.has(box.dataset.of)) fill(box, ready.get(box.dataset.of)); });
+  document.querySelectorAll(".raster").forEach((box) => { if (!rasters.has(box) && ready.has(box.dataset.of)) rasters.set(box, new Raster(box, ready.get(box.dataset.of).raster)); });
+  again();
+});
+addEventListener("afterprint", again);

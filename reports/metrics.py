@@ -1,0 +1,85 @@
+"""`metrics.txt`: the figures of a run in OpenMetrics text, for whoever collects them over nights.
+
+Rendered from evidence alone; it must not judge, and leaves out what was not measured instead of writing a zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from reports import words
+from reports.evidence.reader import Evidence, ScenarioEvidence
+
+_Sample = tuple[Mapping[str, str], float]
+
+
+def metrics(evidence: Evidence) -> str:
+    """All durations in seconds. A verdict is one sample per word, 1 for the one that it is (a StateSet)."""
+    families: list[tuple[str, str, str, str, list[_Sample]]] = [
+        ("nospof_run_verdict", "stateset", "", "Verdict of the whole run.", list(_states(evidence.verdict, {}))),
+        *(
+            (name, kind, unit, text, [sample for one in evidence.scenarios for sample in made(one)])
+            for name, kind, unit, text, made in _FAMILIES
+        ),
+    ]
+    lines: list[str] = []
+    for name, kind, unit, text, samples in families:
+        if not samples:
+            continue
+        lines.append(f"# TYPE {name} {kind}")
+        if unit:
+            lines.append(f"# UNIT {name} {unit}")
+        lines.append(f"# HELP {name} {text}")
+        lines += [f"{name}{_labels(labels)} {value:.9g}" for labels, value in samples]
+    return "\n".join([*lines, "# EOF"]) + "\n"
+
+
+def _states(word: str, labels: Mapping[str, str], name: str = "nospof_run_verdict") -> Iterator[_Sample]:
+    for one in ("pass", "fail", "unknown"):
+        yield {**labels, name: one}, float(one == word)
+
+
+def _verdict(one: ScenarioEvidence) -> Iterator[_Sample]:
+    yield from _states(words.word_of(one), {"scenario": one.name}, "nospof_verdict")
+
+
+def _black_hole(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.black_hole_ms.max is not None:
+        yield {"scenario": one.name}, one.verdict.black_hole_ms.max / 1000
+
+
+def _new_fail(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.new_fail_ms is not None:
+        yield {"scenario": one.name}, one.verdict.new_fail_ms / 1000
+
+
+def _broken(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict:
+        yield {"scenario": one.name}, float(one.verdict.broken)
+
+
+def _connections(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict:
+        yield {"scenario": one.name}, float(one.verdict.connections)
+
+
+def _stages(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for stage in one.verdict.stages if one.verdict else ():
+        yield {"scenario": one.name, "stage": stage.name}, (stage.end_ns - stage.start_ns) / 1e9
+
+
+_FAMILIES = (
+    ("nospof_verdict", "stateset", "", "Verdict of a scenario.", _verdict),
+    ("nospof_black_hole_seconds", "gauge", "seconds", "Longest black hole of a touched flow.", _black_hole),
+    ("nospof_new_fail_seconds", "gauge", "seconds", "Longest time for which new connections failed.", _new_fail),
+    ("nospof_broken_connections", "gauge", "", "Established connections that broke.", _broken),
+    ("nospof_established_connections", "gauge", "", "Established connections that were held.", _connections),
+    ("nospof_stage_seconds", "gauge", "seconds", "How long a stage of the failover took.", _stages),
+)
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    def quoted(value: str) -> str:
+        return value.replace("\\", "\\\\").replace("\n", "\\n").replace('"', '\\"')
+
+    return "{" + ",".join(f'{name}="{quoted(value)}"' for name, value in labels.items()) + "}" if labels else ""

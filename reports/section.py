@@ -1,0 +1,191 @@
+"""What the page says of one scenario: its charts, tables and the bulk that the script unpacks, made from its evidence.
+
+It puts together what the charts make; it must not know templates, files or another scenario.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+
+import msgspec
+
+from reports import words
+from reports.charts.ccdf import Ccdf, draw_ccdf
+from reports.charts.clock import BROKEN, Clock, draw
+from reports.charts.flows import FlowRow, flow_rows, socket
+from reports.charts.layers import Layers, draw_layers
+from reports.charts.layout import Layout
+from reports.charts.maps import Maps, draw_maps
+from reports.charts.raster import Raster, pack_raster
+from reports.charts.rate import Rate, draw_rates
+from reports.charts.scale import views
+from reports.charts.stages import Stages, draw_small, draw_stages
+from reports.evidence.reader import ScenarioEvidence
+from reports.evidence.schema import Connection, Load, Trust, Verdict, VerdictWord
+from reports.log import Moment, entry_of, lines, read_log
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How much of one scenario is drawn apart: `ink` stretches of loss and so many packets in its raster; `coarseness`
+    is of its clock. Less of it only joins things, and the page says so."""
+
+    ink: int
+    packets: int
+    coarseness: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """`unreadable` says which part of its evidence could not be drawn. `packed` is what the script unpacks."""
+
+    id: str
+    name: str
+    word: VerdictWord
+    verdict: Verdict | None
+    event_ns: int | None
+    tcp_interval_ms: float
+    small: Stages | None
+    stages: Stages | None
+    clocks: tuple[Clock, ...]
+    maps: Maps | None
+    ccdf: Ccdf | None
+    rates: tuple[Rate, ...]
+    layers: Layers | None
+    raster: Raster | None
+    touched: int
+    connections: tuple[Connection, ...]
+    ended: tuple[Ended, ...]
+    broken: int
+    loads: tuple[Load, ...]
+    trust: tuple[Trust, ...]
+    key_moments: tuple[tuple[int, Moment], ...]
+    events: int
+    unreadable: str
+    packed: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the connections of one vantage ended."""
+
+    vantage: str
+    connections: int
+    touched: int
+    reset: int
+    stall: int
+    moved: int
+    closed: int
+    longest_ms: float | None
+
+
+def section(
+    scenario: ScenarioEvidence, slug: str, *, layout: Layout | None, stages_span_ms: float, detail: Detail
+) -> Section:
+    """`stages_span_ms` is the axis of the small bars."""
+    verdict = scenario.verdict
+    unreadable = ""
+    rows: list[FlowRow] = []
+    try:
+        rows = flow_rows(scenario.flows, scenario.heal_ns)
+    except ValueError as error:
+        # The verdict and the other numbers do not depend on the packed block: say so and show them.
+        unreadable = f"The probes of this scenario cannot be drawn: {error}"
+    shown = views(scenario, rows)
+    log = read_log(scenario)
+    budget_ms = words.budget_ms(verdict, "black_hole") if verdict else None
+    event_ns = scenario.event_ns
+    zero = event_ns if event_ns is not None else (shown[0].zero_ns if shown else 0)
+    raster = pack_raster(rows, scenario.episodes, shown, zero, detail.ink, detail.packets) if rows else None
+    ended = [c for c in scenario.connections if c.broken_by or c.broken_ns is not None or c.closed_ns is not None]
+    bulk = {
+        "raster": raster.data if raster else None,
+        "log": lines(log, event_ns),
+        "ended": [_ended_line(c, event_ns) for c in ended],
+    }
+    inject = next((r.data for r in scenario.faults if r.data.action == "inject"), None)
+    return Section(
+        id=slug,
+        name=scenario.name,
+        word=words.word_of(scenario),
+        verdict=verdict,
+        event_ns=event_ns,
+        tcp_interval_ms=words.tcp_interval_ms(scenario),
+        small=draw_small(verdict, stages_span_ms) if verdict else None,
+        stages=draw_stages(verdict, budget_ms) if verdict else None,
+        clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.coarseness)),
+        maps=draw_maps(layout, verdict, inject) if verdict and layout else None,
+        ccdf=draw_ccdf(rows, budget_ms),
+        rates=tuple(draw_rates(rows, shown[0])) if rows and shown else (),
+        layers=draw_layers(verdict, words.tcp_interval_ms(scenario)) if verdict else None,
+        raster=raster,
+        touched=sum(1 for row in rows if row.touched),
+        connections=scenario.connections,
+        ended=tuple(_ended_by_vantage(scenario.connections)),
+        broken=sum(1 for c in scenario.connections if words.is_broken(c)),
+        loads=tuple(sorted(scenario.loads, key=lambda one: one.start_ns)),
+        trust=tuple(sorted(scenario.trust, key=lambda t: t.ok)),
+        key_moments=tuple((n, moment) for n, moment in enumerate(log) if moment.key),
+        events=len(log),
+        unreadable=unreadable,
+        packed=pack(bulk),
+    )
+
+
+def pack(bulk: object) -> str:
+    """JSON, deflated, base64: what the browser's own DecompressionStream reads, and no text that could end an element."""
+    return base64.b64encode(zlib.compress(msgspec.json.encode(bulk), 9)).decode("ascii")
+
+
+def slug_of(name: str, taken: set[str]) -> str:
+    """An element's id that no other scenario has."""
+    base = "s-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "scenario")
+    slug = base
+    while slug in taken:
+        slug = f"{base}-{len(taken)}"
+    taken.add(slug)
+    return slug
+
+
+def _ended_by_vantage(connections: tuple[Connection, ...]) -> list[Ended]:
+    found = []
+    for vantage in dict.fromkeys(c.vantage for c in connections):
+        mine = [c for c in connections if c.vantage == vantage]
+        ways = Counter(c.broken_by for c in mine if words.is_broken(c))
+        found.append(
+            Ended(
+                vantage=vantage,
+                connections=len(mine),
+                touched=sum(1 for c in mine if c.touched),
+                reset=ways["reset"],
+                stall=ways["stall"],
+                moved=ways["other-backend"],
+                closed=sum(
+                    1 for c in mine if not words.is_broken(c) and (c.closed_ns is not None or c.broken_by == "closed")
+                ),
+                longest_ms=max((c.longest_answer_ms for c in mine if c.longest_answer_ms is not None), default=None),
+            )
+        )
+    return found
+
+
+def _ended_line(c: Connection, event_ns: int | None) -> list[str]:
+    """Vantage, number, addresses, backend, how, when, phase, crossed, longest wait: as they are shown."""
+    when = c.broken_ns if c.broken_ns is not None else c.closed_ns
+    how = c.broken_by or ("closed" if c.closed_ns is not None else None)
+    told = {"closed": "closed by the protocol", "reset": "reset", "stall": "stall", "other-backend": "other backend"}
+    return [
+        c.vantage,
+        str(c.id),
+        f"{socket(c.src, c.sport)} → {socket(c.dst, c.dport)}",
+        c.backend or words.NOTHING,
+        f"{BROKEN[how]} {told[how]}" if how else words.NOTHING,
+        words.since(when, event_ns) if when is not None else words.NOTHING,
+        c.phase or words.NOTHING,
+        "yes" if c.touched else "no",
+        words.response(c.longest_answer_ms, " ms"),
+    ]

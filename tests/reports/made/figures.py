@@ -1,0 +1,221 @@
+"""The verdict of a made-up scenario, its connections, load and checks of the instrument, with figures that fit its probes.
+
+It adds up what the blocks hold; it judges nothing: the plan says what the verdict is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from reports.evidence.schema import (
+    LOST,
+    REFUSED,
+    BlackHole,
+    BrokenBy,
+    Connection,
+    Flows,
+    Judgement,
+    Load,
+    NewConnections,
+    Percentiles,
+    Stage,
+    Trust,
+    VantageFigures,
+    Verdict,
+    unpack_per_flow,
+)
+from tests.reports.made.flows import AFTER, BEFORE, SECOND
+from tests.reports.made.lab import paths
+from tests.reports.made.plans import VANTAGES, Plan
+
+CONNECTIONS = 40
+
+
+def verdict(plan: Plan, blocks: Sequence[Flows], event_ns: int) -> Verdict:
+    figures = tuple(_vantage(plan, vantage, blocks) for vantage in VANTAGES)
+    longest = max((f.max_ms for f in figures if f.max_ms is not None), default=0.0)
+    new_fail = max((f.new_fail_ms or 0.0 for f in figures), default=0.0)
+    judged = plan.verdict != "unknown"
+
+    def held(what: str, measured: str, budget: str, ok: bool = True) -> Judgement:
+        return Judgement(what=what, measured=measured, budget=budget, ok=ok if judged else None)
+
+    ends = [event_ns, *(event_ns + ms * 1_000_000 for _, ms, _, _ in plan.stages)]
+    return Verdict(
+        scenario=plan.scenario,
+        title=plan.scenario,
+        fault=plan.fault,
+        target=plan.target,
+        element=plan.target,
+        verdict=plan.verdict,
+        reason=plan.reason,
+        headline=plan.headline,
+        interval_ms=10.0,
+        flows=sum(f.flows for f in figures),
+        touched=sum(f.touched for f in figures),
+        lateness_p99_ms=plan.lateness_ms,
+        black_hole_ms=BlackHole(max=longest),
+        elsewhere_black_hole_ms=0.0,
+        connections=CONNECTIONS * len(VANTAGES),
+        broken=plan.broken,
+        new_fail_ms=new_fail,
+        full_convergence_ms=longest + 20 if longest else None,
+        vantages=figures,
+        judged=(
+            held("black_hole", f"{longest:.0f} ms", f"{plan.budget_ms} ms", longest <= plan.budget_ms),
+            held("new_fail", f"{new_fail:.0f} ms", "500 ms"),
+            held("broken", f"{plan.broken} of {CONNECTIONS}", "own"),
+            held("elsewhere.black_hole", "0 ms", "0 ms"),
+            held("elsewhere.broken", "0 of 80", "0"),
+        ),
+        new_connections=tuple(_attempts(one) for one in blocks if one.transport == "tcp"),
+        stages=tuple(
+            Stage(name=name, start_ns=start, end_ns=end, acc_ns=1_000_000, node=node, detail=detail)
+            for (name, _, node, detail), start, end in zip(plan.stages, ends[:-1], ends[1:], strict=True)
+        ),
+        paths=paths(plan),
+        reproduce=f"./nospof run {plan.scenario} --target {plan.target}",
+    )
+
+
+def connections(plan: Plan, event_ns: int) -> Iterator[Connection]:
+    ended: tuple[tuple[BrokenBy, int], ...] = (
+        ("reset", plan.reset),
+        ("stall", plan.stall),
+        ("other-backend", plan.moved),
+        ("closed", plan.closed),
+    )
+    ways = [way for way, size in ended for _ in range(size)]
+    for at, vantage in enumerate(VANTAGES):
+        hit = vantage == plan.hit
+        for n in range(CONNECTIONS):
+            way = ways[n] if hit and n < len(ways) else None
+            when = event_ns + (300 + 7 * n) * 1_000_000
+            yield Connection(
+                vantage=vantage,
+                id=n,
+                src=f"10.{at}.2.7",
+                sport=50_000 + n,
+                dst="203.0.113.10",
+                dport=80,
+                opened_ns=event_ns - BEFORE,
+                touched=hit and n < plan.touched,
+                heartbeats=40,
+                backend=f"{vantage.removesuffix('-client')}-l7-{n % 2 + 1}",
+                broken_ns=when if way and way != "closed" else None,
+                broken_by=way if way != "closed" else None,
+                closed_ns=when if way == "closed" else None,
+                phase="fault" if way else None,
+                longest_answer_ms=plan.stall_ms if hit and n == 0 and plan.stall_ms else 3.4,
+            )
+
+
+def load(plan: Plan, event_ns: int) -> Iterator[Load]:
+    """A closed loop hides what waited behind the outage; counted from the intended start it shows."""
+    for vantage in VANTAGES:
+        outage = float(plan.outage_ms[1]) if vantage == plan.hit else 0.0
+        calm = Percentiles(n=2480, p50=2.1, p95=3.9, p99=6.2, max=14.8)
+        for phase, start, end in (
+            ("control", event_ns - 5 * SECOND, event_ns),
+            ("fault", event_ns, event_ns + 8 * SECOND),
+            ("recovery", event_ns + 9 * SECOND, event_ns + AFTER),
+        ):
+            struck = phase == "fault" and outage > 0
+            failures = (plan.broken if outage else 0) if phase == "fault" else 0
+            yield Load(
+                vantage=vantage,
+                phase=phase,  # type: ignore[arg-type]
+                start_ns=start,
+                end_ns=end,
+                users=10,
+                requests=2480 + failures,
+                failures=failures,
+                raw=Percentiles(n=2480, p50=2.1, p95=4.0, p99=7.4, max=outage + 28.0) if struck else calm,
+                corrected=Percentiles(n=2480, p50=2.2, p95=118.0, p99=outage * 0.94, max=outage + 28.0)
+                if struck
+                else calm,
+                failed_by=(("ConnectionResetError", failures),) if failures else (),
+            )
+
+
+def trust(plan: Plan) -> Iterator[Trust]:
+    late = plan.lateness_ms
+    yield Trust(
+        check="schedule",
+        ok=late <= 5,
+        value=late,
+        limit=5.0,
+        unit="ms",
+        sentence=f"open loop, 100 probes/s per flow, phases spread over the interval; p99 of lateness {late} ms",
+    )
+    yield Trust(
+        check="harness loss",
+        ok=plan.unsent == 0,
+        value=float(plan.unsent),
+        limit=0.0,
+        unit="probes",
+        sentence="probes that were due but never sent, and socket drops",
+    )
+    yield Trust(check="control window", ok=True, value=0.0, limit=0.0, unit="probes", sentence="lost before the fault")
+    yield Trust(
+        check="fault bit",
+        ok=True,
+        value=float(plan.touched),
+        limit=10.0,
+        unit="flows",
+        sentence="flows seen crossing the target in the control window",
+    )
+
+
+def _vantage(plan: Plan, vantage: str, blocks: Sequence[Flows]) -> VantageFigures:
+    mine = [one for one in blocks if one.vantage == vantage and one.transport != "tcp"]
+    tcp = [_attempts(one) for one in blocks if one.vantage == vantage and one.transport == "tcp"]
+    lost = [
+        (flow.touched, state.count(LOST))
+        for one in mine
+        for flow, state in zip(one.flows, unpack_per_flow(one), strict=True)
+    ]
+    touched = [n * 10.0 for crossed, n in lost if crossed]
+    hit = vantage == plan.hit
+    return VantageFigures(
+        vantage=vantage,
+        flows=len(lost),
+        touched=len(touched),
+        lost=sum(n for _, n in lost),
+        connections=CONNECTIONS,
+        broken=plan.broken if hit else 0,
+        reset=plan.reset if hit else 0,
+        stall=plan.stall if hit else 0,
+        other_backend=plan.moved if hit else 0,
+        closed=plan.closed if hit else 0,
+        censored=0,
+        min_ms=min(touched, default=None),
+        median_ms=median(touched) if touched else None,
+        p99_ms=sorted(touched)[-1] if len(touched) >= 100 else None,
+        max_ms=max(touched, default=None),
+        new_fail_ms=max((one.new_fail_ms for one in tcp), default=None),
+        stall_ms=plan.stall_ms if hit and plan.stall_ms else 3.4,
+    )
+
+
+def _attempts(one: Flows) -> NewConnections:
+    states = unpack_per_flow(one)
+    whole = b"".join(states)
+    refused, silent = whole.count(REFUSED), whole.count(LOST)
+    failing = [(state.rfind(LOST) - state.find(LOST) + 1) * 10.0 for state in states if LOST in state]
+    failing += [(state.rfind(REFUSED) - state.find(REFUSED) + 1) * 10.0 for state in states if REFUSED in state]
+    accepted = len(whole) - refused - silent
+    return NewConnections(
+        vantage=one.vantage,
+        service=one.service,
+        family=one.family,
+        attempts=len(whole),
+        accepted=accepted,
+        refused=refused,
+        reset=0,
+        silent=silent,
+        new_fail_ms=max(failing, default=0.0),
+        censored=False,
+        accept=Percentiles(n=accepted, p50=0.61, p95=1.02, p99=1.9, max=4.2),
+    )
