@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+from probes import connections
 from probes.connections import Connections
 from probes.load import LoadError, LoadRun, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
@@ -116,21 +117,23 @@ class Instruments:
         if flows:
             prober = Prober(compile_program(PROBER), netns, flows, self._directory / vantage)
             self.probers[vantage] = self._stack.enter_context(prober)
-        for service, vip in self._reached(vantage):
-            if service.protocol == "http" and vantage not in self.connections:
-                connections = Connections(
-                    netns,
-                    self._directory / vantage,
-                    vantage=vantage,
-                    src=self._source(vantage, vip, service.port),
-                    dst=vip,
-                    dport=service.port,
-                    host=service.host or vip,
-                    path=service.path or "/",
-                    identity=service.identity or "x-backend",
-                    count=CONNECTIONS_PER_VANTAGE,
-                )
-                self.connections[vantage] = self._stack.enter_context(connections)
+        targets = [
+            connections.Target(
+                self._source(vantage, vip, service.port),
+                vip,
+                service.port,
+                service.host or vip,
+                service.path or "/",
+                service.identity or "x-backend",
+            )
+            for service, vip in self._reached(vantage)
+            if service.protocol == "http"
+        ]
+        if targets:
+            held = Connections(
+                netns, self._directory / vantage, vantage=vantage, targets=targets, count=CONNECTIONS_PER_VANTAGE
+            )
+            self.connections[vantage] = self._stack.enter_context(held)
 
     def _start_watch(self) -> None:
         """Routing protocols, kernels' routes and nodes' own events, on one timeline."""

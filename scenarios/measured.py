@@ -245,6 +245,7 @@ def classify_connection(
         own=record.backend in failed,
         at_event=record.opened_ns < clock.event_ns and phase != "control" and not _closed(record, clock.event_ns),
         phase=phase,
+        stall_ns=record.longest_wait_ns(clock.event_ns, clock.heal_ns),
     )
 
 
