@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from probes import connections
 from probes.connections import Connections
+from probes.connections import Target as Far
 from probes.load import LoadError, LoadRun, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
@@ -118,7 +118,7 @@ class Instruments:
             prober = Prober(compile_program(PROBER), netns, flows, self._directory / vantage)
             self.probers[vantage] = self._stack.enter_context(prober)
         targets = [
-            connections.Target(
+            Far(
                 self._source(vantage, vip, service.port),
                 vip,
                 service.port,
