@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -187,6 +188,13 @@ class Instruments:
         pids += self.load.pids.values() if self.load else []
         pids += [self.watch.pid] if self.watch else []
         return sum(_cpu_seconds(pid) for pid in pids)
+
+    def renew(self) -> None:
+        """Long-lived connections opened anew, as before every fault but the first: those that were opened during the last one
+        would else carry it on. Raises ProbeError."""
+        with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
+            for _ in pool.map(Connections.renew, self.connections.values()):
+                pass
 
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""

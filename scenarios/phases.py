@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from probes.child import ProbeError
 from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
@@ -74,7 +75,7 @@ class Scenario:
         self.bench.now(f"{self.entry.name} on {self.fault.plan.target}: {name}")
         try:
             detail = work()
-        except (DeadlineMissed, FaultFailed, RuntimeFailure, BpfError) as error:
+        except (DeadlineMissed, FaultFailed, ProbeError, RuntimeFailure, BpfError) as error:
             detail, ok = str(error), False
         self._write(schema.Phase(name=name, start_ns=start, end_ns=time.monotonic_ns(), ok=ok, detail=detail), start)
         return ok if ok else self._doubt(name, detail)
@@ -147,8 +148,10 @@ class Scenario:
         return verdict
 
     def _steady(self) -> str:
-        start = time.monotonic_ns()
         instruments = self.bench.instruments
+        if self.bench.verdicts:
+            instruments.renew()
+        start = time.monotonic_ns()
         took = wait_until(
             lambda: (
                 instruments.unsteady(max(start, time.monotonic_ns() - 1_000_000_000))

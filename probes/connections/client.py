@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 import struct
 import time
@@ -19,6 +20,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 CONNECT_TIMEOUT_S = 1.0
 RETRY_S = 0.2
 PULSE_S = 0.1
+RENEW = signal.SIGUSR1
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -83,6 +85,11 @@ class Client:
             )
             self.write(Pulse(now_ns, max(0, int((now - due) * 1e9)), waiting))
             due = max(due, now - PULSE_S)
+
+    def renew(self) -> None:
+        """Every connection is left and opened anew, as a client's that came only now."""
+        for heart in list(self._hearts):
+            heart.leave()
 
     def answered(self, heart: Heart) -> None:
         """When all places have had their first answer, we are ready."""
@@ -157,6 +164,7 @@ class Client:
 async def serve(plan: Plan, stop: asyncio.Event, ready: Callable[[], None]) -> None:
     """Runs a plan until `stop`."""
     client = Client(plan, ready)
+    asyncio.get_running_loop().add_signal_handler(RENEW, client.renew)
     running = asyncio.ensure_future(client.run())
     stopped = asyncio.ensure_future(stop.wait())
     await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)

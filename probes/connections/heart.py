@@ -180,6 +180,11 @@ class Heart(asyncio.Protocol):
             leave(self._transport)
         self._keeper.over(self)
 
+    def leave(self) -> None:
+        """Ends it of our own will; its place is filled anew."""
+        if not self._over:
+            self._end(Closed(self.id, self.incarnation, time.monotonic_ns()), lambda t: t.abort())
+
     def _close(self) -> None:
         """The answer said so: no harm done. The other end closes first, so that no port of ours waits for it."""
         self._end(

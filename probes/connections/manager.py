@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +13,7 @@ from types import TracebackType
 import msgspec
 
 from probes.child import Child, ProbeError
-from probes.connections.client import Plan
+from probes.connections.client import RENEW, Plan
 from probes.connections.heart import Target
 from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
 
@@ -100,6 +102,20 @@ class Connections:
         """Closes all connections (by reset); the records stay readable."""
         if self._child is not None:
             self._child.stop()
+
+    def renew(self, deadline_s: float = 10.0) -> None:
+        """Leaves every connection and opens it anew; returns when all of them have been answered again.
+
+        What was opened while something was broken may stand where no new connection would be put. Raises ProbeError
+        saying how many were missing.
+        """
+        since = time.monotonic_ns()
+        os.kill(self.pid, RENEW)
+        tick, end = threading.Event(), time.monotonic() + deadline_s
+        while len(fresh := [r for r in self.records() if r.opened_ns >= since and r.heartbeats]) < self.count:
+            if time.monotonic() > end:
+                raise ProbeError(f"connections of {self.vantage}: {len(fresh)} of {self.count} were opened anew")
+            tick.wait(0.05)
 
     @property
     def pid(self) -> int:

@@ -139,6 +139,26 @@ def test_a_time_out_page_that_nobody_asked_for_announces_the_end(lab: Wire, scra
         assert broken(connections) == []
 
 
+def test_connections_renewed_are_all_new_ones_and_none_is_broken(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        before = {(r.id, r.incarnation) for r in connections.records()}
+        connections.renew()
+        assert connections.open_count() == COUNT
+        records = connections.records()
+    assert broken(connections) == []
+    assert {(r.id, r.incarnation) for r in records if r.closed_ns is not None} == before
+    assert {r.id for r in records if r.closed_ns is None} == set(range(COUNT))
+
+
+def test_connections_that_cannot_be_renewed_are_told(lab: Wire, scratch: Path) -> None:
+    server = lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        server.kill()
+        with pytest.raises(ProbeError, match=f"0 of {COUNT} were opened anew"):
+            connections.renew(deadline_s=0.5)
+
+
 def test_places_are_spread_over_all_targets(lab: Wire, scratch: Path) -> None:
     lab.responder("http", SERVER, "80", "be-4")
     lab.responder("http", SERVER6, "81", "be-6")
