@@ -30,6 +30,7 @@ SYN_INTERVAL_NS = 20_000_000
 FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
 CONNECTIONS_PER_VANTAGE = 100
+HEARTBEAT_NS = 1_000_000_000
 LOAD_USERS = 10
 LOAD_PER_S = 20.0
 PROBER = Path(__file__).resolve().parents[1] / "probes/native/prober.c"
@@ -132,7 +133,12 @@ class Instruments:
         ]
         if targets:
             held = Connections(
-                netns, self._directory / vantage, vantage=vantage, targets=targets, count=CONNECTIONS_PER_VANTAGE
+                netns,
+                self._directory / vantage,
+                vantage=vantage,
+                targets=targets,
+                count=CONNECTIONS_PER_VANTAGE,
+                interval_ns=HEARTBEAT_NS,
             )
             self.connections[vantage] = self._stack.enter_context(held)
 

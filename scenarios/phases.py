@@ -33,7 +33,8 @@ STEADY_S = 30.0
 EFFECT_S = 8.0
 OBSERVE_S = 20.0
 HEAL_S = 45.0
-PATHS_NS = 500_000_000  # for so long every link is tapped, to see which ways the flows take
+LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
+PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
 
 Say = Callable[[str], None]
 FaultAction = Literal["inject", "effective", "heal", "healed"]
@@ -159,6 +160,7 @@ class Scenario:
                 else "starting"
             ),
             deadline_s=STEADY_S,
+            every_s=LOOK_S,
             what="steady state",
         )
         return f"steady after {took:.1f} s"
@@ -193,7 +195,7 @@ class Scenario:
     def _observe(self) -> str:
         quiet = QuietFor(self.bench.instruments, self.event_ns, QUIET_NS)
         try:
-            wait_until(quiet.missing, deadline_s=OBSERVE_S, what="observation")
+            wait_until(quiet.missing, deadline_s=OBSERVE_S, every_s=LOOK_S, what="observation")
         except DeadlineMissed as late:
             return str(late)  # not the instrument's fault: a black hole that does not end is a result, and censored
         return f"{QUIET_NS / 1e9:g} s without an impaired probe"
@@ -230,6 +232,7 @@ class Scenario:
         wait_until(
             lambda: quiet.missing() or self.bench.instruments.unsteady(time.monotonic_ns() - 1_000_000_000),
             deadline_s=STEADY_S,
+            every_s=LOOK_S,
             what="recovery",
         )
         return "steady again"
