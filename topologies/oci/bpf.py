@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Iterator
 from functools import lru_cache
@@ -25,6 +26,7 @@ class _MapInfo(ctypes.Structure):
     )
 
 
+_BATCH = 4096
 _Sample = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t)
 
 
@@ -87,6 +89,34 @@ class Map:
     def get(self, key: bytes) -> bytes | None:
         value = ctypes.create_string_buffer(self.value_size)
         return value.raw if _lib().bpf_map_lookup_elem(self.fd, key, value) == 0 else None
+
+    def items(self) -> list[tuple[bytes, bytes]]:
+        """Everything in a hash, some thousands of entries per system call; what comes meanwhile may be missing."""
+        return self._drained("bpf_map_lookup_batch")
+
+    def clear(self) -> None:
+        """Empties a hash."""
+        self._drained("bpf_map_lookup_and_delete_batch")
+
+    def _drained(self, call: str) -> list[tuple[bytes, bytes]]:
+        found: list[tuple[bytes, bytes]] = []
+        keys = ctypes.create_string_buffer(self.key_size * _BATCH)
+        values = ctypes.create_string_buffer(self.value_size * _BATCH)
+        at: ctypes.Array[ctypes.c_char] | None = None
+        following = ctypes.create_string_buffer(max(self.key_size, 8))
+        while True:
+            count = ctypes.c_uint32(_BATCH)
+            code = getattr(_lib(), call)(self.fd, at, following, keys, values, ctypes.byref(count), None)
+            if code != 0 and ctypes.get_errno() != errno.ENOENT:
+                _check(-1, "reading a map")
+            k, v = keys.raw, values.raw
+            found += [
+                (k[i * self.key_size : (i + 1) * self.key_size], v[i * self.value_size : (i + 1) * self.value_size])
+                for i in range(count.value)
+            ]
+            if code != 0:  # ENOENT: that was the last of it
+                return found
+            at = ctypes.create_string_buffer(following.raw)
 
     def delete(self, key: bytes) -> None:
         _lib().bpf_map_delete_elem(self.fd, key)

@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from topologies.image.native import compile_bpf
@@ -20,6 +21,8 @@ NODE_CUT = 1
 CUT_OUT = 1
 CUT_IN = 2
 TAP = 4
+_PORTS, _TAIL = struct.Struct("!HH"), struct.Struct("=HH")
+_SEEN = struct.Struct("=QQQ")  # frames, first, last
 _END = struct.Struct("=IIII")  # node, peer, peer's interface index, flags
 MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
 
@@ -63,6 +66,13 @@ class Instant:
 
 def _u32(value: int) -> bytes:
     return struct.pack("=I", value)
+
+
+@lru_cache(maxsize=1 << 14)
+def _flow(raw: bytes, protocol: int) -> Flow:
+    """From addresses and ports as the tap recorded them. The same flows come again at every hop and every look."""
+    sport, dport = _PORTS.unpack_from(raw, 32)
+    return Flow(_address(raw[:16]), sport, _address(raw[16:32]), dport, protocol)
 
 
 def _address(raw: bytes) -> str:
@@ -130,9 +140,7 @@ class Wire:
 
     def forget_taps(self) -> None:
         """Empties what the taps have recorded so far."""
-        taps = self._maps["taps"]
-        for key in list(taps.keys()):
-            taps.delete(key)
+        self._maps["taps"].clear()
         self._maps["tap_full"].update(_u32(0), bytes(8))
 
     def tap(self, indices: Iterable[int]) -> None:
@@ -145,16 +153,10 @@ class Wire:
     def tapped(self) -> dict[tuple[int, Flow], Seen]:
         """What the taps saw: (interface index of the sending end, flow) → times."""
         found = {}
-        taps = self._maps["taps"]
-        for key in list(taps.keys()):
-            raw = taps.get(key)
-            if raw is None:
-                continue
-            sport, dport = struct.unpack("!HH", key[32:36])
-            protocol, sender = struct.unpack("=HH", key[36:40])
-            flow = Flow(_address(key[:16]), sport, _address(key[16:32]), dport, protocol)
-            _, first, last = struct.unpack("=QQQ", raw)
-            found[sender, flow] = Seen(first, last)
+        for key, value in self._maps["taps"].items():
+            protocol, sender = _TAIL.unpack_from(key, 36)
+            _, first, last = _SEEN.unpack(value)
+            found[sender, _flow(key[:36], protocol)] = Seen(first, last)
         return found
 
     def tap_overflow(self) -> int:
