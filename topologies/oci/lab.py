@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from topologies.oci.wire import Flow, Instant, Seen, Wire
 from topologies.runtime import Done, NoSuchLab, RuntimeFailure
 from topologies.source import load_topology
 
+AT_ONCE = 2
+START_S = 5.0
 FIRST_INDEX = 10  # below are lo and what the kernel makes by itself
 
 
@@ -64,8 +68,8 @@ class OciLab:
         self.ends = ends_of(self.topology)
         pairs = [(a, b) for x, y in pairs_of(self.topology) for a, b in ((x, y), (y, x))]
         self._ways = {a.index: (a.node, b.node) for a, b in pairs}
+        self._ran: dict[str, Counter[str]] = {}
         self._kept: dict[int, Sequence[bytes]] = {}
-        self._before_kill: dict[str, frozenset[str]] = {}
 
     @classmethod
     def open(cls, name: str) -> OciLab:
@@ -203,9 +207,9 @@ class OciLab:
 
     def kill(self, nodes: Sequence[str]) -> Instant:
         """Links cut in one step (the returned instant), then SIGKILL to every process and XDP off."""
-        self._before_kill.update({n: self.snapshot(n) for n in nodes if self.init_pid(n) is not None})
         instant = self.wire.cut_nodes([self.numbers[n] for n in nodes])
         found = by_namespace({n: self.netns(n) for n in nodes})
+        self._ran.update({node: Counter(pids.values()) for node, pids in found.items() if pids})
         kill_and_wait([pid for pids in found.values() for pid in pids])
         for node in nodes:
             links.detach_xdp(self.netns(node), self.ends[node])
@@ -213,12 +217,31 @@ class OciLab:
         return instant
 
     def restart(self, nodes: Sequence[str]) -> None:
-        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew."""
+        """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew.
+
+        A few at a time, the next when those before have the processes again that they had: many nodes booting at once would
+        starve the routers of the others, whose sessions would fall for want of CPU.
+        """
         dead = [n for n in nodes if self.init_pid(n) is None]
         for node in dead:
             links.flush_dynamic(self.netns(node))
-        containers.run_all(self.topology, self.places, dead)
+        for at in range(0, len(dead), AT_ONCE):
+            some = dead[at : at + AT_ONCE]
+            containers.run_all(self.topology, self.places, some)
+            self.wire.join_nodes([self.numbers[n] for n in some])
+            if at + AT_ONCE < len(dead):
+                self._await_processes(some)
         self.wire.join_nodes([self.numbers[n] for n in nodes])
+
+    def _await_processes(self, nodes: Sequence[str]) -> None:
+        """Until the nodes run what they ran when they were killed, or it takes too long: what is missing then, the heal's
+        own check will name."""
+        tick, end = threading.Event(), time.monotonic() + START_S
+        while time.monotonic() < end:
+            running = by_namespace({n: self.netns(n) for n in nodes})
+            if all(self._ran.get(n, Counter()) <= Counter(running[n].values()) for n in nodes):
+                return
+            tick.wait(0.1)
 
     def sockets(self, path: str) -> dict[str, Path]:
         """Where the host reaches this socket of each node that has it now."""

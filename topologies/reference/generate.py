@@ -38,7 +38,8 @@ budgets:
   kill-node: {{black_hole: 300ms, new_fail: 300ms, broken: own}}
   kill-node/l4: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
   kill-node/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
-  kill-node/transit: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  # A region hangs on its transit: who used it moves to another region, and connections do not move along.
+  kill-node/transit: {{black_hole: 500ms, new_fail: 500ms}}
   kill-region: {{black_hole: 500ms, new_fail: 1s, broken: own}}
 availability: 99.99%
 """
