@@ -40,7 +40,7 @@ class Watched:
     def cut(self) -> int:
         """Cuts the link of a and d, both directions, silently."""
         (end,) = [end for end in self.lab.ends["a"] if end.interface == "eth2"]
-        instant = self.lab.wire.cut_end(end.index, CUT_OUT | CUT_IN)
+        instant = self.lab.wire.cut_ends([end.index], CUT_OUT | CUT_IN)
         assert not self.answers(), "the cut bit"
         return instant.after_ns
 

@@ -44,7 +44,7 @@ class Bench:
 @pytest.fixture
 def bench() -> Iterator[Bench]:
     wire, programs = Wire.load()
-    wire.place([(LO, HERE, THERE)])
+    wire.place([(LO, HERE, THERE, LO)])
     with closing(wire), closing(programs):
         yield Bench(wire, programs.program_fd("wire_in"), programs.program_fd("wire_out"))
 
@@ -119,9 +119,9 @@ def test_what_others_send_is_not_heard(bench: Bench, hearing: Hearing) -> None:
 
 
 def test_a_cut_end_and_a_killed_node_are_still_heard_speaking(bench: Bench, hearing: Hearing) -> None:
-    bench.wire.cut_end(LO, CUT_OUT)
+    bench.wire.cut_ends([LO], CUT_OUT)
     assert bench.send(bfd_packet(DOWN)) == TC_ACT_SHOT
-    bench.wire.cut_end(LO, 0)
+    bench.wire.cut_ends([LO], 0)
     bench.wire.cut_nodes([HERE])
     assert bench.send(bfd_packet(DOWN, EXPIRED)) == TC_ACT_SHOT
     assert [heard.packet for heard in hearing.read()] == [bfd_packet(DOWN), bfd_packet(DOWN, EXPIRED)]
