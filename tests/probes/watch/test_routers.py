@@ -53,10 +53,13 @@ class Watched:
         return len(json.loads(shown or "{}").get("paths", []))
 
     def bgp_knows_bfd(self) -> bool:
-        """Whether every bgpd has been told that its BFD sessions are up: until then it ignores that one goes down."""
+        """Whether every bgpd has been told that its BFD sessions are up, and its own have been up for a while: FRR 10.3 ignores
+        a BFD session that goes down before, and within a second of its own session's start; then its hold timer has to notice."""
         for node in "cabd":
             peers = json.loads(self.lab.exec(node, ["vtysh", "-c", "show bgp neighbors json"]).out or "{}").values()
             if [peer.get("peerBfdInfo", {}).get("status") for peer in peers] != ["Up", "Up"]:
+                return False
+            if min(peer.get("bgpTimerUpMsec", 0) for peer in peers) < 2000:
                 return False
         return True
 
