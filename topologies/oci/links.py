@@ -16,7 +16,7 @@ from typing import Any
 
 from pyroute2 import IPRoute
 
-from topologies.oci import netlink
+from topologies.oci import netlink, routes
 from topologies.oci.netns import inside
 
 SIOCETHTOOL = 0x8946
@@ -156,11 +156,11 @@ def save_static(namespace: Path) -> list[bytes]:
 
 def restore_static(namespace: Path, saved: Sequence[bytes]) -> None:
     """Puts back what `save_static` kept; what is still there stays."""
-    for routes in saved:
-        if len(routes) <= 4:  # nothing but the format's mark
+    for kept in saved:
+        if len(kept) <= 4:  # nothing but the format's mark
             continue
         with tempfile.TemporaryFile() as file:  # it seeks, which no pipe can
-            file.write(routes)
+            file.write(kept)
             file.seek(0)
             command = ["nsenter", f"--net={namespace}", "ip", "route", "restore"]
             subprocess.run(command, stdin=file, check=False, capture_output=True)
@@ -205,21 +205,11 @@ def snapshot(namespace: Path) -> frozenset[str]:
                 )
             for address in rtnl.get_addr():
                 lines.add(f"address {address['index']} {attr(address, 'IFA_ADDRESS')}/{address['prefixlen']}")
-            for route in rtnl.get_routes():
-                if route["type"] == 1 and not route["flags"] & 0x200:  # unicast, not a clone of a route
-                    lines.add("route " + _route(route))
             for qdisc in rtnl.get_qdiscs():
                 lines.add(f"qdisc {qdisc['index']} {attr(qdisc, 'TCA_KIND')} {qdisc['parent']:x}")
-        return frozenset(lines)
+        return frozenset(lines | routes.lines())
 
     return inside(namespace, body)
-
-
-def _route(route: Any) -> str:
-    get = route.get_attr
-    hops = get("RTA_MULTIPATH")
-    via = " ".join(sorted(f"dev {h['oif']}" for h in hops)) if hops else f"dev {get('RTA_OIF')}"
-    return f"{get('RTA_DST') or 'default'}/{route['dst_len']} table {get('RTA_TABLE')} {via}"
 
 
 def flush_dynamic(namespace: Path) -> None:

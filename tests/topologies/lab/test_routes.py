@@ -1,0 +1,49 @@
+"""Our own reading of routes says what iproute2 says, of every kind of route that a lab has."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.topologies.lab.conftest import CHAIN, Describe, Up
+from topologies.oci import routes
+from topologies.oci.lab import OciLab
+from topologies.oci.netns import inside
+
+pytestmark = pytest.mark.lab
+MORE = (
+    "ip route add 198.51.100.0/24 nexthop via 10.0.1.1 nexthop via 10.0.2.1",
+    "ip route add 192.0.2.1/32 dev eth2 table 100",
+    "ip route add blackhole 192.0.2.9/32",
+    "ip -6 address add 2001:db8::1/64 dev eth1 nodad",
+    "ip -6 route add 2001:db8:9::/48 nexthop via 2001:db8::2 dev eth1 nexthop via fe80::1 dev eth2",
+)
+
+
+def by_iproute(lab: OciLab, node: str) -> set[str]:
+    found = set()
+    index = {end.interface: end.index for end in lab.ends[node]} | {"lo": 1}
+    tables = {"main": 254, "local": 255}
+    for family in ("-4", "-6"):
+        shown = lab.exec(node, ["ip", family, "-j", "route", "show", "table", "all"]).out
+        for r in json.loads(shown):
+            if r.get("type", "unicast") != "unicast":
+                continue
+            to = r["dst"]
+            if to != "default" and "/" not in to:
+                to += "/32" if family == "-4" else "/128"
+            hops = [h["dev"] for h in r.get("nexthops", [])] or [r["dev"]]
+            via = " ".join(sorted(f"dev {index[h]}" for h in hops))
+            table = r.get("table", "main")
+            found.add(f"route {to if to != 'default' else 'default/0'} table {tables.get(table, table)} {via}")
+    return found
+
+
+def test_routes_are_read_as_iproute2_reads_them(describe: Describe, up: Up) -> None:
+    lab = up(describe(CHAIN))
+    for command in MORE:
+        assert lab.exec("r", command.split()).code == 0, command
+    for node in ("a", "r", "b"):
+        assert inside(lab.netns(node), routes.lines) == by_iproute(lab, node)
+    assert any(line.count("dev") == 2 for line in inside(lab.netns("r"), routes.lines))
