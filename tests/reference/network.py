@@ -92,6 +92,8 @@ def namespaces(*nodes: str) -> Iterator[Network]:
     try:
         for node in nodes:
             subprocess.run(["ip", "netns", "add", network.full(node)], check=True)
+            # No neighbour can be asked for over IPv6 until a link-local address is through DAD: up to two seconds.
+            network.sysctl(node, "ipv6/conf/default/accept_dad", "0")
         yield network
     finally:
         for process in network.processes:
