@@ -51,9 +51,9 @@ def test_topology_and_contract_are_valid_together(path: Path) -> None:
     assert topology.regions() == tuple(sorted(REGIONS))
 
 
-def test_the_reference_has_33_nodes_and_57_links() -> None:
+def test_the_reference_has_33_nodes_and_60_links() -> None:
     topology = load_topology(REFERENCE)
-    assert (len(topology.nodes), len(topology.links)) == (33, 57)
+    assert (len(topology.nodes), len(topology.links)) == (33, 60)
     per_region = {"transit": 1, "edge": 2, "l4": 2, "l7": 2, "app": 2, "control": 1, "client": 1}
     for region in REGIONS:
         assert Counter(node.role for node in topology.nodes_in_region(region)) == per_region
@@ -89,7 +89,7 @@ def test_both_ends_of_every_link_between_routers_speak_bgp_over_it_watched_by_bf
     net = NETWORKS[name]
     for wire in net.wires:
         for member, interface, peer in ((wire.a, wire.a_interface, wire.b), (wire.b, wire.b_interface, wire.a)):
-            if not member.router:
+            if not member.router or member.role == peer.role == "edge":
                 continue
             lines = [line.strip() for line in _configuration(net, member.name, "bgpd.conf").splitlines()]
             sessions = [line for line in lines if line.startswith(f"neighbor {interface} interface")]
@@ -160,8 +160,18 @@ def test_no_configuration_names_an_interface_that_is_not_there(name: str) -> Non
 @both
 def test_neighbouring_routers_are_in_different_systems(name: str) -> None:
     for wire in NETWORKS[name].wires:
-        if wire.a.router and wire.b.router:
+        if wire.a.router and wire.b.router and not wire.a.role == wire.b.role == "edge":
             assert wire.a.asn != wire.b.asn
+
+
+@both
+def test_both_edges_of_a_region_know_the_way_by_each_other(name: str) -> None:
+    net, topology = NETWORKS[name], load_topology(PATHS[name])
+    for region in REGIONS:
+        one, two = (topology.nodes[edge.name].env["BACKUP"].split() for edge in net.of("edge", region))
+        assert one[1:] == two[:0:-1], "own address and the other's"
+        ends = {f"{edge.name}:{way[0]}" for edge, way in zip(net.of("edge", region), (one, two), strict=True)}
+        assert ends in [{str(end) for end in link.endpoints} for link in topology.links]
 
 
 @both

@@ -29,7 +29,13 @@ def bfdd(member: Member) -> str:
 
 
 def _neighbours(net: Network, member: Member) -> list[tuple[str, Member]]:
-    return [(interface, peer) for interface, peer in net.ends(member.name) if peer.router]
+    """Whom it exchanges routes with. Two edges do not: each only takes in what the other cannot forward itself."""
+    both_edges = member.role == "edge"
+    return [
+        (interface, peer)
+        for interface, peer in net.ends(member.name)
+        if peer.router and not (both_edges and peer.role == "edge")
+    ]
 
 
 def _networks(net: Network, member: Member, family: str) -> list[str]:

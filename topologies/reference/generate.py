@@ -56,7 +56,7 @@ topology:
 
 
 def _start(member: Member) -> str:
-    return member.role if member.role in ("l4", "l7", "app", "control") else "router"
+    return member.role if member.role in ("edge", "l4", "l7", "app", "control") else "router"
 
 
 def _environment(net: Network, member: Member) -> dict[str, str]:
@@ -69,6 +69,9 @@ def _environment(net: Network, member: Member) -> dict[str, str]:
         "LOOPBACK": f"{member.loopback}/32 {member.loopback6}/128",
         "HASH_SEED": str(zlib.crc32(member.name.encode()) & 0x7FFFFFFF | 1),
     }
+    if member.role == "edge":
+        interface, peer = net.backup(member)
+        settings["BACKUP"] = f"{interface} {member.backup6} {peer.backup6}"
     if member.role == "l7":
         links = [
             f"{app_link(member, app)[0]}/31,{interface}"

@@ -42,6 +42,11 @@ class Member:
         return f"2001:db8:{self.region_number}:{TIER[self.role]}::{self.number}"
 
     @property
+    def backup6(self) -> str:
+        """An edge's end of the link to the other edge."""
+        return f"2001:db8:{self.region_number}:f{TIER[self.role]}::{self.number}"
+
+    @property
     def asn(self) -> int:
         """One AS per tier and region."""
         return 65000 + 100 * self.region_number + TIER[self.role]
@@ -71,6 +76,10 @@ class Network:
         found = [(w.a_interface, w.b) for w in self.wires if w.a.name == name]
         found += [(w.b_interface, w.a) for w in self.wires if w.b.name == name]
         return sorted(found, key=lambda end: int(end[0].removeprefix("eth")))
+
+    def backup(self, edge: Member) -> tuple[str, Member]:
+        """An edge's link to the other edge of its region, and that edge: the way around an uplink that is gone."""
+        return next((interface, peer) for interface, peer in self.ends(edge.name) if peer.role == "edge")
 
     def of(self, role: str, region: str | None = None) -> list[Member]:
         return [m for m in self.members.values() if m.role == role and region in (None, m.region)]
@@ -121,6 +130,7 @@ def network(name: str, l4: Mapping[str, int] | None = None) -> Network:
         client = of("client", region)[0]
         link(client, transits[number], OUTER_MTU)
         link(client, transits[(number + 1) % len(REGIONS)], OUTER_MTU)
+        link(edges[0], edges[1], INNER_MTU)
     return Network(name, members, tuple(wires))
 
 
