@@ -21,7 +21,7 @@ from cli.scenarios import play
 def command(topology: Path, contract: Path | None, as_json: bool) -> int:
     """Boot the reference load balancer, break it under traffic, and write a failover report.
 
-    Drains, withdraws and kills an L4 node, then kills a region, while every vantage probes. Exit code 0: every budget was
-    kept; 1: one was not; 3: the measurement cannot be trusted.
+    Drains, withdraws and kills an L4 node, drains, crashes and kills an L7 node, cuts a link, kills a transit and a region,
+    while every vantage probes. Exit code 0: every budget was kept; 1: one was not; 3: the measurement cannot be trusted.
     """
     return play(topology, contract, (), (), as_json=as_json)

@@ -1,0 +1,118 @@
+"""The demo's own figures and what each should reach: pure, from evidence. It must not know how they are run or shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+
+import msgspec
+from msgspec import structs
+
+from reports.evidence.reader import Evidence
+from reports.evidence.schema import Run, Verdict
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure. `ours` is the median over `rounds` rounds, `worst` the one that decides whether the target is `met`.
+    `at_least`: more is better. `peer` is null where no peer does the same, or where it is not installed; `ours`, `worst` and
+    `met` where nothing was measured."""
+
+    what: str
+    ours: float | None
+    unit: str
+    target: float | None = None
+    at_least: bool = False
+    worst: float | None = None
+    rounds: int = 1
+    peer: float | None = None
+    peer_name: str | None = None
+    ratio: float | None = None
+    met: bool | None = None
+
+
+def row(what: str, ours: float | None, unit: str, target: float, *, at_least: bool = False) -> Row:
+    """A figure of one round, which must not be above its target, or not below."""
+    return merged([[Row(what=what, ours=ours, unit=unit, target=target, at_least=at_least)]])[0]
+
+
+def merged(rounds: Iterable[Sequence[Row]]) -> list[Row]:
+    """The same figures of several rounds, in the same order in each, as one row each. A round without a figure leaves the
+    target neither met nor, if the others met it, missed. Raises ValueError for rounds of different lengths."""
+    return [_merged(same) for same in zip(*rounds, strict=True)]
+
+
+def _merged(same: Sequence[Row]) -> Row:
+    first = same[0]
+    values = [value for one in same for value in (one.ours, one.worst) if value is not None]
+    if not values:
+        return structs.replace(first, rounds=len(same))
+    worst = min(values) if first.at_least else max(values)
+    met = first.target is None or (worst >= first.target if first.at_least else worst <= first.target)
+    partly = any(one.ours is None for one in same)
+    return structs.replace(
+        first,
+        ours=round(median(one.ours for one in same if one.ours is not None), 2),
+        worst=round(worst, 2),
+        rounds=len(same),
+        met=None if met and partly else met,
+    )
+
+
+FAILED = "scenarios that failed"
+Figure = Callable[[Verdict], float | None]
+
+
+def _black_hole(v: Verdict) -> float | None:
+    return None if v.black_hole_ms.censored else v.black_hole_ms.max
+
+
+OF_SCENARIOS: tuple[tuple[str, str, Figure, str, float], ...] = (
+    ("kill-l7", "black hole", _black_hole, "ms", 500),
+    ("kill-l7", "new connections fail for", lambda v: v.new_fail_ms, "ms", 500),
+    ("crash-l7", "black hole", _black_hole, "ms", 500),
+    ("crash-l7", "new connections fail for", lambda v: v.new_fail_ms, "ms", 500),
+    ("drain-l7", "black hole", _black_hole, "ms", 0),
+    ("drain-l7", "connections broken", lambda v: v.broken, "connections", 0),
+    ("cut-link", "black hole", _black_hole, "ms", 100),
+    ("cut-link-silently", "black hole", _black_hole, "ms", 300),
+    ("kill-l4", "black hole", _black_hole, "ms", 300),
+    ("kill-transit", "black hole", _black_hole, "ms", 500),
+    ("kill-transit", "black hole elsewhere", lambda v: v.elsewhere_black_hole_ms, "ms", 0),
+    ("kill-region", "black hole", _black_hole, "ms", 500),
+    ("kill-region", "black hole elsewhere", lambda v: v.elsewhere_black_hole_ms, "ms", 0),
+)
+
+
+def rows_of(evidence: Evidence) -> list[Row]:
+    """The demo's figures from its evidence alone."""
+    verdicts = {s.name: s.verdict for s in evidence.scenarios if s.verdict}
+    end: Run | None = evidence.end
+    fewest = min((v.connections for v in verdicts.values()), default=None)
+    rows = [
+        row("demo, whole", end.wall_s if end else None, "s", 300),
+        row("up, until every service answers everywhere", end.boot_s if end else None, "s", 12),
+        row("connections established, fewest of a scenario", fewest, "connections", 300, at_least=True),
+        row(FAILED, sum(v.verdict == "fail" for v in verdicts.values()), "scenarios", 0),
+        row("scenarios without a verdict", sum(v.verdict == "unknown" for v in verdicts.values()), "scenarios", 0),
+    ]
+    for scenario, what, figure, unit, target in OF_SCENARIOS:
+        found = verdicts.get(scenario)
+        rows.append(row(f"{scenario}: {what}", None if found is None else figure(found), unit, target))
+    return rows
+
+
+def rows_beside_hogs(rounds: Sequence[Evidence]) -> list[Row]:
+    """What must hold even on a machine that is too busy to measure on: nobody is called broken who is not."""
+    found = [{one.what: one for one in rows_of(evidence)}[FAILED] for evidence in rounds]
+    return merged([row(f"{one.what}, beside CPU hogs", one.ours, one.unit, 0)] for one in found)
+
+
+def hog_rounds(rounds: int, hogs: int) -> list[bool]:
+    """Which of the rounds have busy neighbours: `hogs` of them, spread evenly, the last among them."""
+    return [(n + 1) * hogs // rounds > n * hogs // rounds for n in range(rounds)]
+
+
+def not_passed(evidence: Evidence) -> list[str]:
+    """A line for each scenario that did not pass, with the reason."""
+    verdicts = [s.verdict for s in evidence.scenarios if s.verdict]
+    return [f"{v.scenario}: {v.verdict}: {v.reason}" for v in verdicts if v.verdict != "pass"]
