@@ -49,6 +49,7 @@ ENTRIES: Mapping[str, Entry] = {
         Entry("kill-l4", "Silent kill of an L4 node", "node", "l4"),
         Entry("drain-l7", "Drain of an L7 node", "node", "l7"),
         Entry("crash-l7", "Crash of an L7 node's process", "node", "l7"),
+        Entry("freeze-l7", "Freeze of an L7 node's process", "node", "l7"),
         Entry("kill-l7", "Silent kill of an L7 node", "node", "l7"),
         Entry("cut-link", "Link of an edge cut, with loss of carrier", "link", "edge"),
         Entry("cut-link-silently", "Link of an edge cut silently", "link", "edge"),

@@ -20,7 +20,8 @@ PLANNED = ("drain", "withdraw")
 def stages(
     plan: FaultPlan, clock: Clock, measured: Measured, after: Sequence[Crossing], events: Sequence[TimelineEvent]
 ) -> tuple[Stage, ...]:
-    """Where the time went until the last touched flow was answered again; until the last change of a FIB where none was lost."""
+    """Where the time went until the last touched flow was answered again; until the last change of a FIB before the heal where
+    none was lost."""
     touched = measured.touched
     if not touched or any(f.fault.censored for f in touched):
         return ()
@@ -36,7 +37,8 @@ def stages(
     first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
     if first is not None and first.t_ns < clock.event_ns:
         return ()
-    return decompose(events, failure, first, _way(last, after) if last else None)
+    until_heal = [event for event in events if event.t_ns < clock.heal_ns]
+    return decompose(until_heal, failure, first, _way(last, after) if last else None)
 
 
 def _recovered_ns(flow: FlowResult) -> int:

@@ -163,13 +163,26 @@ def _part(trace: FlowTrace, start_ns: int, end_ns: int, interval_ns: int) -> Flo
     return flow_loss(trace.due[chosen], trace.state[chosen], interval_ns)
 
 
+LOOKED_BACK, AT_MOST = 10, 10
+"""Intervals: how far back answers show how long a probe takes now, and how long it may have been on its way at the event."""
+
+
+def on_its_way_ns(trace: FlowTrace, event_ns: int) -> int:
+    """How long before the event a probe may have left and still have been on its way when it happened: Δ, or as long as the
+    slowest answered one of the last ten waited, where CPUs are busy with the injection. Never more than ten Δ."""
+    step = trace.flow.interval_ns
+    recent = (trace.due >= event_ns - LOOKED_BACK * step) & (trace.due < event_ns) & (trace.state == ANSWERED)
+    slowest = int(trace.answer_ns()[recent].max(initial=0))
+    return min(max(step, slowest), AT_MOST * step)
+
+
 def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult:
-    """Splits a flow at the event and the heal. A probe due within Δ before the event was on its way: it counts to the fault.
+    """Splits a flow at the event and the heal. A probe that was on its way at the event counts to the fault.
 
     A loss that goes on until the heal is censored: it was the heal that ended it.
     """
     step = trace.flow.interval_ns
-    start = clock.event_ns - step
+    start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
     control = (trace.due < start) & (trace.state != ANSWERED) & (trace.state != NOT_SENT)
     return FlowResult(
         trace=trace,
@@ -182,8 +195,7 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
 
 def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
     """Splits a schedule of SYNs as `measure_flow` splits a flow."""
-    step = trace.flow.interval_ns
-    start = clock.event_ns - step
+    start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
     failed = (trace.due < start) & (trace.state != ANSWERED) & (trace.state != NOT_SENT)
     return AttemptsResult(
         trace,

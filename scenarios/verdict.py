@@ -111,7 +111,7 @@ def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: 
     broken = measured.broken(touched=True)
     own = sum(1 for c in broken if c.own)
     across = sum(1 for c in measured.established if c.touched)
-    ended = f", {own} of them because their backend died with it" if own else ""
+    ended = f", {own} of them because they ended there" if own else ""
     tried = measured.new_fail_ns(touched=True)
     refused = f" New connections failed for {_ms(tried, step)} at most." if tried else ""
     elsewhere = sum(f.fault.lost + f.reversion.lost for f in measured.untouched)

@@ -12,7 +12,7 @@ from typing import Literal
 from topologies.document import Value
 from topologies.problems import closest, one_of
 
-FAULTS = ("crash-process", "cut-link", "drain", "freeze-node", "kill-node", "kill-region", "withdraw")
+FAULTS = ("crash-process", "cut-link", "drain", "freeze-node", "freeze-process", "kill-node", "kill-region", "withdraw")
 _NO_ROLE = ("kill-region",)
 """Faults that hit many roles at once, so that `fault/role` would never apply."""
 

@@ -81,10 +81,10 @@ def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tupl
     kind, said = "dead", "dead"
     if any(word in verdict.fault for word in ("drain", "withdraw")):
         kind, said = "drained", "takes no new flow"
+    elif "freeze" in verdict.fault:
+        kind, said = "process", f"frozen ({verdict.element})"
     elif "crash" in verdict.fault or "process" in verdict.fault:
         kind, said = "process", f"process dead ({verdict.element})"
-    elif "freeze" in verdict.fault:
-        kind, said = "process", "frozen"
     return *lost, *(
         Broken(kind, place.x, place.y, place.width, place.label, f"{name}: {said}")
         for name in names

@@ -48,14 +48,19 @@ class CrashFault:
         return "" if running else f"{self.process} does not run in {self.plan.target}"
 
 
+def chosen_process(contract: Contract, role: str | None) -> str:
+    """The first process that the contract lists for a role. Raises BadInput where it lists none."""
+    listed = contract.processes.get(role or "", ())
+    if not listed:
+        raise BadInput([Problem(contract.path, 0, f"processes.{role}", "nothing", "the processes that can fail")])
+    return listed[0]
+
+
 def crash_process(lab: OciLab, contract: Contract, node: str, process: str | None = None) -> CrashFault:
     """A crash of a process of `node`: the one named, or the first that the contract lists for its role. Raises BadInput where
     the contract lists none."""
     role = lab.topology.nodes[node].role
-    listed = contract.processes.get(role or "", ())
-    if process is None and not listed:
-        raise BadInput([Problem(contract.path, 0, f"processes.{role}", "nothing", "the processes that can crash")])
-    chosen = process or listed[0]
+    chosen = process or chosen_process(contract, role)
     plan = FaultPlan(
         "crash-process",
         node,

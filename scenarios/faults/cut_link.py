@@ -53,4 +53,6 @@ def cut_link(lab: OciLab, link: Link, *, carrier_lost: bool) -> CutLinkFault:
     how = "with loss of carrier" if carrier_lost else "silently"
     role = lab.topology.nodes[link.endpoints[0].node].role
     plan = FaultPlan("cut-link", str(link), role, (), f"Cut link {link} {how}", f"link {link}", (link,))
+    if carrier_lost:
+        lab.keep_static(link)
     return CutLinkFault(lab, plan, carrier_lost)

@@ -25,6 +25,7 @@ from l7.envoy import HEALTH_PATH, bootstrap
 from l7.program import Program, ending
 from node.events import Events
 
+from tests.reference import http2
 from tests.reference.conftest import ROOT
 from tests.reference.tier import l7_config, until
 from topologies.image.cache import cache_root
@@ -200,6 +201,29 @@ def test_a_drained_envoy_says_so_closes_by_the_protocol_and_fails_no_request(env
         assert (await agent.handle("undrain")).ok
         assert healthy(envoy)
         assert asked(http.client.HTTPConnection("127.0.0.1", envoy, timeout=5)).getheader("connection") is None
+
+    asyncio.run(body())
+
+
+def test_a_drained_envoy_ends_http2_by_goaway_after_a_whole_answer(envoy: int) -> None:
+    async def body() -> None:
+        agent = Agent(l7_config("eu-l7-1"), Events("l7"))
+        await until(lambda: healthy(envoy), "a healthy Envoy", 20)
+        client = http2.Client(envoy)
+        before = await asyncio.to_thread(client.get, b"web.test")
+        drain = asyncio.create_task(agent.handle("drain"))
+        await until(lambda: ("l7", "draining", "eu-l7-1") in told(agent.events), "the drain's begin")
+        last = await asyncio.to_thread(client.get, b"web.test")
+        ending = await asyncio.to_thread(client.rest)
+        client.close()
+        for frames in (before, last):
+            (answer,) = (frame for frame in frames if frame.kind == http2.HEADERS)
+            assert answer.payload[0] == http2.STATUS_200
+        assert http2.GOAWAY not in {frame.kind for frame in before}
+        goaways = [frame for frame in (*last, *ending) if frame.kind == http2.GOAWAY]
+        assert goaways
+        assert goaways[-1].payload == bytes([0, 0, 0, 3, 0, 0, 0, 0]), "the second stream was the last; no error"
+        assert (await drain).message.startswith("drained")
 
     asyncio.run(body())
 

@@ -91,6 +91,7 @@ actions:
 budgets:
   withdraw: {black_hole: 1s, broken: 0, elsewhere: {black_hole: 100ms}}
   kill-node: {black_hole: 300ms, broken: own}
+  freeze-process: {black_hole: 300ms, broken: own}
 """
 
 

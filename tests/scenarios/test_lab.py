@@ -16,6 +16,7 @@ from scenarios import conclude, instruments, phases
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.base import Fault
+from scenarios.faults.freeze_process import freeze_process
 from scenarios.faults.kill import KillFault
 from scenarios.faults.kill_node import kill_node
 from scenarios.faults.withdraw import withdraw
@@ -119,6 +120,20 @@ def test_a_stopped_prober_makes_the_verdict_unknown(bench: Bench) -> None:
         os.kill(pid, signal.SIGCONT)
     assert verdict.verdict == "unknown", verdict.headline
     assert "prober of client" in verdict.reason
+
+
+def test_a_frozen_process_breaks_its_connections_by_stall_and_answers_again_after_the_heal(
+    bench: Bench, evidence: Path
+) -> None:
+    lab, contract = bench.booted.lab, bench.booted.contract
+    name, verdict = played_in_peace(bench, lambda: freeze_process(lab, contract, "server", "python3"), evidence)
+    assert verdict.verdict == "fail", verdict.reason
+    assert not_kept(verdict) == {"black_hole"}, "connections that ended at the frozen process are its own"
+    (client,) = verdict.vantages
+    assert (client.broken, client.stall) == (100, 100)
+    assert verdict.black_hole_ms.censored == 50, "datagrams are not answered until the heal; pings are, by the kernel"
+    recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
+    assert [fault.data.action for fault in recorded.faults][-1] == "healed"
 
 
 def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, evidence: Path) -> None:

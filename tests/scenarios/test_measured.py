@@ -43,6 +43,20 @@ def test_a_probe_on_its_way_at_the_event_counts_to_the_fault(phase: int) -> None
     assert (found.control_lost, found.fault.lost) == (0, 1)
 
 
+@given(lost=st.sets(st.integers(EVENT - 40, EVENT - 1)), slowest=st.integers(0, 30 * STEP), back=st.integers(1, 40))
+def test_a_slow_probe_was_on_its_way_for_as_long_as_answers_took_just_then(
+    lost: set[int], slowest: int, back: int
+) -> None:
+    slow = trace(lost)
+    slow.rx[:] = slow.tx + 1
+    slow.rx[EVENT - back] = slow.tx[EVENT - back] + slowest
+    found = measure_flow(slow, CLOCK, touched=True)
+    seen = slowest if back <= 10 and EVENT - back not in lost else 0
+    excused = min(max(STEP, seen), 10 * STEP)
+    assert found.control_lost == len({i for i in lost if i * STEP < EVENT * STEP - excused})
+    assert found.control_lost + found.fault.lost == len(lost)
+
+
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
 def test_loss_that_goes_on_until_the_heal_is_censored_and_at_least_as_long(first: int, phase: int) -> None:
     found = measure_flow(trace(range(first, HEAL), phase_ns=phase), CLOCK, touched=True)

@@ -157,11 +157,17 @@ class OciLab:
         """Undoes `cut_link`."""
         return self.wire.cut_ends(self._indices((), (link,)), 0)
 
-    def drop_carrier(self, link: Link) -> Instant:
-        """Takes the link's second end down, so that its first end loses carrier, and no frame passes. What the second end's
-        kernel forgets with it (static routes) is kept for `raise_carrier`."""
+    def keep_static(self, link: Link) -> None:
+        """Keeps what the kernel of the link's second end forgets with its interface (static routes), for `raise_carrier`. It
+        takes some CPU: best before anybody measures."""
         end = self._end(link.endpoints[1])
         self._kept[end.index] = links.save_static(self.netns(end.node))
+
+    def drop_carrier(self, link: Link) -> Instant:
+        """Takes the link's second end down, so that its first end loses carrier, and no frame passes."""
+        end = self._end(link.endpoints[1])
+        if end.index not in self._kept:
+            self.keep_static(link)
         before = time.monotonic_ns()
         links.set_state(self.netns(end.node), end, "down")
         return Instant(before, time.monotonic_ns())
@@ -194,6 +200,12 @@ class OciLab:
     def processes(self, node: str, process: str) -> tuple[int, ...]:
         """Pids of the node's processes of that command name (the kernel keeps its first 15 bytes)."""
         return tuple(pid for pid, name in self.pids(node).items() if name == process[:15])
+
+    def stopped(self, pid: int) -> bool:
+        """Whether a process is stopped by a signal, as the kernel says; one that is gone is not."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        return False
 
     def frames_from(self, nodes: Sequence[str]) -> int:
         """Frames that the neighbours of these nodes have received from them, by the neighbours' own interface counters."""

@@ -35,6 +35,8 @@ budgets:
   withdraw: {{black_hole: 0ms, broken: 0}}
   cut-link: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
   crash-process/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  # The kernel goes on accepting for a frozen process: only who waits for an answer loses anything.
+  freeze-process/l7: {{black_hole: 0ms, new_fail: 0ms, broken: own}}
   kill-node: {{black_hole: 300ms, new_fail: 300ms, broken: own}}
   kill-node/l4: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
   kill-node/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
