@@ -110,8 +110,8 @@ class Scenario:
         lab, plan = self.bench.booted.lab, self.fault.plan
         instruments = self.bench.instruments
         counters = {v: p.counters() for v, p in instruments.probers.items()}
-        for sentence in self.bench.booted.unreached.values():
-            self._doubt("vantage", f"a service does not answer: {sentence}")
+        if unreached := self.bench.booted.unreached.values():
+            self._doubt("vantage", f"what does not answer: {'; '.join(unreached)}")
         self._phase("steady", self._steady)
         self.snapshots = dict(lab.snapshots(list(lab.topology.nodes)))
         lab.wire.forget_taps()
