@@ -12,7 +12,6 @@ _PR_SET_PDEATHSIG = 1
 _SPIN = f"""
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, signal.SIGKILL)
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
 if os.getppid() != int(sys.argv[1]):
     sys.exit()
 while True:
@@ -23,7 +22,9 @@ while True:
 @contextmanager
 def hogs(count: int) -> Iterator[list[int]]:
     """`count` busy processes while the context lasts; gives their process ids."""
-    started = [subprocess.Popen([sys.executable, "-S", "-c", _SPIN, str(os.getpid())]) for _ in range(count)]
+    argv = [sys.executable, "-S", "-c", _SPIN, str(os.getpid())]
+    # Each in a session of its own: somebody else's work, weighed by the scheduler as such.
+    started = [subprocess.Popen(argv, start_new_session=True) for _ in range(count)]
     try:
         yield [process.pid for process in started]
     finally:
