@@ -25,6 +25,13 @@ LATE_SHARE = 0.5
 """The share of the interval by which probes may leave late (p99) before pressure on the CPUs is believed to matter."""
 
 
+STARVED = frozenset(("lateness", "harness-loss", "connector-lag", "cpu"))
+"""Checks that fail where the instrument itself gets too little CPU."""
+
+STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken"))
+"""Checks that fail where the lab's own routers get too little, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class ProberReading:
     """One vantage's prober over the time that was judged. Lateness is None if nothing was sent."""
@@ -110,6 +117,16 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
 def trusted(checks: Sequence[TrustCheck]) -> bool:
     """Whether every check is ok. No checks at all is no reason to trust."""
     return bool(checks) and all(c.ok for c in checks)
+
+
+def disturbed(checks: Sequence[TrustCheck]) -> bool:
+    """Whether nothing is doubted but what too little CPU does, and there is a sign of that: then another try may tell more.
+
+    Loss in the control window alone is none: it may be the network's own, and then has to be told.
+    """
+    doubted = {c.check for c in checks if not c.ok}
+    late = any(c.check == "lateness" and c.value and c.limit and c.value > LATE_SHARE * c.limit for c in checks)
+    return bool(doubted) and doubted <= STARVED | STARVING_BREAKS and (late or not doubted.isdisjoint(STARVED))
 
 
 def _running(check: str, readings: Sequence[ProberReading | ConnectionsReading]) -> TrustCheck:

@@ -14,7 +14,7 @@ import numpy as np
 from probes.flows import FlowWindow
 from probes.prober import Counters
 from probes.readings import read_connections, read_cpu_pressure, read_prober
-from probes.trust import TrustCheck, TrustInput, check_trust
+from probes.trust import TrustCheck, TrustInput, check_trust, disturbed
 from probes.watch import TimelineEvent
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
@@ -65,6 +65,7 @@ class Done:
     effective: bool
     healed: bool
     counters: Mapping[str, Counters]
+    earlier: str = ""  # why an earlier try was unknown
 
     @property
     def seen(self) -> set[Flow]:
@@ -77,7 +78,15 @@ class Done:
         }
 
 
-def conclude(done: Done, booted: Booted, instruments: Instruments, writer: EvidenceWriter) -> schema.Verdict:
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """`disturbed`: unknown for nothing but too little CPU."""
+
+    verdict: schema.Verdict
+    disturbed: bool
+
+
+def conclude(done: Done, booted: Booted, instruments: Instruments, writer: EvidenceWriter) -> Concluded:
     """Measures and judges, and writes every record of the scenario."""
     name, clock, plan = done.entry.name, done.clock, done.plan
     windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()}
@@ -99,7 +108,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     events = _timeline(writer, name, clock, instruments)
     verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing())
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
-    return verdict
+    return Concluded(verdict, verdict.verdict == "unknown" and disturbed(checks))
 
 
 def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: Instruments) -> list[TimelineEvent]:
@@ -174,7 +183,13 @@ def _verdict(
         target=plan.target,
         element=plan.element,
         verdict=judged.verdict,
-        reason=f"{judged.reason} Not measured: {missing}." if missing else judged.reason,
+        reason=" ".join(
+            [
+                judged.reason,
+                *([f"Not measured: {missing}."] if missing else []),
+                *([f"This is the second try; the first was unknown: {done.earlier}"] if done.earlier else []),
+            ]
+        ),
         headline=judged.headline,
         interval_ms=INTERVAL_NS / 1e6,
         flows=len(measured.flows),

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+
 from probes.connections import Connections
 from probes.connections import Target as Far
 from probes.load import LoadError, LoadRun, Target
@@ -33,6 +35,9 @@ CONNECTIONS_PER_VANTAGE = 100
 HEARTBEAT_NS = 1_000_000_000
 LOAD_USERS = 10
 LOAD_PER_S = 20.0
+CALM_NS = 2_000_000_000
+CALM_SHARE = 0.25
+"""A host has CPU to spare while probes leave within this share of their interval (p99), looked at for so long."""
 PROBER = Path(__file__).resolve().parents[1] / "probes/native/prober.c"
 
 
@@ -196,7 +201,7 @@ class Instruments:
         return sum(_cpu_seconds(pid) for pid in pids)
 
     def renew(self) -> None:
-        """Long-lived connections opened anew, as before every fault but the first: those that were opened during the last one
+        """Long-lived connections opened anew, as before every fault: those that were opened during the last one
         would else carry it on. Raises ProbeError."""
         with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
             for _ in pool.map(Connections.renew, self.connections.values()):
@@ -209,6 +214,17 @@ class Instruments:
             if connections.open_count() < connections.count:
                 wrong.append(f"{connections.open_count()} of {connections.count} connections of {vantage} are up")
         return "; ".join(wrong)
+
+    def restless(self) -> str:
+        """Empty when probes left as punctually within the last seconds as they do on a host with CPU to spare."""
+        now = time.monotonic_ns()
+        late = {}
+        for vantage, prober in self.probers.items():
+            lateness = prober.window(now - CALM_NS, now).lateness()
+            p99 = int(np.percentile(lateness, 99)) if lateness.size else 0
+            if p99 > CALM_SHARE * INTERVAL_NS:
+                late[vantage] = p99
+        return "; ".join(f"probes of {v} leave {p99 / 1e6:.1f} ms late (p99)" for v, p99 in late.items())
 
     def last_impaired_ns(self, since_ns: int) -> Mapping[str, int]:
         """Vantage → when its last impaired probe was due; absent when none was."""

@@ -55,7 +55,8 @@ class Bench:
 
 @dataclass
 class Scenario:
-    """One run of one fault. `doubts` are things that went wrong with the doing, each a sentence."""
+    """One run of one fault. `doubts` are things that went wrong with the doing, each a sentence. `earlier` says why a first try
+    was unknown; `disturbed`, once it has run, whether it is unknown for nothing but too little CPU."""
 
     bench: Bench
     entry: Entry
@@ -65,6 +66,8 @@ class Scenario:
     effective: bool = False
     healed: bool = False
     injected: bool = False
+    earlier: str = ""
+    disturbed: bool = False
     _pending: list[str] = field(default_factory=list)
 
     # -- recording -------------------------------------------------------------------------------------------------
@@ -145,15 +148,16 @@ class Scenario:
             self.effective,
             self.healed,
             counters,
+            self.earlier,
         )
-        verdict = conclude(done, self.bench.booted, instruments, self.bench.writer)
-        self.bench.verdicts.append(verdict)
-        return verdict
+        concluded = conclude(done, self.bench.booted, instruments, self.bench.writer)
+        self.disturbed = concluded.disturbed
+        self.bench.verdicts.append(concluded.verdict)
+        return concluded.verdict
 
     def _steady(self) -> str:
         instruments = self.bench.instruments
-        if self.bench.verdicts:
-            instruments.renew()
+        instruments.renew()
         start = time.monotonic_ns()
         took = wait_until(
             lambda: (

@@ -11,7 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
+from reports.evidence.again import first
 from reports.evidence.schema import (
     RECORD_OF,
     VERSION,
@@ -139,12 +141,18 @@ class Evidence:
 
     @cached_property
     def scenarios(self) -> tuple[ScenarioEvidence, ...]:
-        """One per scenario, in the order in which they first appear."""
+        """One per scenario, in the order in which they first appear: its second try where that came to a verdict, else its
+        first. Both are in the file."""
         found: dict[str, list[Record]] = {}
         for one in self.records:
             if one.scenario is not None:
                 found.setdefault(one.scenario, []).append(one)
-        return tuple(ScenarioEvidence(name, tuple(records)) for name, records in found.items())
+        made: dict[str, ScenarioEvidence] = {}
+        for name, records in found.items():
+            one_try = ScenarioEvidence(first(name), tuple(map(_under_own_name, records)))
+            if first(name) not in made or one_try.verdict is not None:
+                made[first(name)] = one_try
+        return tuple(made.values())
 
     @property
     def verdict(self) -> VerdictWord:
@@ -158,6 +166,12 @@ class Evidence:
         elif self.end.verdict is not None:
             words.append(self.end.verdict)
         return overall(words) if self.scenarios else overall([*words, "unknown"])
+
+
+def _under_own_name(record: Record) -> Record:
+    if isinstance(record, VerdictRecord):
+        return structs.replace(record, data=structs.replace(record.data, scenario=first(record.data.scenario)))
+    return record
 
 
 def overall(verdicts: Iterable[VerdictWord]) -> VerdictWord:

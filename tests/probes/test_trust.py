@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from probes.trust import ConnectionsReading, ProberReading, TrustCheck, TrustInput, check_trust, trusted
+from probes.trust import ConnectionsReading, ProberReading, TrustCheck, TrustInput, check_trust, disturbed, trusted
 
 MS = 1_000_000
 PROBER = ProberReading(
@@ -124,6 +124,25 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
     names = {c.check for c in check_trust(given)}
     assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections"})
     assert trusted(check_trust(given))
+
+
+@pytest.mark.parametrize(
+    ("given", "again"),
+    [
+        (WELL, False),
+        (prober(lateness_p99_ns=11 * MS), True),
+        (connector(max_lag_ns=501 * MS), True),
+        (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),
+        (replace(prober(lateness_p99_ns=6 * MS), control_lost=3), True),
+        (replace(prober(lateness_p99_ns=5 * MS), control_lost=3), False),  # may be the network's own
+        (replace(prober(lateness_p99_ns=11 * MS), fault_effective=False), False),
+        (replace(prober(lateness_p99_ns=11 * MS), healed=False), False),
+        (prober(alive=False), False),
+        (replace(WELL, touched_flows=9), False),
+    ],
+)
+def test_another_try_is_for_what_too_little_cpu_does_and_for_nothing_else(given: TrustInput, again: bool) -> None:
+    assert disturbed(check_trust(given)) is again
 
 
 def test_no_checks_are_no_trust() -> None:

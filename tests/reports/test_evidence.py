@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -14,10 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reports.evidence.again import again
 from reports.evidence.reader import EvidenceError, overall, read_evidence
 from reports.evidence.schema import VERSION, Event, Run, json_schema, pack_u8, record, unpack_per_flow, unpack_u8
 from reports.evidence.writer import EvidenceWriter
-from tests.reports.synthetic import PLANS, run, topology, write_run
+from tests.reports.synthetic import DEMO, PLANS, run, topology, write_run
 
 
 def test_every_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -49,6 +51,23 @@ def test_scenarios_keep_the_order_in_which_they_ran(evidence_file: Path) -> None
     assert evidence.cut is None
     assert evidence.start is not None
     assert evidence.end is not None
+
+
+def test_the_second_try_of_a_scenario_stands_for_it_once_it_has_a_verdict(tmp_path: Path) -> None:
+    first, other = replace(DEMO[0], verdict="unknown"), DEMO[1]
+    second = replace(DEMO[0], scenario=again(first.scenario), verdict="pass")
+    whole = write_run(tmp_path / "whole.jsonl", [first, second, other], flows=3)
+    evidence = read_evidence(whole)
+    assert [one.name for one in evidence.scenarios] == [first.scenario, other.scenario]
+    verdict = evidence.scenarios[0].verdict
+    assert verdict
+    assert (verdict.scenario, verdict.verdict) == (first.scenario, "pass")
+    lines = whole.read_text().splitlines(keepends=True)
+    at = next(n for n, line in enumerate(lines) if line.startswith('{"kind":"verdict"') and second.scenario in line)
+    (tmp_path / "cut.jsonl").write_text("".join(lines[:at]))
+    (unfinished,) = read_evidence(tmp_path / "cut.jsonl").scenarios
+    assert unfinished.verdict
+    assert unfinished.verdict.verdict == "unknown"
 
 
 def test_evidence_cut_anywhere_in_its_last_line_is_read_up_to_the_line_before(tmp_path: Path) -> None:

@@ -29,19 +29,26 @@ DECIDED = """
     from topologies.model import Node, Topology
 
     class Decided:
-        def __init__(self, bench, entry, fault, reproduce):
-            self.name = entry.name
+        def __init__(self, bench, entry, fault, reproduce, earlier=""):
+            self.bench, self.entry, self.reproduce, self.earlier = bench, entry, reproduce, earlier
+            self.disturbed = entry.name in ("then-pass", "then-fail", "then-unknown")
 
         def run(self):
-            return SimpleNamespace(verdict=self.name, headline=f"it was {self.name}.", reason="So it was decided.")
+            name = self.entry.name.removesuffix(" again")
+            word = "unknown" if self.disturbed else name.removeprefix("then-")
+            verdict = SimpleNamespace(verdict=word, headline=f"it was {word}.", reason=f"So it was decided. {self.earlier}")
+            self.bench.verdicts.append(verdict)
+            return verdict
 
     plugin.Scenario = Decided
-    plugin.ENTRIES = {word: Entry(word, "Title", "node", "l4") for word in ("pass", "fail", "unknown")}
+    words = [before + word for before in ("", "then-") for word in ("pass", "fail", "unknown")]
+    plugin.ENTRIES = {word: Entry(word, "Title", "node", "l4") for word in words}
 
     @pytest.fixture(scope="session")
     def bench():
         node = Node("n", "linux", "nospof/base:latest", labels={"nospof.role": "l4"})
-        return SimpleNamespace(booted=SimpleNamespace(topology=Topology("lab", Path("lab.yml"), "clab", {"n": node}, ())))
+        booted = SimpleNamespace(topology=Topology("lab", Path("lab.yml"), "clab", {"n": node}, ()))
+        return SimpleNamespace(booted=booted, verdicts=[], instruments=SimpleNamespace(restless=lambda: ""))
 """
 SCENARIO = """
     def test_{number}(judge):
@@ -97,6 +104,24 @@ def test_the_worst_verdict_is_the_exit_code(tmp_path: Path, words: tuple[str, ..
     found = decided(tmp_path, *words)
     assert found.code == code, found.said
     assert (found.failures, found.errors, found.skipped) == (words.count("fail"), words.count("unknown"), 0)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("then-pass",), 0),
+        (("then-fail",), 1),
+        (("then-unknown",), 3),
+        (("then-pass", "pass", "then-pass", "then-pass"), 0),
+        (("then-pass", "then-pass", "then-pass", "then-pass"), 3),  # no more than three second tries in a run
+    ],
+)
+def test_what_too_little_cpu_left_unknown_has_a_second_try_and_its_verdict_counts(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    found = decided(tmp_path, *words)
+    assert found.code == code, found.said
+    assert found.tests == len(words)
 
 
 def test_what_was_seen_and_why_is_told(tmp_path: Path) -> None:
