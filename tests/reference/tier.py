@@ -153,6 +153,7 @@ def l7_config(name: str) -> L7Config:
         "vips": [*(f"{vip}/32" for vip in VIPS), *(f"{vip}/128" for vip in VIPS6)],
         "port": 80,
         "apps": [{"name": n, "region": r, "address": a, "port": 8080} for n, r, a in apps],
+        "others": [address for other, address in L7.items() if other != name],
     }
     parsed = parse_config(raw)
     assert isinstance(parsed.apps[0], App)

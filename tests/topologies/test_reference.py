@@ -165,6 +165,17 @@ def test_neighbouring_routers_are_in_different_systems(name: str) -> None:
 
 
 @both
+def test_every_l7_hands_strangers_once_around_its_region(name: str) -> None:
+    net = NETWORKS[name]
+    for region in REGIONS:
+        members = net.of("l7", region)
+        for at, l7 in enumerate(members):
+            others = json.loads(_configuration(net, l7.name, "l7.json"))["others"]
+            assert others[0] == members[(at + 1) % len(members)].loopback
+            assert sorted([*others, l7.loopback]) == sorted(one.loopback for one in members)
+
+
+@both
 def test_both_edges_of_a_region_know_the_way_by_each_other(name: str) -> None:
     net, topology = NETWORKS[name], load_topology(PATHS[name])
     for region in REGIONS:

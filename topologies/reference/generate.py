@@ -134,7 +134,15 @@ def _l7(net: Network, member: Member) -> dict[str, object]:
         "vips": _vip_prefixes(),
         "port": 80,
         "apps": apps,
+        "others": _others(net, member),
     }
+
+
+def _others(net: Network, member: Member) -> list[str]:
+    """The region's other nodes of that role, the next one first, in an order that all of them share."""
+    names = [one.name for one in net.of(member.role, member.region)]
+    at = names.index(member.name)
+    return [net.members[name].loopback for name in names[at + 1 :] + names[:at]]
 
 
 def _configurations(net: Network, member: Member) -> dict[str, str]:

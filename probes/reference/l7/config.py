@@ -27,7 +27,8 @@ class App:
 
 @dataclass(frozen=True)
 class L7Config:
-    """A whole L7 node. `port` is where Envoy listens; `vips` are the prefixes that tunnels may carry."""
+    """A whole L7 node. `port` is where Envoy listens; `vips` are the prefixes that tunnels may carry; `others` are the region's
+    other L7 nodes, the next one first, in an order that all of them share."""
 
     name: str
     region: str
@@ -35,6 +36,7 @@ class L7Config:
     vips: tuple[IPv4Network | IPv6Network, ...]
     port: int
     apps: tuple[App, ...]
+    others: tuple[IPv4Address, ...] = ()
 
 
 def parse_config(raw: Any) -> L7Config:
@@ -42,7 +44,10 @@ def parse_config(raw: Any) -> L7Config:
     try:
         apps = tuple(App(a["name"], a["region"], IPv4Address(a["address"]), int(a["port"])) for a in raw["apps"])
         vips = tuple(ip_network(vip) for vip in raw["vips"])
-        config = L7Config(raw["name"], raw["region"], IPv4Address(raw["loopback"]), vips, int(raw["port"]), apps)
+        others = tuple(map(IPv4Address, raw.get("others", ())))
+        config = L7Config(
+            raw["name"], raw["region"], IPv4Address(raw["loopback"]), vips, int(raw["port"]), apps, others
+        )
     except KeyError as missing:
         raise ConfigError(f"field {missing} is missing") from missing
     except (TypeError, ValueError) as wrong:

@@ -1,11 +1,16 @@
 /* Takes the tunnel's header (IPIP, 6in4) off packets that an L4 node sent here, and hands the inner packet to the stack.
- * It must not know services or clients: only this node's own address and its VIPs.
+ * It must not know services or clients: only this node's own address, its VIPs, and who is next in its region.
+ *
+ * A second chance: a packet of a TCP connection that nobody here knows goes on to the next L7 node, and so once around the
+ * region. So a connection lives as long as its own L7 node does, whatever an L4 node has forgotten or ranks otherwise.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
@@ -28,6 +33,108 @@ struct {
 	__type(key, struct vip_key);
 	__type(value, __u32);
 } vips SEC(".maps");
+
+#define AF_INET_FAMILY 2
+
+/* The next L7 node of the region in an order that all of them share, and how many others there are; none where that is 0. */
+struct next { __be32 address; __u32 others; };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct next);
+} next_node SEC(".maps");
+
+/* Packets that were passed on. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} passed_on SEC(".maps");
+
+static __always_inline __u16 header_checksum(const struct iphdr *ip)
+{
+	const __u16 *half = (const __u16 *)ip;
+	__u32 sum = 0;
+
+#pragma unroll
+	for (int i = 0; i < (int)sizeof(*ip) / 2; i++)
+		sum += half[i];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum;
+}
+
+/* Whether this node has a connection of these ends, in whatever state; a socket that only listens is none. */
+static __always_inline bool connected(struct xdp_md *ctx, struct bpf_sock_tuple *ends, __u32 size)
+{
+	struct bpf_sock *found = bpf_skc_lookup_tcp(ctx, ends, size, BPF_F_CURRENT_NETNS, 0);
+	bool connection;
+
+	if (!found)
+		return false;
+	connection = found->state != BPF_TCP_LISTEN;
+	bpf_sk_release(found);
+	return connection;
+}
+
+/* Whether the inner packet belongs to a TCP connection that this node does not have. One that opens a connection never does. */
+static __always_inline bool stranger(struct xdp_md *ctx, const struct iphdr *outer, void *end)
+{
+	const struct iphdr *inner = outer + 1;
+	const struct ipv6hdr *inner6 = (void *)(outer + 1);
+	struct bpf_sock_tuple ends = {};
+	const struct tcphdr *tcp;
+
+	if (outer->protocol == IPPROTO_IPIP) {
+		tcp = (void *)(inner + 1);
+		if ((void *)(tcp + 1) > end || inner->ihl != 5 || inner->protocol != IPPROTO_TCP || (tcp->syn && !tcp->ack))
+			return false;
+		ends.ipv4.saddr = inner->saddr;
+		ends.ipv4.daddr = inner->daddr;
+		ends.ipv4.sport = tcp->source;
+		ends.ipv4.dport = tcp->dest;
+		return !connected(ctx, &ends, sizeof(ends.ipv4));
+	}
+	tcp = (void *)(inner6 + 1);
+	if ((void *)(tcp + 1) > end || inner6->nexthdr != IPPROTO_TCP || (tcp->syn && !tcp->ack))
+		return false;
+	__builtin_memcpy(ends.ipv6.saddr, &inner6->saddr, sizeof(ends.ipv6.saddr));
+	__builtin_memcpy(ends.ipv6.daddr, &inner6->daddr, sizeof(ends.ipv6.daddr));
+	ends.ipv6.sport = tcp->source;
+	ends.ipv6.dport = tcp->dest;
+	return !connected(ctx, &ends, sizeof(ends.ipv6));
+}
+
+/* Sends the tunnel on to the next node, by this node's own routes. How many have had it is in the identification, which says
+ * nothing else: L4 nodes send zero. A node without a route is no chance: the connection is over, and its client is told so.
+ */
+static __always_inline bool pass_on(struct xdp_md *ctx, struct iphdr *outer)
+{
+	__u32 zero = 0, had = bpf_ntohs(outer->id);
+	struct next *next = bpf_map_lookup_elem(&next_node, &zero);
+	struct bpf_fib_lookup fib = { .family = AF_INET_FAMILY, .ifindex = ctx->ingress_ifindex };
+	__u64 *passed;
+	long found;
+
+	if (!next || had >= next->others)
+		return false;
+	fib.ipv4_src = outer->saddr;
+	fib.ipv4_dst = next->address;
+	found = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
+		return false;
+	outer->daddr = next->address;
+	outer->id = bpf_htons(had + 1);
+	outer->check = 0;
+	outer->check = header_checksum(outer);
+	passed = bpf_map_lookup_elem(&passed_on, &zero);
+	if (passed)
+		__sync_fetch_and_add(passed, 1);
+	return true;
+}
 
 SEC("xdp")
 int decapsulate(struct xdp_md *ctx)
@@ -59,6 +166,8 @@ int decapsulate(struct xdp_md *ctx)
 	}
 	if (!bpf_map_lookup_elem(&vips, &vip))
 		return XDP_DROP;
+	if (stranger(ctx, outer, end) && pass_on(ctx, outer))
+		return XDP_PASS;	/* the stack forwards it */
 	if (bpf_xdp_adjust_head(ctx, sizeof(*outer)))
 		return XDP_DROP;
 	eth = (void *)(long)ctx->data;
