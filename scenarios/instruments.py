@@ -35,6 +35,7 @@ CONNECTIONS_PER_VANTAGE = 100
 HEARTBEAT_NS = 1_000_000_000
 LOAD_USERS = 10
 LOAD_PER_S = 20.0
+CONNECTED_S = 30.0
 CALM_NS = 2_000_000_000
 CALM_SHARE = 0.25
 """A host has CPU to spare while probes leave within this share of their interval (p99), looked at for so long."""
@@ -145,7 +146,9 @@ class Instruments:
                 count=CONNECTIONS_PER_VANTAGE,
                 interval_ns=HEARTBEAT_NS,
             )
-            self.connections[vantage] = self._stack.enter_context(held)
+            self._stack.callback(held.stop)
+            held.start(CONNECTED_S)
+            self.connections[vantage] = held
 
     def _start_watch(self) -> None:
         """Routing protocols, kernels' routes and nodes' own events, on one timeline."""

@@ -118,6 +118,17 @@ def test_a_connection_whose_l7_node_is_gone_is_reset_at_once(
                     assert asked(one) == name
 
 
+def test_a_handshake_by_syn_cookies_is_finished_where_it_began(
+    built: Tier, two_links: L4Config, balance_object: Path
+) -> None:
+    for name in L7:
+        built.network.sysctl(name, "ipv4/tcp_syncookies", "2")  # always
+    with ExitStack() as stack, DataPlane(two_links, balance_object) as plane:
+        plane.serve({"web": frozenset({"eu-l7-1"}), "echo": EVERYONE})
+        assert plane.attach()
+        assert {asked(one) for one in connected(built, stack)} == {"eu-l7-1"}
+
+
 def test_a_connection_that_nobody_has_goes_round_once(built: Tier, two_links: L4Config, balance_object: Path) -> None:
     with ExitStack() as stack:
         before = opened(built, two_links, balance_object, stack)

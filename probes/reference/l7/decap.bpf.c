@@ -67,26 +67,28 @@ static __always_inline __u16 header_checksum(const struct iphdr *ip)
 	return ~sum;
 }
 
-/* Whether this node has a connection of these ends, in whatever state; a socket that only listens is none. */
-static __always_inline bool connected(struct xdp_md *ctx, struct bpf_sock_tuple *ends, __u32 size)
+/* Whether this node has a connection of these ends, in whatever state. A socket that only listens has none, except that a
+ * packet may prove one with a SYN cookie, of which nothing was kept. */
+static __always_inline bool connected(struct xdp_md *ctx, struct bpf_sock_tuple *ends, __u32 size, void *ip, __u32 ip_size,
+				      struct tcphdr *tcp)
 {
 	struct bpf_sock *found = bpf_skc_lookup_tcp(ctx, ends, size, BPF_F_CURRENT_NETNS, 0);
 	bool connection;
 
 	if (!found)
 		return false;
-	connection = found->state != BPF_TCP_LISTEN;
+	connection = found->state != BPF_TCP_LISTEN || !bpf_tcp_check_syncookie(found, ip, ip_size, tcp, sizeof(*tcp));
 	bpf_sk_release(found);
 	return connection;
 }
 
 /* Whether the inner packet belongs to a TCP connection that this node does not have. One that opens a connection never does. */
-static __always_inline bool stranger(struct xdp_md *ctx, const struct iphdr *outer, void *end)
+static __always_inline bool stranger(struct xdp_md *ctx, struct iphdr *outer, void *end)
 {
-	const struct iphdr *inner = outer + 1;
-	const struct ipv6hdr *inner6 = (void *)(outer + 1);
+	struct iphdr *inner = outer + 1;
+	struct ipv6hdr *inner6 = (void *)(outer + 1);
 	struct bpf_sock_tuple ends = {};
-	const struct tcphdr *tcp;
+	struct tcphdr *tcp;
 
 	if (outer->protocol == IPPROTO_IPIP) {
 		tcp = (void *)(inner + 1);
@@ -96,7 +98,7 @@ static __always_inline bool stranger(struct xdp_md *ctx, const struct iphdr *out
 		ends.ipv4.daddr = inner->daddr;
 		ends.ipv4.sport = tcp->source;
 		ends.ipv4.dport = tcp->dest;
-		return !connected(ctx, &ends, sizeof(ends.ipv4));
+		return !connected(ctx, &ends, sizeof(ends.ipv4), inner, sizeof(*inner), tcp);
 	}
 	tcp = (void *)(inner6 + 1);
 	if ((void *)(tcp + 1) > end || inner6->nexthdr != IPPROTO_TCP || (tcp->syn && !tcp->ack))
@@ -105,7 +107,7 @@ static __always_inline bool stranger(struct xdp_md *ctx, const struct iphdr *out
 	__builtin_memcpy(ends.ipv6.daddr, &inner6->daddr, sizeof(ends.ipv6.daddr));
 	ends.ipv6.sport = tcp->source;
 	ends.ipv6.dport = tcp->dest;
-	return !connected(ctx, &ends, sizeof(ends.ipv6));
+	return !connected(ctx, &ends, sizeof(ends.ipv6), inner6, sizeof(*inner6), tcp);
 }
 
 /* Sends the tunnel on to the next node, by this node's own routes. How many have had it is in the identification, which says
