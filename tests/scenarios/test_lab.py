@@ -39,6 +39,9 @@ SHORT = {
 INTERVAL_NS = 50_000_000
 """Slower than in real runs: how late a probe may leave is measured by it, and tests share their host with other tests."""
 
+HEARTBEAT_NS = 250_000_000
+"""Every connection beats within the shorter control window, else no tap sees which way it goes."""
+
 
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
@@ -48,6 +51,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
             patched.setattr(phases, name, value)
         for module in (conclude, instruments):
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
+        patched.setattr(instruments, "HEARTBEAT_NS", HEARTBEAT_NS)
         found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
         yield found
         found.lab.close()
