@@ -5,6 +5,7 @@ It does and records what was done; conclude.py measures and judges.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ CONTROL_NS = 5_000_000_000
 QUIET_NS = 5_000_000_000  # RFC 6412, Sustained Convergence Validation Time
 THRESHOLD_NS = 2_000_000_000  # RFC 6412, Forwarding Delay Threshold: later is lost
 STEADY_S = 30.0
+CALM_S = 10.0  # for so long the host may be given time to calm down, after a boot for instance
 EFFECT_S = 8.0
 OBSERVE_S = 20.0
 HEAL_S = 45.0
@@ -169,6 +171,8 @@ class Scenario:
             every_s=LOOK_S,
             what="steady state",
         )
+        with contextlib.suppress(DeadlineMissed):  # then trust will tell
+            wait_until(instruments.restless, deadline_s=CALM_S, every_s=2 * LOOK_S, what="calm")
         return f"steady after {took:.1f} s"
 
     def _control(self, start: int, found: list[Crossing]) -> str:

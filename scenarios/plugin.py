@@ -42,7 +42,7 @@ REFERENCE = HERE / "topologies/reference/reference.clab.yml"
 OUT = HERE / "reports/out"
 VERSION = "0.1.0"
 SECOND_TRIES = 3
-CALM_S = 30.0
+CALM_AGAIN_S = 30.0
 
 
 @dataclass
@@ -269,7 +269,7 @@ class Judge:
         entry = scenario.entry
         _say(f"{entry.name}: unknown, since the CPUs were busy; once more: {verdict.reason}")
         with contextlib.suppress(DeadlineMissed):  # then the second try will tell
-            wait_until(self.bench.instruments.restless, deadline_s=CALM_S, every_s=1.0, what="calm")
+            wait_until(self.bench.instruments.restless, deadline_s=CALM_AGAIN_S, every_s=1.0, what="calm")
         self.bench.verdicts.remove(verdict)
         fault = build(self.bench.booted, entry)
         second = Scenario(

@@ -35,6 +35,7 @@ SHORT = {
     "THRESHOLD_NS": 500_000_000,
     "OBSERVE_S": 3.0,
     "STEADY_S": 8.0,
+    "CALM_S": 1.0,
 }
 INTERVAL_NS = 50_000_000
 """Slower than in real runs: how late a probe may leave is measured by it, and tests share their host with other tests."""
