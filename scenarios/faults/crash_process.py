@@ -13,6 +13,16 @@ from topologies.oci.wire import Instant
 from topologies.problems import BadInput, Problem
 
 
+def signalled(lab: OciLab, node: str, process: str, number: int) -> tuple[tuple[int, ...], Instant]:
+    """Sends a signal to every process of that name in a node: who got it, and when. Raises FaultFailed where there is none."""
+    before = time.monotonic_ns()
+    got = lab.signal(node, process, number)
+    if not got:
+        there = ", ".join(sorted(set(lab.pids(node).values()))) or "none"
+        raise FaultFailed(f"no process {process} in {node}; there are {there}")
+    return got, Instant(before, time.monotonic_ns())
+
+
 @dataclass
 class CrashFault:
     """Effective when the processes that were there are gone. At the heal a node that has not brought the process back by
@@ -24,12 +34,8 @@ class CrashFault:
     _killed: tuple[int, ...] = ()
 
     def inject(self) -> Instant:
-        before = time.monotonic_ns()
-        self._killed = self.lab.signal(self.plan.target, self.process, signal.SIGKILL)
-        if not self._killed:
-            there = ", ".join(sorted(set(self.lab.pids(self.plan.target).values()))) or "none"
-            raise FaultFailed(f"no process {self.process} in {self.plan.target}; there are {there}")
-        return Instant(before, time.monotonic_ns())
+        self._killed, instant = signalled(self.lab, self.plan.target, self.process, signal.SIGKILL)
+        return instant
 
     def missing_effect(self) -> str:
         left = set(self._killed) & set(self.lab.processes(self.plan.target, self.process))

@@ -4,11 +4,10 @@ acknowledging data that nobody will read, so only who waits for an answer can no
 from __future__ import annotations
 
 import signal
-import time
 from dataclasses import dataclass
 
-from scenarios.faults.base import FaultFailed, FaultPlan, kind_of
-from scenarios.faults.crash_process import chosen_process
+from scenarios.faults.base import FaultPlan, kind_of
+from scenarios.faults.crash_process import chosen_process, signalled
 from topologies.contract import Contract
 from topologies.oci.lab import OciLab
 from topologies.oci.wire import Instant
@@ -24,12 +23,8 @@ class FreezeFault:
     _frozen: tuple[int, ...] = ()
 
     def inject(self) -> Instant:
-        before = time.monotonic_ns()
-        self._frozen = self.lab.signal(self.plan.target, self.process, signal.SIGSTOP)
-        if not self._frozen:
-            there = ", ".join(sorted(set(self.lab.pids(self.plan.target).values()))) or "none"
-            raise FaultFailed(f"no process {self.process} in {self.plan.target}; there are {there}")
-        return Instant(before, time.monotonic_ns())
+        self._frozen, instant = signalled(self.lab, self.plan.target, self.process, signal.SIGSTOP)
+        return instant
 
     def missing_effect(self) -> str:
         running = [pid for pid in self._frozen if not self.lab.stopped(pid)]
