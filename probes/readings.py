@@ -9,7 +9,8 @@ import numpy as np
 from probes.connections import Connections
 from probes.flows import LOST, NOT_SENT, FlowWindow
 from probes.prober import Counters, Prober
-from probes.trust import ConnectionsReading, ProberReading
+from probes.trust import ConnectionsReading, ProberReading, WakeupsReading
+from probes.wakeups import Wakeups
 
 
 def read_prober(prober: Prober, window: FlowWindow, before: Counters | None = None) -> ProberReading:
@@ -39,6 +40,16 @@ def read_connections(connections: Connections, t0_ns: int, t1_ns: int) -> Connec
         heartbeat_age_ns=connections.heartbeat_age_ns(),
         max_lag_ns=connections.max_lag_ns(t0_ns, t1_ns),
         interval_ns=connections.interval_ns,
+    )
+
+
+def read_wakeups(wakeups: Wakeups, t0_ns: int, t1_ns: int) -> WakeupsReading:
+    """How late an ordinary process of the lab was woken in [t0, t1)."""
+    late = wakeups.lateness(t0_ns, t1_ns)
+    return WakeupsReading(
+        alive=wakeups.alive(),
+        lateness_p99_ns=int(np.percentile(late, 99, method="higher")) if late.size else None,
+        lateness_max_ns=int(late.max()) if late.size else None,
     )
 
 

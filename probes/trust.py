@@ -19,14 +19,18 @@ MISSING_STAMPS_LIMIT = 0.01
 
 CPU_PRESSURE_LIMIT = 80.0
 """Share of time in % (PSI `some`) in which something waited for a CPU. Above it the lab itself may have been starved, but a
-hundred processes on two cores wait that often while everything runs in time: it is a doubt only beside probes that left late."""
+hundred processes on two cores wait that often while everything runs in time: it is a doubt only beside something that was late."""
 
 LATE_SHARE = 0.5
-"""The share of the interval by which probes may leave late (p99) before pressure on the CPUs is believed to matter."""
+"""The share of its limit up to which lateness (p99) is no sign that pressure on the CPUs matters."""
 
 
-STARVED = frozenset(("lateness", "harness-loss", "connector-lag", "cpu"))
-"""Checks that fail where the instrument itself gets too little CPU."""
+LAB_LATE_LIMIT_NS = 10_000_000
+"""By how much an ordinary process among the lab's may be woken late (p99). Budgets are judged to tens of milliseconds, and what a
+router takes to notice is made of a handful of wakings."""
+
+STARVED = frozenset(("lateness", "lab-lateness", "harness-loss", "connector-lag", "cpu"))
+"""Checks that fail where the instrument or the lab gets too little CPU."""
 
 STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken"))
 """Checks that fail where the lab's own routers get too little, too."""
@@ -61,6 +65,15 @@ class ConnectionsReading:
 
 
 @dataclass(frozen=True, slots=True)
+class WakeupsReading:
+    """How late an ordinary process among the lab's was woken over the time that was judged. None if it never was."""
+
+    alive: bool
+    lateness_p99_ns: int | None
+    lateness_max_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrustInput:
     """All that trust depends on. None: the scenario has no such thing, and there is no check of it.
 
@@ -76,6 +89,7 @@ class TrustInput:
     fault_effective: bool | None
     healed: bool | None
     cpu_pressure: float | None = None
+    wakeups: WakeupsReading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
     found: list[TrustCheck | None] = [
         _running("prober", given.probers),
         _lateness(given.probers),
+        _lab_lateness(given.wakeups) if given.wakeups else None,
         _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
         _count(
             "socket-drops", given.probers, lambda p: p.socket_drops, "answers", "dropped by the prober's own sockets"
@@ -109,7 +124,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
         _touched("touched-flows", given.touched_flows, "flows"),
         _touched("touched-connections", given.touched_connections, "connections"),
         _yes("healed", given.healed, "The fault was healed, and shown to be.", "The fault was not shown to be healed."),
-        _pressure(given.cpu_pressure, given.probers),
+        _pressure(given),
     ]
     return tuple(check for check in found if check is not None)
 
@@ -125,7 +140,7 @@ def disturbed(checks: Sequence[TrustCheck]) -> bool:
     Loss in the control window alone is none: it may be the network's own, and then has to be told.
     """
     doubted = {c.check for c in checks if not c.ok}
-    late = any(c.check == "lateness" and c.value and c.limit and c.value > LATE_SHARE * c.limit for c in checks)
+    late = any(c.check.endswith("lateness") and c.value and c.limit and c.value > LATE_SHARE * c.limit for c in checks)
     return bool(doubted) and doubted <= STARVED | STARVING_BREAKS and (late or not doubted.isdisjoint(STARVED))
 
 
@@ -227,11 +242,36 @@ def _touched(check: str, count: int | None, unit: str) -> TrustCheck | None:
     return TrustCheck(check, count >= TOUCHED_NEEDS, count, TOUCHED_NEEDS, unit, sentence)
 
 
-def _pressure(pressure: float | None, probers: Sequence[ProberReading]) -> TrustCheck | None:
+def _lab_lateness(reading: WakeupsReading) -> TrustCheck:
+    limit = LAB_LATE_LIMIT_NS / 1e6
+    if not reading.alive or reading.lateness_p99_ns is None or reading.lateness_max_ns is None:
+        what = "What watches whether the lab gets its CPU has ended, so nothing is known of that."
+        return TrustCheck("lab-lateness", False, None, limit, "ms", what)
+    p99, most = reading.lateness_p99_ns / 1e6, reading.lateness_max_ns / 1e6
+    ok = p99 <= limit
+    sentence = (
+        f"An ordinary process among the lab's was woken {'in time' if ok else 'too late'}: p99 {p99:.3g} ms late, "
+        f"at most {most:.3g} ms; limit {limit:g} ms."
+    )
+    return TrustCheck("lab-lateness", ok, p99, limit, "ms", sentence)
+
+
+def _pressure(given: TrustInput) -> TrustCheck | None:
+    pressure = given.cpu_pressure
     if pressure is None:
         return None
-    late = any((p.lateness_p99_ns or 0) > LATE_SHARE * p.interval_ns for p in probers)
-    starved = pressure > CPU_PRESSURE_LIMIT and late
-    what = "and probes left late" if starved else "but probes left in time" if pressure > CPU_PRESSURE_LIMIT else ""
-    sentence = f"Something waited for a CPU in {pressure:.0f} % of the time{', ' if what else ''}{what}."
+    late = any((p.lateness_p99_ns or 0) > LATE_SHARE * p.interval_ns for p in given.probers)
+    starving = given.wakeups is not None and (given.wakeups.lateness_p99_ns or 0) > LATE_SHARE * LAB_LATE_LIMIT_NS
+    crowded = pressure > CPU_PRESSURE_LIMIT
+    starved = crowded and (late or starving)
+    what = (
+        ""
+        if not crowded
+        else ", and probes left late"
+        if late
+        else ", and the lab's processes ran late"
+        if starving
+        else ", but everything ran in time"
+    )
+    sentence = f"Something waited for a CPU in {pressure:.0f} % of the time{what}."
     return TrustCheck("cpu", not starved, pressure, CPU_PRESSURE_LIMIT, "%", sentence)

@@ -13,7 +13,7 @@ import numpy as np
 
 from probes.flows import FlowWindow
 from probes.prober import Counters
-from probes.readings import read_connections, read_cpu_pressure, read_prober
+from probes.readings import read_connections, read_cpu_pressure, read_prober, read_wakeups
 from probes.trust import TrustCheck, TrustInput, check_trust, disturbed
 from probes.watch import TimelineEvent
 from reports.evidence import schema
@@ -158,6 +158,7 @@ def _readings(
         fault_effective=done.effective,
         healed=done.healed,
         cpu_pressure=read_cpu_pressure(),
+        wakeups=read_wakeups(instruments.wakeups, clock.control_ns, clock.end_ns) if instruments.wakeups else None,
     )
 
 

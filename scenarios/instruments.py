@@ -16,9 +16,12 @@ import numpy as np
 
 from probes.connections import Connections
 from probes.connections import Target as Far
+from probes.flows import Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
+from probes.trust import LAB_LATE_LIMIT_NS
+from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
@@ -38,8 +41,9 @@ LOAD_PER_S = 20.0
 CONNECTED_S = 30.0
 CALM_NS = 2_000_000_000
 CALM_SHARE = 0.25
-"""A host has CPU to spare while probes leave within this share of their interval (p99), looked at for so long."""
-PROBER = Path(__file__).resolve().parents[1] / "probes/native/prober.c"
+"""A host has CPU to spare while lateness (p99) stays within this share of its limit, looked at for so long."""
+NATIVE = Path(__file__).resolve().parents[1] / "probes/native"
+PROBER, WAKEUPS = NATIVE / "prober.c", NATIVE / "wakeups.c"
 
 
 @dataclass
@@ -52,6 +56,7 @@ class Instruments:
     connections: dict[str, Connections] = field(default_factory=dict)
     load: LoadRun | None = None
     watch: Watch | None = None
+    wakeups: Wakeups | None = None
     _unloaded: str = ""
 
     def __enter__(self) -> Instruments:
@@ -65,6 +70,7 @@ class Instruments:
             self._start_load(vantages)
             for vantage in vantages:
                 self._start(vantage)
+            self._start_wakeups()
         except BaseException:
             self._stack.close()
             raise
@@ -167,6 +173,13 @@ class Instruments:
         )
         self._stack.enter_context(self.watch)
 
+    def _start_wakeups(self) -> None:
+        """Whether the lab gets its CPU is seen from among its processes."""
+        wakeups = Wakeups(compile_program(WAKEUPS), self._directory / "wakeups")
+        self._stack.enter_context(wakeups)
+        self.booted.lab.take_in(wakeups.pid)
+        self.wakeups = wakeups
+
     def _start_load(self, vantages: Sequence[str]) -> None:
         """Locust, from every vantage that some HTTP service answered."""
         contract, lab = self.booted.contract, self.booted.lab
@@ -219,20 +232,27 @@ class Instruments:
         return "; ".join(wrong)
 
     def restless(self) -> str:
-        """Empty when probes left as punctually within the last seconds as they do on a host with CPU to spare."""
+        """Empty when for some seconds probes left, and the lab's processes ran, as punctually as on a host with CPU to spare."""
         now = time.monotonic_ns()
         late = {}
         for vantage, prober in self.probers.items():
-            lateness = prober.window(now - CALM_NS, now).lateness()
-            p99 = int(np.percentile(lateness, 99)) if lateness.size else 0
+            p99 = _p99(prober.window(now - CALM_NS, now).lateness())
             if p99 > CALM_SHARE * INTERVAL_NS:
-                late[vantage] = p99
-        return "; ".join(f"probes of {v} leave {p99 / 1e6:.1f} ms late (p99)" for v, p99 in late.items())
+                late[f"probes of {vantage} leave"] = p99
+        if self.wakeups:
+            p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
+            if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
+                late["the lab's processes run"] = p99
+        return "; ".join(f"{what} {p99 / 1e6:.1f} ms late (p99)" for what, p99 in late.items())
 
     def last_impaired_ns(self, since_ns: int) -> Mapping[str, int]:
         """Vantage → when its last impaired probe was due; absent when none was."""
         found = {v: int(p.last_impaired_ns(since_ns).max(initial=-1)) for v, p in self.probers.items()}
         return {v: t for v, t in found.items() if t >= 0}
+
+
+def _p99(lateness: Ints) -> int:
+    return int(np.percentile(lateness, 99)) if lateness.size else 0
 
 
 def _cpu_seconds(pid: int) -> float:

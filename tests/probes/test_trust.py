@@ -6,7 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from probes.trust import ConnectionsReading, ProberReading, TrustCheck, TrustInput, check_trust, disturbed, trusted
+from probes.trust import (
+    ConnectionsReading,
+    ProberReading,
+    TrustCheck,
+    TrustInput,
+    WakeupsReading,
+    check_trust,
+    disturbed,
+    trusted,
+)
 
 MS = 1_000_000
 PROBER = ProberReading(
@@ -25,6 +34,7 @@ PROBER = ProberReading(
 CONNECTIONS = ConnectionsReading(
     vantage="eu-client", alive=True, heartbeat_age_ns=90 * MS, max_lag_ns=5 * MS, interval_ns=500 * MS
 )
+WAKEUPS = WakeupsReading(alive=True, lateness_p99_ns=MS, lateness_max_ns=8 * MS)
 WELL = TrustInput(
     probers=(PROBER, replace(PROBER, vantage="us-client")),
     connections=(CONNECTIONS,),
@@ -35,6 +45,7 @@ WELL = TrustInput(
     fault_effective=True,
     healed=True,
     cpu_pressure=40.0,
+    wakeups=WAKEUPS,
 )
 
 
@@ -44,6 +55,10 @@ def prober(**changes: object) -> TrustInput:
 
 def connector(**changes: object) -> TrustInput:
     return replace(WELL, connections=(replace(CONNECTIONS, **changes),))  # type: ignore[arg-type]
+
+
+def wakeups(**changes: object) -> TrustInput:
+    return replace(WELL, wakeups=replace(WAKEUPS, **changes))  # type: ignore[arg-type]
 
 
 def only(given: TrustInput, name: str) -> TrustCheck:
@@ -63,6 +78,9 @@ FIRES = [
     ("lateness", prober(lateness_p99_ns=10 * MS + 1)),
     ("lateness", prober(lateness_p99_ns=None)),
     ("lateness", prober(interval_ns=MS, lateness_p99_ns=2 * MS)),
+    ("lab-lateness", wakeups(lateness_p99_ns=10 * MS + 1)),
+    ("lab-lateness", wakeups(lateness_p99_ns=None)),
+    ("lab-lateness", wakeups(alive=False)),
     ("harness-loss", prober(not_sent=1)),
     ("socket-drops", prober(socket_drops=1)),
     ("stamps", prober(missing_stamps=2_001)),
@@ -77,6 +95,7 @@ FIRES = [
     ("touched-connections", replace(WELL, touched_connections=9)),
     ("healed", replace(WELL, healed=False)),
     ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=81.0)),
+    ("cpu", replace(wakeups(lateness_p99_ns=6_000_000), cpu_pressure=81.0)),
 ]
 
 
@@ -92,6 +111,8 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("prober", prober(heartbeat_age_ns=1000 * MS)),
         ("lateness", prober(lateness_p99_ns=10 * MS)),
         ("lateness", prober(lateness_max_ns=300 * MS)),
+        ("lab-lateness", wakeups(lateness_p99_ns=10 * MS)),
+        ("lab-lateness", wakeups(lateness_max_ns=300 * MS)),
         ("harness-loss", WELL),
         ("socket-drops", WELL),
         ("stamps", prober(missing_stamps=2_000)),
@@ -106,6 +127,7 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("healed", WELL),
         ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=80.0)),
         ("cpu", replace(prober(lateness_p99_ns=5_000_000), cpu_pressure=99.0)),
+        ("cpu", replace(wakeups(lateness_p99_ns=5_000_000), cpu_pressure=99.0)),
     ],
 )
 def test_a_check_keeps_still_at_its_limit(name: str, given: TrustInput) -> None:
@@ -119,10 +141,16 @@ def test_every_check_has_a_case_in_which_it_fires() -> None:
 
 def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
     given = replace(
-        WELL, healed=None, fault_effective=None, cpu_pressure=None, touched_flows=None, touched_connections=None
+        WELL,
+        healed=None,
+        fault_effective=None,
+        cpu_pressure=None,
+        touched_flows=None,
+        touched_connections=None,
+        wakeups=None,
     )
     names = {c.check for c in check_trust(given)}
-    assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections"})
+    assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections", "lab-lateness"})
     assert trusted(check_trust(given))
 
 
@@ -131,6 +159,8 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
     [
         (WELL, False),
         (prober(lateness_p99_ns=11 * MS), True),
+        (wakeups(lateness_p99_ns=11 * MS), True),
+        (replace(wakeups(lateness_p99_ns=6 * MS), control_lost=3), True),
         (connector(max_lag_ns=501 * MS), True),
         (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),
         (replace(prober(lateness_p99_ns=6 * MS), control_lost=3), True),

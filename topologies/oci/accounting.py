@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from topologies.oci.state import Places
@@ -9,6 +10,7 @@ from topologies.oci.state import Places
 V1 = Path("/sys/fs/cgroup/cpuacct")
 V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
+OURS = ".instrument"  # no node is called so
 MOST_SHARES = (
     8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
 )
@@ -33,6 +35,28 @@ def prefer(lab: str) -> None:
     group = Places(lab).cgroup.lstrip("/")
     for path in (group.rpartition("/")[0], group):
         _weigh(path, MOST_SHARES)
+
+
+def join(lab: str, pid: int) -> None:
+    """Puts a process of ours among the lab's, as if it were one more node. Raises OSError where the host refuses."""
+    group = Places(lab).cgroup.lstrip("/")
+    for root in (V1_SHARES, V2):
+        if (root / group).exists():
+            own = root / group / OURS
+            own.mkdir(exist_ok=True)
+            (own / "cgroup.procs").write_text(str(pid))
+            return
+    raise OSError(f"lab {lab} has no cgroup for CPU time")
+
+
+def release(lab: str) -> None:
+    """Puts what was joined back where the host's other processes are, so that the lab's groups can go."""
+    group = Places(lab).cgroup.lstrip("/")
+    for root in (V1_SHARES, V2):
+        with contextlib.suppress(OSError):
+            for pid in (root / group / OURS / "cgroup.procs").read_text().split():
+                with contextlib.suppress(ProcessLookupError):
+                    (root / "cgroup.procs").write_text(pid)
 
 
 def _weigh(group: str, shares: int) -> None:

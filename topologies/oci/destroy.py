@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from topologies.oci import netns
+from topologies.oci.accounting import release
 from topologies.oci.processes import by_namespace, kill_and_wait, namespace_id
 from topologies.oci.state import Places
 from topologies.runtime import NoSuchLab, RuntimeFailure
@@ -67,6 +68,7 @@ def destroy(lab: str) -> None:
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):
         netns.unmount(Path(target))
+    release(lab)
     remove_cgroups(places.cgroup)
     shutil.rmtree(places.scratch, ignore_errors=True)
     shutil.rmtree(places.root)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from topologies.model import Endpoint, Link, Node, Topology
 from topologies.oci import containers, links
+from topologies.oci.accounting import join
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
@@ -122,6 +123,13 @@ class OciLab:
         except subprocess.TimeoutExpired as error:
             raise RuntimeFailure(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def take_in(self, pid: int) -> None:
+        """Has the host give a process of ours its CPU as it gives it to the nodes' processes. Raises RuntimeFailure."""
+        try:
+            join(self.topology.name, pid)
+        except OSError as error:
+            raise RuntimeFailure(f"lab {self.topology.name} takes no process of ours in: {error}") from error
 
     def snapshot(self, node: str) -> frozenset[str]:
         """Addresses, routes, interfaces, XDP and qdiscs of the node as comparable lines."""

@@ -58,6 +58,31 @@ def test_a_lab_carries_packets_and_leaves_nothing_when_destroyed(describe: Descr
     assert topology.name not in labs()
 
 
+def test_a_process_of_ours_is_weighed_as_a_nodes_and_outlives_the_lab(describe: Describe, up: Up) -> None:
+    topology = describe(PAIR)
+    lab = up(topology)
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as ours:
+        try:
+            lab.take_in(ours.pid)
+            node = next(iter(lab.pids("a")))
+            assert _cpu_group(ours.pid).rpartition("/")[0] == _cpu_group(node).rpartition("/")[0]
+            assert _cpu_group(node).endswith("/a")
+            lab.close()
+            destroy(topology.name)
+            assert traces(topology) == []
+            assert ours.poll() is None
+            with pytest.raises(RuntimeFailure, match="takes no process of ours in"):
+                lab.take_in(ours.pid)
+        finally:
+            ours.kill()
+
+
+def _cpu_group(pid: int) -> str:
+    """Of cgroups(7): in a hierarchy with the controller cpu, or else in the one of version 2."""
+    groups = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+    return next((path for _, names, path in groups if "cpu" in names.split(",")), groups[-1][2])
+
+
 def test_inspect_has_containerlabs_shape_and_tells_the_dead_from_the_living(describe: Describe, up: Up) -> None:
     topology = describe(PAIR)
     up(topology).kill(["b"])
