@@ -174,6 +174,20 @@ def test_a_stopped_prober_is_reported(lab: Wire, scratch: Path, prober_binary: P
     assert given_up == pytest.approx(4 * 60, abs=4 * 25)
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_it_comes_before_every_ordinary_process_where_the_host_lets_it(
+    lab: Wire, scratch: Path, prober_binary: Path, allowed: bool
+) -> None:
+    lab.responder("udp", SERVER, "7", "be-1")
+    refused = scratch / "prober-without-sys-nice"
+    refused.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-sys_nice {prober_binary} "$@"\n')
+    refused.chmod(0o755)
+    with Prober(prober_binary if allowed else refused, lab.netns("c"), flows(2), scratch / "run") as prober:
+        warm(prober)  # it measures either way
+        policy = os.sched_getscheduler(prober.pid) & ~os.SCHED_RESET_ON_FORK
+    assert policy == (os.SCHED_RR if allowed else os.SCHED_OTHER)
+
+
 def test_records_outlive_a_killed_prober(lab: Wire, scratch: Path, prober_binary: Path) -> None:
     lab.responder("udp", SERVER, "7", "be-1")
     with Prober(prober_binary, lab.netns("c"), flows(2), scratch) as prober:
