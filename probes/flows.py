@@ -43,10 +43,11 @@ class FlowTrace:
     def transport(self) -> Transport:
         return self.flow.transport
 
-    def answer_ns(self) -> Ints:
-        """How long each probe waited for its answer (TCP: the time to accept) or refusal; 0 where none came."""
-        left = np.where(self.tx > 0, self.tx, self.sent)
-        return np.where(self.rx > 0, self.rx - left, 0)
+    def answer_ns(self, first: int = 0, after: int | None = None) -> Ints:
+        """How long each probe (of [first, after)) waited for its answer (TCP: the time to accept) or refusal; 0 where none came."""
+        tx, rx = self.tx[first:after], self.rx[first:after]
+        left = np.where(tx > 0, tx, self.sent[first:after])
+        return np.where(rx > 0, rx - left, 0)
 
     def lateness(self) -> Ints:
         """How late each probe left, by the kernel's stamp where there is one; probes never sent are left out."""
@@ -88,4 +89,4 @@ class FlowWindow:
 
     def count(self, *states: int) -> int:
         """How many probes are in one of these states."""
-        return sum(int(np.count_nonzero(np.isin(t.state, states))) for t in self.flows)
+        return sum(int(np.count_nonzero(t.state == state)) for t in self.flows for state in set(states))

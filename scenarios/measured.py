@@ -11,7 +11,7 @@ import numpy as np
 from probes.attempts import Attempts, attempts_of
 from probes.connections import ConnectionRecord
 from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, milliseconds
-from probes.flows import ANSWERED, NOT_SENT, FlowTrace
+from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
@@ -81,7 +81,8 @@ class Measured:
 
     def attempts_of(self, *, touched: bool) -> list[AttemptsResult]:
         """The SYN schedules of vantages that were touched, or of the others."""
-        return [a for a in self.attempts if (a.trace.flow.vantage in self.touched_vantages) == touched]
+        vantages = self.touched_vantages
+        return [a for a in self.attempts if (a.trace.flow.vantage in vantages) == touched]
 
     def new_fail_ns(self, *, touched: bool, reversion: bool = False) -> int | None:
         """Longest time for which new connections failed; None where nobody tried."""
@@ -159,8 +160,13 @@ class Measured:
 
 
 def _part(trace: FlowTrace, start_ns: int, end_ns: int, interval_ns: int) -> FlowLoss:
-    chosen = (trace.due >= start_ns) & (trace.due < end_ns)
-    return flow_loss(trace.due[chosen], trace.state[chosen], interval_ns)
+    first, after = np.searchsorted(trace.due, (start_ns, end_ns))
+    return flow_loss(trace.due[first:after], trace.state[first:after], interval_ns)
+
+
+def _impaired_before(trace: FlowTrace, end_ns: int) -> int:
+    state = trace.state[: np.searchsorted(trace.due, end_ns)]
+    return int(np.count_nonzero((state != ANSWERED) & (state != NOT_SENT)))
 
 
 LOOKED_BACK, AT_MOST = 10, 10
@@ -168,12 +174,18 @@ LOOKED_BACK, AT_MOST = 10, 10
 
 
 def on_its_way_ns(trace: FlowTrace, event_ns: int) -> int:
-    """How long before the event a probe may have left and still have been on its way when it happened: Δ, or as long as the
-    slowest answered one of the last ten waited, where CPUs are busy with the injection. Never more than ten Δ."""
+    """How long before the event a probe may have left and still have been on its way when it happened: Δ; or as long as the
+    slowest answered one of the last ten waited, where CPUs are busy with the injection; or back to the last one that was
+    answered at all, since who is stopped answers none of those that wait. Never more than ten Δ."""
     step = trace.flow.interval_ns
-    recent = (trace.due >= event_ns - LOOKED_BACK * step) & (trace.due < event_ns) & (trace.state == ANSWERED)
-    slowest = int(trace.answer_ns()[recent].max(initial=0))
-    return min(max(step, slowest), AT_MOST * step)
+    first, after = np.searchsorted(trace.due, (event_ns - max(LOOKED_BACK, AT_MOST) * step, event_ns))
+    due, state, took = trace.due[first:after], trace.state[first:after], trace.answer_ns(first, after)
+    recent = (state == ANSWERED) & (due >= event_ns - LOOKED_BACK * step)
+    slowest = int(took[recent].max(initial=0))
+    silent = (state == LOST) | (state == LATE)
+    heard = ~silent & (state != NOT_SENT)
+    waiting = event_ns - int(due[silent & (due > due[heard].max(initial=0))].min(initial=event_ns))
+    return min(max(step, slowest, waiting), AT_MOST * step)
 
 
 def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult:
@@ -183,11 +195,10 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
     """
     step = trace.flow.interval_ns
     start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
-    control = (trace.due < start) & (trace.state != ANSWERED) & (trace.state != NOT_SENT)
     return FlowResult(
         trace=trace,
         touched=touched,
-        control_lost=int(np.count_nonzero(control)),
+        control_lost=_impaired_before(trace, start),
         fault=_part(trace, start, clock.heal_ns, step),
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
     )
@@ -196,10 +207,9 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
 def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
     """Splits a schedule of SYNs as `measure_flow` splits a flow."""
     start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
-    failed = (trace.due < start) & (trace.state != ANSWERED) & (trace.state != NOT_SENT)
     return AttemptsResult(
         trace,
-        int(np.count_nonzero(failed)),
+        _impaired_before(trace, start),
         attempts_of(trace, start, clock.heal_ns),
         attempts_of(trace, clock.heal_ns, clock.end_ns),
     )

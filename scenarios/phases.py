@@ -35,7 +35,7 @@ CALM_S = 10.0  # for so long the host may be given time to calm down, after a bo
 EFFECT_S = 8.0
 OBSERVE_S = 20.0
 HEAL_S = 45.0
-NODES_PER_LOOK = 6
+NODES_PER_LOOK = 12
 LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
 
@@ -229,8 +229,8 @@ class Scenario:
         return f"every node is as it was before, {took:.1f} s after the heal began"
 
     def _unhealed(self) -> str:
-        # A few nodes at each look, the broken ones first, and each until it is as before: a look at every node at once takes
-        # half a second of CPU, and the probers need it.
+        # A few nodes at each look, the broken ones first, and each until it is as before: a look at thousands of routes takes
+        # CPU that the lab needs just then.
         lab = self.bench.booted.lab
         for node in self._pending[:NODES_PER_LOOK]:
             lines = sorted(self.snapshots[node] ^ lab.snapshot(node))

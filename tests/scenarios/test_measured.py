@@ -52,9 +52,23 @@ def test_a_slow_probe_was_on_its_way_for_as_long_as_answers_took_just_then(
     slow.rx[EVENT - back] = slow.tx[EVENT - back] + slowest
     found = measure_flow(slow, CLOCK, touched=True)
     seen = slowest if back <= 10 and EVENT - back not in lost else 0
-    excused = min(max(STEP, seen), 10 * STEP)
+    waiting = next(n for n in range(41) if EVENT - 1 - n not in lost)  # those that nothing was answered after
+    excused = min(max(STEP, seen, waiting * STEP), 10 * STEP)
     assert found.control_lost == len({i for i in lost if i * STEP < EVENT * STEP - excused})
     assert found.control_lost + found.fault.lost == len(lost)
+
+
+@given(waiting=st.integers(1, 40), earlier=st.sets(st.integers(EVENT - 80, EVENT - 42)), kind=LOSSES)
+def test_what_waits_for_its_answer_at_the_event_was_on_its_way_up_to_ten_intervals(
+    waiting: int, earlier: set[int], kind: int
+) -> None:
+    stopped = set(range(EVENT - waiting, EVENT + 5))
+    found = measure_flow(trace(earlier | stopped, kind=kind), CLOCK, touched=True)
+    # one that was answered, wrongly, waits no more
+    excused = 1 if kind == CORRUPT else min(waiting, 10)
+    assert found.control_lost == len(earlier) + waiting - excused
+    assert found.fault.lost == excused + 5
+    assert found.fault.black_hole_ns == (excused + 5) * STEP
 
 
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)

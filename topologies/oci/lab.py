@@ -18,6 +18,7 @@ from topologies.oci.accounting import join
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
+from topologies.oci.snapshot import snapshot
 from topologies.oci.state import Places
 from topologies.oci.wire import Flow, Instant, Seen, Wire
 from topologies.runtime import Done, NoSuchLab, RuntimeFailure
@@ -133,7 +134,7 @@ class OciLab:
 
     def snapshot(self, node: str) -> frozenset[str]:
         """Addresses, routes, interfaces, XDP and qdiscs of the node as comparable lines."""
-        return links.snapshot(self.netns(node))
+        return snapshot(self.netns(node))
 
     def snapshots(self, nodes: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return {node: self.snapshot(node) for node in nodes}

@@ -12,11 +12,10 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pyroute2 import IPRoute
 
-from topologies.oci import netlink, routes
+from topologies.oci import netlink
 from topologies.oci.netns import inside
 
 SIOCETHTOOL = 0x8946
@@ -184,30 +183,6 @@ def received_frames(namespace: Path, indices: Sequence[int]) -> int:
         with IPRoute() as rtnl:
             found = [link for index in indices for link in rtnl.get_links(index)]
             return sum(int(link.get_attr("IFLA_STATS64")["rx_packets"]) for link in found)
-
-    return inside(namespace, body)
-
-
-def snapshot(namespace: Path) -> frozenset[str]:
-    """Addresses, routes, interface states, XDP and qdiscs of a namespace as comparable lines."""
-
-    def attr(message: Any, name: str) -> Any:
-        return message.get_attr(name)
-
-    def body() -> frozenset[str]:
-        lines = set()
-        with IPRoute() as rtnl:
-            for link in rtnl.get_links():
-                xdp = attr(link, "IFLA_XDP")
-                attached = xdp.get_attr("IFLA_XDP_ATTACHED") if xdp else 0
-                lines.add(
-                    f"link {link['index']} {attr(link, 'IFLA_OPERSTATE')} mtu {attr(link, 'IFLA_MTU')} xdp {int(bool(attached))}"
-                )
-            for address in rtnl.get_addr():
-                lines.add(f"address {address['index']} {attr(address, 'IFA_ADDRESS')}/{address['prefixlen']}")
-            for qdisc in rtnl.get_qdiscs():
-                lines.add(f"qdisc {qdisc['index']} {attr(qdisc, 'TCA_KIND')} {qdisc['parent']:x}")
-        return frozenset(lines | routes.lines())
 
     return inside(namespace, body)
 

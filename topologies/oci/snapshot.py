@@ -1,0 +1,60 @@
+"""What a node's kernel has of a network, as lines that can be compared with those of another time. It changes nothing.
+
+Source: rtnetlink(7), linux/if_link.h, linux/if_addr.h.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from topologies.oci import routes
+from topologies.oci.dumps import Dumps, attributes, number
+from topologies.oci.netns import inside
+
+_LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
+_ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
+_QDISC = struct.Struct("=BxxxiIII")  # tcmsg: family, index, handle, parent, info
+_GET_LINK, _GET_ADDRESS, _GET_QDISC = 18, 22, 38
+_MTU, _OPERSTATE, _EXT_MASK, _XDP = 4, 16, 29, 43
+_XDP_ATTACHED = 2
+_SKIP_STATS = struct.pack("=HHI", 8, _EXT_MASK, 1 << 3)  # RTEXT_FILTER_SKIP_STATS
+_IFA_ADDRESS, _TCA_KIND = 1, 1
+_OPERSTATES = ("UNKNOWN", "NOTPRESENT", "DOWN", "LOWERLAYERDOWN", "TESTING", "DORMANT", "UP")  # RFC 2863
+
+
+def snapshot(namespace: Path) -> frozenset[str]:
+    """Addresses, routes, interface states, XDP and qdiscs of a namespace as comparable lines. Raises OSError."""
+
+    def body() -> frozenset[str]:
+        with Dumps() as dumps:
+            return frozenset((*_links(dumps), *_addresses(dumps), *_qdiscs(dumps), *routes.lines(dumps)))
+
+    return inside(namespace, body)
+
+
+def _links(dumps: Dumps) -> Iterator[str]:
+    for body in dumps.ask(_GET_LINK, bytes(_LINK.size) + _SKIP_STATS):
+        _, _, index, _, _ = _LINK.unpack_from(body)
+        found = dict(attributes(body, _LINK.size))
+        attached = dict(attributes(found.get(_XDP, b""))).get(_XDP_ATTACHED, b"\0")[0]
+        state = found[_OPERSTATE][0]
+        name = _OPERSTATES[state] if state < len(_OPERSTATES) else str(state)
+        yield f"link {index} {name} mtu {number(found[_MTU])} xdp {int(bool(attached))}"
+
+
+def _addresses(dumps: Dumps) -> Iterator[str]:
+    for body in dumps.ask(_GET_ADDRESS, bytes(_ADDRESS.size)):
+        family, length, _, _, index = _ADDRESS.unpack_from(body)
+        value = dict(attributes(body, _ADDRESS.size)).get(_IFA_ADDRESS, b"")
+        shown = socket.inet_ntop(family, value) if family in (socket.AF_INET, socket.AF_INET6) else value.hex()
+        yield f"address {index} {shown}/{length}"
+
+
+def _qdiscs(dumps: Dumps) -> Iterator[str]:
+    for body in dumps.ask(_GET_QDISC, bytes(_QDISC.size)):
+        _, index, _, parent, _ = _QDISC.unpack_from(body)
+        kind = dict(attributes(body, _QDISC.size))[_TCA_KIND].rstrip(b"\0").decode("ascii")
+        yield f"qdisc {index} {kind} {parent:x}"
