@@ -13,13 +13,17 @@ from reports.evidence.reader import EvidenceError
 from reports.page import render
 
 
+NAME = "evidence.jsonl"
+
+
 @click.command("report")
 @click.argument("run", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
 def command(run: str | None, as_json: bool) -> int:
-    """Render the report of RUN (a directory, or a run's name below reports/out; default: the newest) from its evidence."""
-    folder = _folder(run)
-    evidence = folder / "evidence.jsonl"
+    """Render the report of RUN (a directory, its evidence.jsonl, or a run's name below reports/out; default: the newest) from
+    its evidence, beside it."""
+    evidence = _evidence(run)
+    folder = evidence.parent
     try:
         render(evidence, folder / "report.html")
         summary.write(evidence, folder)
@@ -32,14 +36,18 @@ def command(run: str | None, as_json: bool) -> int:
     return 0
 
 
-def _folder(run: str | None) -> Path:
+def _evidence(run: str | None) -> Path:
     out = HERE / "reports/out"
     if run is None:
-        runs = sorted(p for p in out.glob("*") if (p / "evidence.jsonl").exists()) if out.exists() else []
+        runs = sorted(p for p in out.glob("*") if (p / NAME).exists()) if out.exists() else []
         if not runs:
             raise BadUsage(f"no run in {out} yet; `./nospof demo` makes one")
-        return runs[-1]
+        return runs[-1] / NAME
     for candidate in (Path(run), out / run):
-        if (candidate / "evidence.jsonl").exists():
+        if candidate.is_file():
             return candidate
-    raise BadUsage(f"no evidence.jsonl in {run}, nor in {out / run}")
+        if (candidate / NAME).exists():
+            return candidate / NAME
+    raise BadUsage(
+        f"no evidence in {run}: neither a file, nor a directory with an {NAME}; nor is there a run {out / run}"
+    )

@@ -8,6 +8,8 @@ import pytest
 
 from cli.__main__ import main
 from tests.cli.conftest import ROOT, Ended, Host
+from tests.reports.made.plans import DEMO
+from tests.reports.synthetic import write_run
 
 
 def sentence(ended: Ended, *parts: str) -> None:
@@ -55,7 +57,18 @@ def test_the_report_of_a_run_that_never_was_says_where_it_looked(host: Host) -> 
 
 def test_the_report_of_something_that_is_no_evidence_says_where_it_stops(host: Host) -> None:
     (host.files / "evidence.jsonl").write_text("this is no evidence\n", encoding="utf-8")
-    sentence(host.nospof("report", host.files), "evidence.jsonl")
+    for given in (host.files, host.files / "evidence.jsonl"):
+        sentence(host.nospof("report", given), "evidence.jsonl:1")
+    (host.files / "evidence.jsonl").unlink()
+    sentence(host.nospof("report", host.files), "neither a file, nor a directory with an evidence.jsonl")
+
+
+def test_evidence_that_was_cut_short_gives_a_report_that_says_so(host: Host) -> None:
+    kept = host.files / "of-yesterday.jsonl"
+    write_run(kept, DEMO, flows=4)
+    kept.write_bytes(kept.read_bytes()[:-40])
+    assert host.nospof("report", kept).code == 0
+    assert "The evidence is incomplete" in (host.files / "report.html").read_text(encoding="utf-8")
 
 
 def test_an_unknown_scenario_is_answered_with_those_there_are(host: Host) -> None:
