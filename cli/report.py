@@ -12,7 +12,6 @@ from reports import summary
 from reports.evidence.reader import EvidenceError
 from reports.page import render
 
-
 NAME = "evidence.jsonl"
 
 
