@@ -6,66 +6,19 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
+from topologies import keys
 from topologies.document import Value, shown
+from topologies.env_files import RULE, read_env_file
+from topologies.limits import CPU_RULE, CPU_SET_RULE, SIZE_RULE, Limits, cpu_set_of, cpus_of, size_of
 from topologies.model import LABELS, REGION_LABEL, ROLE_LABEL, ROLES, Node
 from topologies.problems import closest, one_of
 
-SUPPORTED_KEYS = (
-    "binds",
-    "cmd",
-    "entrypoint",
-    "env",
-    "exec",
-    "group",
-    "image",
-    "kind",
-    "labels",
-    "network-mode",
-    "sysctls",
-)
-
-REFUSED_KEYS = (
-    "aliases",
-    "auto-remove",
-    "cap-add",
-    "certificate",
-    "components",
-    "config",
-    "cpu",
-    "cpu-set",
-    "devices",
-    "dns",
-    "enforce-startup-config",
-    "env-files",
-    "extras",
-    "healthcheck",
-    "image-pull-policy",
-    "kernel",
-    "license",
-    "memory",
-    "mgmt-ipv4",
-    "mgmt-ipv6",
-    "ports",
-    "position",
-    "privileged",
-    "restart-policy",
-    "runtime",
-    "sandbox",
-    "security-opts",
-    "shm-size",
-    "stages",
-    "startup-config",
-    "startup-delay",
-    "suppress-startup-config",
-    "tmpfs",
-    "type",
-    "user",
-    "volumes",
-)
+T = TypeVar("T")
 
 # Kinds of containerlab that are something else than a Linux container; the list only makes the message better.
 OTHER_KINDS = (
@@ -87,7 +40,14 @@ OTHER_KINDS = (
 # A sysctl outside these belongs to the host, not to the node's namespaces.
 _NODE_SYSCTL = re.compile(r"(net\.|fs\.mqueue\.|kernel\.(msg|sem|shm))[A-Za-z0-9_./:-]*")
 _MAGIC = re.compile(r"__clab\w*__")
-_EXAMPLES = {"binds": "a list such as [conf/a.conf:/etc/a.conf:ro]", "exec": "a list of command lines"}
+_EXAMPLES = {
+    "binds": "a list such as [conf/a.conf:/etc/a.conf:ro]",
+    "cap-add": "a list of capabilities such as [NET_ADMIN]",
+    "env-files": "a list of paths such as [conf/common.env]",
+    "exec": "a list of command lines",
+}
+_CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{3,40}|ALL", re.IGNORECASE)
+_PULL_POLICIES = ("IfNotPresent", "Never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +65,12 @@ NOTHING = Definition()
 
 def read_definition(value: Value, what: str) -> Definition:
     """Reads `defaults`, a kind, a group or a node; keys and shapes are checked here, meanings after merging."""
-    values = value.fields(what, SUPPORTED_KEYS, REFUSED_KEYS)
+    values = value.fields(what, keys.supported(keys.NODE), keys.refused(keys.NODE))
     texts: dict[str, str] = {}
     lists: dict[str, tuple[tuple[Value, str], ...]] = {}
     maps: dict[str, dict[str, tuple[Value, str]]] = {}
     for key, given in values.items():
-        if key in ("binds", "exec"):
+        if key in _EXAMPLES:
             lists[key] = tuple(_texts_of(given.items(_EXAMPLES[key]), "a string"))
         elif key in ("env", "labels", "sysctls"):
             entries = given.entries("a mapping of names to values")
@@ -147,6 +107,7 @@ class Definitions:
         kind, group = self._kind_and_group(own)
         layers = [self.defaults, self.kinds.get(kind, NOTHING), self.groups.get(group, NOTHING), own]
         self._check_kind(at, kind, layers)
+        _check_container(layers)
         labels = self._labels(layers)
         return Node(
             name=name,
@@ -156,12 +117,15 @@ class Definitions:
             entrypoint=_argv(layers, "entrypoint"),
             exec=tuple(self._filled(value, text, name) for value, text in _joined(layers, "exec")),
             binds=self._binds(layers, name),
-            env={key: self._filled(value, text, name) for key, (value, text) in _env(layers).items()},
+            env=self._from_files(layers, name)
+            | {key: self._filled(value, text, name) for key, (value, text) in _env(layers).items()},
             labels={key: text for key, (_, text) in labels.items()},
             sysctls=_sysctls(layers),
             network_mode=_network_mode(at, layers),
             line=at.key_line,
             group=group or None,
+            limits=_limits(layers),
+            env_files=tuple(str(path) for _, path in self._env_files(layers, name)),
         )
 
     def _kind_and_group(self, own: Definition) -> tuple[str, str]:
@@ -230,6 +194,23 @@ class Definitions:
             binds.append(f"{path}:{target}{suffix}")
         return tuple(binds)
 
+    def _env_files(self, layers: Sequence[Definition], node: str) -> list[tuple[Value, Path]]:
+        return [
+            (value, _absolute(self.directory, self._filled(value, raw, node)))
+            for value, raw in _joined(layers, "env-files")
+        ]
+
+    def _from_files(self, layers: Sequence[Definition], node: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for value, path in self._env_files(layers, node):
+            try:
+                found |= read_env_file(path)
+            except OSError as error:
+                value.complain("a file of variables", f"{str(path)!r}: {(error.strerror or 'unreadable').lower()}")
+            except ValueError as error:  # of its bytes, too
+                value.complain(RULE, f"{str(path)!r}, {error}")
+        return found
+
     def _filled(self, value: Value, text: str, node: str) -> str:
         filled = text.replace("__clabNodeName__", node).replace("__clabLabName__", self.lab)
         if left := _MAGIC.search(filled):
@@ -292,6 +273,39 @@ def _sysctls(layers: Sequence[Definition]) -> dict[str, str]:
             expected = "one of a node's own namespaces, such as net.ipv4.ip_forward"
             value.complain_of_key(f"the sysctl {shown(key)}", expected)
     return {key: text for key, (_, text) in merged.items()}
+
+
+def _check_container(layers: Sequence[Definition]) -> None:
+    """What a container may be told that makes no difference here, as long as it says what is so anyway."""
+    for value, text in _joined(layers, "cap-add"):
+        if not _CAPABILITY.fullmatch(text):
+            value.complain("a capability's name such as NET_ADMIN")
+    privileged, policy = _last(layers, "privileged"), _last(layers, "image-pull-policy")
+    if privileged and _last_text(layers, "privileged").lower() not in ("true", "yes", "on"):
+        privileged.complain(
+            "'true', as is containerlab's default: a node without its capabilities is not supported yet"
+        )
+    if policy and _last_text(layers, "image-pull-policy").lower() not in (p.lower() for p in _PULL_POLICIES):
+        policy.complain(f"{one_of(_PULL_POLICIES)}: there is no registry to ask")
+
+
+def _limits(layers: Sequence[Definition]) -> Limits:
+    def read(key: str, parse: Callable[[str], T], rule: str) -> T | None:
+        where = _last(layers, key)
+        if where is None:
+            return None
+        try:
+            return parse(_last_text(layers, key))
+        except ValueError:
+            where.complain(rule)
+            return None
+
+    return Limits(
+        memory=read("memory", size_of, SIZE_RULE),
+        cpus=read("cpu", cpus_of, CPU_RULE),
+        cpu_set=read("cpu-set", cpu_set_of, CPU_SET_RULE),
+        shm=read("shm-size", size_of, SIZE_RULE),
+    )
 
 
 def _argv(layers: Sequence[Definition], key: str) -> tuple[str, ...] | None:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from topologies.limits import Limits
+
+NO_LIMITS = Limits()
 DEFAULT_LINK_MTU = 9500
 """containerlab's; too large for native XDP on veth, so a topology with XDP nodes says `mtu:`."""
 
@@ -61,8 +64,9 @@ class Link:
 class Node:
     """A node after defaults, kind and group were merged into it.
 
-    `cmd` and `entrypoint` are argument vectors, `exec` command lines run in the node once its links are there;
-    `binds` are `HOST_PATH:NODE_PATH` or `HOST_PATH:NODE_PATH:ro` with absolute paths; `line` is that of its name."""
+    `cmd` and `entrypoint` are argument vectors, `exec` command lines run in the node once its links are there; `env` has what
+    `env_files` (absolute paths) say, too; `binds` are `HOST_PATH:NODE_PATH` or `HOST_PATH:NODE_PATH:ro` with absolute paths;
+    `line` is that of its name."""
 
     name: str
     kind: str
@@ -77,6 +81,8 @@ class Node:
     network_mode: str | None = None
     line: int = field(default=0, compare=False)
     group: str | None = None
+    limits: Limits = NO_LIMITS
+    env_files: tuple[str, ...] = ()
 
     @property
     def role(self) -> str | None:

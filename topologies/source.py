@@ -8,6 +8,7 @@ import re
 from collections.abc import Collection
 from pathlib import Path
 
+from topologies import keys
 from topologies.definitions import NOTHING, Definition, Definitions, read_definition
 from topologies.document import Document, Value, read_document, shown
 from topologies.image.cache import digest
@@ -18,8 +19,6 @@ from topologies.wiring import PSEUDO_NODES, Wiring
 __all__ = ["BadInput", "Problem", "load_topology"]
 
 _DEFAULT_PREFIX = "clab"
-_TOP_KEYS = ("name", "prefix", "topology")
-_REFUSED_TOP_KEYS = ("debug", "mgmt", "settings")
 _TOPOLOGY_KEYS = ("defaults", "groups", "kinds", "links", "nodes")
 # Names become parts of paths, of container names and of host names.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -37,7 +36,7 @@ def load_topology(path: Path, images: Collection[str] = IMAGES) -> Topology:
     _refuse_templates(document)
     root = document.root()
     _refuse_substitution(root)
-    top = root.fields("a topology file", _TOP_KEYS, _REFUSED_TOP_KEYS)
+    top = root.fields("a topology file", keys.supported(keys.TOP), keys.refused(keys.TOP))
     name = _name(root, top.get("name"))
     prefix = _prefix(top.get("prefix"))
     nodes: dict[str, Node] = {}
@@ -129,10 +128,11 @@ def _links(value: Value | None, nodes: Collection[str]) -> tuple[Link, ...]:
 
 
 def _digest(document: Document, nodes: dict[str, Node]) -> str:
-    """Over the topology's text and every file in its directory that a node binds: what a lab's author writes."""
+    """Over the topology's text and every file in its directory that a node binds or takes variables from: what its author writes."""
     parts: list[bytes | str] = [document.text]
     home = document.file.parent.absolute()
     sources = {Path(bind.split(":", 1)[0]) for node in nodes.values() for bind in node.binds}
+    sources |= {Path(file) for node in nodes.values() for file in node.env_files}
     for source in sorted(source for source in sources if source.is_relative_to(home)):
         for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
             if file.is_file():

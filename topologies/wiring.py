@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import yaml
 
+from topologies import keys
 from topologies.document import Value, shown
 from topologies.model import DEFAULT_LINK_MTU, Endpoint, Link
 from topologies.problems import closest, one_of
@@ -17,23 +18,7 @@ from topologies.problems import closest, one_of
 PSEUDO_NODES = ("host", "macvlan", "mgmt-net")
 """Not nodes but doors out of the lab; a lab is closed, so a link to one of them is refused by name."""
 
-_LINK_KEYS = ("endpoints", "labels", "mtu", "type")
-_REFUSED_LINK_KEYS = (
-    "dst-port",
-    "endpoint",
-    "host-interface",
-    "impairment",
-    "ipv4",
-    "ipv6",
-    "mode",
-    "remote",
-    "src-port",
-    "udp-port",
-    "vars",
-    "vni",
-)
 _OTHER_LINK_TYPES = ("bridge", "dummy", "host", "macvlan", "macvtap", "mgmt-net", "vxlan", "vxlan-stitch")
-_REFUSED_ENDPOINT_KEYS = ("ipv4", "ipv6", "mac", "vars")
 _INTERFACE_MAX = 15
 _MTU_MIN, _MTU_MAX = 68, 65535
 
@@ -47,7 +32,7 @@ class Wiring:
 
     def link(self, value: Value) -> Link | None:
         """The link, or None after complaining of what it says."""
-        fields = value.fields("a link", _LINK_KEYS, _REFUSED_LINK_KEYS)
+        fields = value.fields("a link", keys.supported(keys.LINK), keys.refused(keys.LINK))
         typed = self._is_typed(fields)
         mtu = self._mtu(fields)
         labels = self._labels(fields)
@@ -132,7 +117,7 @@ class Wiring:
         if not isinstance(value.node, yaml.MappingNode):
             value.complain("a mapping such as {node: a, interface: eth1}, as the link says 'type: veth'")
             return None, None
-        fields = value.fields("an endpoint", ("interface", "node"), _REFUSED_ENDPOINT_KEYS)
+        fields = value.fields("an endpoint", keys.supported(keys.ENDPOINT), keys.refused(keys.ENDPOINT))
         texts = {key: fields[key].text("a name") for key in fields}
         for key in ("node", "interface"):
             if key not in fields:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from topologies.limits import Limits
 from topologies.model import Node
 
 INIT = ("/usr/bin/tini", "-g", "--")
@@ -15,6 +16,8 @@ IDLE = ("sleep", "infinity")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Opens when the harness lets go of its lock; a node that is restarted later passes at once.
 GATE = ("flock", "-s", "/run/nospof-gate", "true")
+
+CFS_PERIOD_US = 100_000  # as containerlab has it
 
 Json = dict[str, object]
 
@@ -47,6 +50,25 @@ def _mount(kind: str, to: str, options: Sequence[str] = ()) -> Json:
 
 def _bind(source: str, to: str, *options: str) -> Json:
     return {"destination": to, "type": "bind", "source": source, "options": ["rbind", *options]}
+
+
+def _shm_size(limits: Limits) -> tuple[str, ...]:
+    return () if limits.shm is None else (f"size={limits.shm}",)
+
+
+def _resources(limits: Limits) -> Json:
+    """Every device, and limits as a container runtime has them; what is not limited is left out."""
+    found: Json = {"devices": [{"allow": True, "access": "rwm"}]}
+    if limits.memory is not None:
+        found["memory"] = {"limit": limits.memory}
+    cpu: Json = {}
+    if limits.cpus is not None:
+        cpu |= {"quota": int(limits.cpus * CFS_PERIOD_US), "period": CFS_PERIOD_US}
+    if limits.cpu_set is not None:
+        cpu["cpus"] = limits.cpu_set
+    if cpu:
+        found["cpu"] = cpu
+    return found
 
 
 def config_of(
@@ -82,7 +104,7 @@ def config_of(
             _mount("proc", "/proc"),
             _mount("tmpfs", "/dev", ("nosuid", "mode=755")),
             _mount("devpts", "/dev/pts", ("newinstance", "ptmxmode=0666", "mode=0620")),
-            _mount("tmpfs", "/dev/shm", ("nosuid", "nodev", "mode=1777")),
+            _mount("tmpfs", "/dev/shm", ("nosuid", "nodev", "mode=1777", *_shm_size(node.limits))),
             _mount("tmpfs", "/run", ("nosuid", "mode=755")),
             _mount("tmpfs", "/tmp", ("nosuid", "mode=1777")),
             _mount("sysfs", "/sys", ("nosuid", "noexec", "nodev")),
@@ -93,6 +115,6 @@ def config_of(
             "namespaces": [{"type": t} for t in ("pid", "ipc", "uts", "mount")]
             + [{"type": "network", "path": str(netns)}],
             "cgroupsPath": cgroup,
-            "resources": {"devices": [{"allow": True, "access": "rwm"}]},
+            "resources": _resources(node.limits),
         },
     }

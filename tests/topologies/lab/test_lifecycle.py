@@ -188,3 +188,24 @@ def test_a_command_starts_inside_the_nodes_own_root(describe: Describe, up: Up) 
     lab = up(describe(PAIR))
     done = lab.exec("a", ["sh", "-c", "pwd -P; [ . -ef / ]"])
     assert (done.code, done.out, done.err) == (0, "/\n", "")
+
+
+def test_a_nodes_limits_are_the_kernels(describe: Describe, up: Up) -> None:
+    limits = "memory: 64MiB, cpu: 0.5, cpu-set: '0', shm-size: 1MiB, "
+    lab = up(describe(PAIR.replace("    a: {", f"    a: {{{limits}", 1)))
+    (pid, *_) = lab.pids("a")
+    groups = {
+        name: path
+        for _, names, path in (line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines())
+        for name in (names or "unified").split(",")
+    }
+
+    def of(controller: str, v1: str, v2: str) -> str:
+        root = Path("/sys/fs/cgroup")
+        old = root / controller / groups.get(controller, "-").lstrip("/") / v1
+        return (old if old.exists() else root / groups["unified"].lstrip("/") / v2).read_text().strip()
+
+    assert int(of("memory", "memory.limit_in_bytes", "memory.max")) == 64 << 20
+    assert of("cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
+    assert of("cpuset", "cpuset.cpus", "cpuset.cpus") == "0"
+    assert lab.exec("a", ["df", "-B1", "--output=size", "/dev/shm"]).out.split()[-1] == str(1 << 20)
