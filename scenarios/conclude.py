@@ -91,6 +91,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     name, clock, plan = done.entry.name, done.clock, done.plan
     windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()}
     measured = _measure(done, windows, instruments)
+    instruments.begin_renewal()  # for the next scenario, now that the records of this one are read: it takes a second
     checks = (*done.doubts, *check_trust(_readings(done, windows, instruments, measured)))
     judged = judge(
         plan,

@@ -216,6 +216,12 @@ class Instruments:
         pids += [self.watch.pid] if self.watch else []
         return sum(_cpu_seconds(pid) for pid in pids)
 
+    def begin_renewal(self) -> None:
+        """Has the long-lived connections opened anew meanwhile; `renew` waits for them."""
+        for held in self.connections.values():
+            if held.alive():
+                held.begin_renewal()
+
     def renew(self) -> None:
         """Long-lived connections opened anew, as before every fault: those that were opened during the last one
         would else carry it on. Raises ProbeError."""

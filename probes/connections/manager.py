@@ -70,6 +70,7 @@ class Connections:
             log=str(self._log),
         )
         self._child: Child | None = None
+        self._renewing_since: int | None = None
         self._ledger = Ledger(vantage)
         self._read = 0
         self._decoder = msgspec.json.Decoder(AnyLine)
@@ -103,14 +104,20 @@ class Connections:
         if self._child is not None:
             self._child.stop()
 
-    def renew(self, deadline_s: float = 10.0) -> None:
-        """Leaves every connection and opens it anew; returns when all of them have been answered again.
-
-        What was opened while something was broken may stand where no new connection would be put. Raises ProbeError
-        saying how many were missing.
-        """
-        since = time.monotonic_ns()
+    def begin_renewal(self) -> None:
+        """Leaves every connection and begins to open it anew; `renew` waits for them. What was opened while something was broken
+        may stand where no new connection would be put."""
+        self._renewing_since = time.monotonic_ns()
         os.kill(self.pid, RENEW)
+
+    def renew(self, deadline_s: float = 10.0) -> None:
+        """Returns when all connections have been opened anew and answered, beginning with it unless that was done already.
+
+        Raises ProbeError saying how many were missing.
+        """
+        if self._renewing_since is None:
+            self.begin_renewal()
+        since, self._renewing_since = self._renewing_since or 0, None
         tick, end = threading.Event(), time.monotonic() + deadline_s
         while len(fresh := [r for r in self.records() if r.opened_ns >= since and r.heartbeats]) < self.count:
             if time.monotonic() > end:

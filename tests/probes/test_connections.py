@@ -151,6 +151,19 @@ def test_connections_renewed_are_all_new_ones_and_none_is_broken(lab: Wire, scra
     assert {r.id for r in records if r.closed_ns is None} == set(range(COUNT))
 
 
+def test_a_renewal_that_was_begun_earlier_is_only_waited_for(lab: Wire, scratch: Path) -> None:
+    lab.responder("http", SERVER, "80", "be-1")
+    with connect(lab, scratch) as connections:
+        connections.begin_renewal()
+        connections.renew()
+        once = connections.records()
+        connections.renew()
+        twice = connections.records()
+    assert len(once) == 2 * COUNT, "one renewal, not two"
+    assert len(twice) == 3 * COUNT, "the next one begins by itself"
+    assert broken(connections) == []
+
+
 def test_connections_that_cannot_be_renewed_are_told(lab: Wire, scratch: Path) -> None:
     server = lab.responder("http", SERVER, "80", "be-1")
     with connect(lab, scratch) as connections:
