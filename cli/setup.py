@@ -18,6 +18,7 @@ def command() -> int:
     """Build the lab image and the compiled parts, where the cache has none."""
     say = stamp()
     compile_bpf(HERE / "topologies/oci/wire.bpf.c")
-    compile_program(HERE / "probes/native/prober.c")
+    for name in ("prober", "wakeups"):
+        compile_program(HERE / f"probes/native/{name}.c")
     layers("nospof/reference:latest", say)
     return 0

@@ -43,13 +43,13 @@ def read_connections(connections: Connections, t0_ns: int, t1_ns: int) -> Connec
     )
 
 
-def read_wakeups(wakeups: Wakeups, t0_ns: int, t1_ns: int) -> WakeupsReading:
-    """How late an ordinary process of the lab was woken in [t0, t1)."""
-    late = wakeups.lateness(t0_ns, t1_ns)
+def read_wakeups(wakeups: Wakeups, t0_ns: int, event_ns: int, t1_ns: int) -> WakeupsReading:
+    """How late an ordinary process of the lab was woken in [t0, t1), and at most from the event on."""
+    late, since = wakeups.lateness(t0_ns, t1_ns), wakeups.lateness(event_ns, t1_ns)
     return WakeupsReading(
         alive=wakeups.alive(),
         lateness_p99_ns=int(np.percentile(late, 99, method="higher")) if late.size else None,
-        lateness_max_ns=int(late.max()) if late.size else None,
+        stall_ns=int(since.max()) if since.size else None,
     )
 
 

@@ -29,7 +29,14 @@ LAB_LATE_LIMIT_NS = 10_000_000
 """By how much an ordinary process among the lab's may be woken late (p99). Budgets are judged to tens of milliseconds, and what a
 router takes to notice is made of a handful of wakings."""
 
-STARVED = frozenset(("lateness", "lab-lateness", "harness-loss", "connector-lag", "cpu"))
+LAB_STALL_LIMIT_NS = 50_000_000
+"""By how much it may be woken late once, from the event on: one such wait of a router is a good part of a budget."""
+
+UNDER_WAY_LIMIT = 2
+"""Intervals: how much longer than usual a probe may have waited for its answer when the event came. What waits longer waits for
+somebody in the lab who does not run, and how much of its loss is the fault's nobody knows."""
+
+STARVED = frozenset(("lateness", "lab-lateness", "lab-stall", "under-way", "harness-loss", "connector-lag", "cpu"))
 """Checks that fail where the instrument or the lab gets too little CPU."""
 
 STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken"))
@@ -66,11 +73,12 @@ class ConnectionsReading:
 
 @dataclass(frozen=True, slots=True)
 class WakeupsReading:
-    """How late an ordinary process among the lab's was woken over the time that was judged. None if it never was."""
+    """How late an ordinary process among the lab's was woken over the time that was judged, and at most from the event on. None
+    if it never was."""
 
     alive: bool
     lateness_p99_ns: int | None
-    lateness_max_ns: int | None
+    stall_ns: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class TrustInput:
     """All that trust depends on. None: the scenario has no such thing, and there is no check of it.
 
     `control_lost`, `control_broken`: probes lost and connections broken in the control window, without any fault.
+    `under_way_ns`: by how much the longest wait for an answer at the event was longer than answers of that flow usually take.
     """
 
     probers: tuple[ProberReading, ...]
@@ -90,6 +99,7 @@ class TrustInput:
     healed: bool | None
     cpu_pressure: float | None = None
     wakeups: WakeupsReading | None = None
+    under_way_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +119,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
     found: list[TrustCheck | None] = [
         _running("prober", given.probers),
         _lateness(given.probers),
-        _lab_lateness(given.wakeups) if given.wakeups else None,
+        *(_of_the_lab(given.wakeups) if given.wakeups else ()),
         _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
         _count(
             "socket-drops", given.probers, lambda p: p.socket_drops, "answers", "dropped by the prober's own sockets"
@@ -120,6 +130,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
         _lag(given.connections) if given.connections else None,
         _none("control-loss", given.control_lost, "probes", "lost in the control window, before any fault"),
         _none("control-broken", given.control_broken, "connections", "broken in the control window, before any fault"),
+        _under_way(given),
         _yes("fault", given.fault_effective, "The fault took effect.", "The fault was not seen to take effect."),
         _touched("touched-flows", given.touched_flows, "flows"),
         _touched("touched-connections", given.touched_connections, "connections"),
@@ -242,18 +253,44 @@ def _touched(check: str, count: int | None, unit: str) -> TrustCheck | None:
     return TrustCheck(check, count >= TOUCHED_NEEDS, count, TOUCHED_NEEDS, unit, sentence)
 
 
-def _lab_lateness(reading: WakeupsReading) -> TrustCheck:
-    limit = LAB_LATE_LIMIT_NS / 1e6
-    if not reading.alive or reading.lateness_p99_ns is None or reading.lateness_max_ns is None:
-        what = "What watches whether the lab gets its CPU has ended, so nothing is known of that."
-        return TrustCheck("lab-lateness", False, None, limit, "ms", what)
-    p99, most = reading.lateness_p99_ns / 1e6, reading.lateness_max_ns / 1e6
-    ok = p99 <= limit
-    sentence = (
-        f"An ordinary process among the lab's was woken {'in time' if ok else 'too late'}: p99 {p99:.3g} ms late, "
-        f"at most {most:.3g} ms; limit {limit:g} ms."
+def _of_the_lab(reading: WakeupsReading) -> tuple[TrustCheck, ...]:
+    known = reading.lateness_p99_ns is not None and reading.stall_ns is not None
+    running = "What watches from among the lab's processes whether they get their CPU"
+    watched = TrustCheck(
+        "lab-watch",
+        reading.alive and known,
+        None,
+        None,
+        "",
+        f"{running} was there." if reading.alive and known else f"{running} has ended.",
     )
-    return TrustCheck("lab-lateness", ok, p99, limit, "ms", sentence)
+    if not watched.ok:
+        return (watched,)
+    return (
+        watched,
+        _woken("lab-lateness", reading.lateness_p99_ns or 0, LAB_LATE_LIMIT_NS, "p99"),
+        _woken("lab-stall", reading.stall_ns or 0, LAB_STALL_LIMIT_NS, "from the event on at most"),
+    )
+
+
+def _woken(check: str, late_ns: int, limit_ns: int, which: str) -> TrustCheck:
+    late, limit, ok = late_ns / 1e6, limit_ns / 1e6, late_ns <= limit_ns
+    word = "in time" if ok else "too late"
+    sentence = f"An ordinary process among the lab's was woken {word}: {which} {late:.3g} ms late; limit {limit:g} ms."
+    return TrustCheck(check, ok, late, limit, "ms", sentence)
+
+
+def _under_way(given: TrustInput) -> TrustCheck | None:
+    if given.under_way_ns is None:
+        return None
+    limit = UNDER_WAY_LIMIT * min((p.interval_ns for p in given.probers), default=0) / 1e6
+    waited = given.under_way_ns / 1e6
+    ok = waited <= limit
+    sentence = (
+        f"When the fault came, probes waited {'no' if ok else 'much'} longer for their answers than usual "
+        f"(by {waited:.3g} ms at most; limit {limit:g} ms)."
+    )
+    return TrustCheck("under-way", ok, waited, limit, "ms", sentence)
 
 
 def _pressure(given: TrustInput) -> TrustCheck | None:

@@ -159,7 +159,10 @@ def _readings(
         fault_effective=done.effective,
         healed=done.healed,
         cpu_pressure=read_cpu_pressure(),
-        wakeups=read_wakeups(instruments.wakeups, clock.control_ns, clock.end_ns) if instruments.wakeups else None,
+        wakeups=read_wakeups(instruments.wakeups, clock.control_ns, clock.event_ns, clock.end_ns)
+        if instruments.wakeups
+        else None,
+        under_way_ns=measured.under_way_ns,
     )
 
 

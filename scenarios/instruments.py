@@ -214,6 +214,7 @@ class Instruments:
         pids = [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
         pids += self.load.pids.values() if self.load else []
         pids += [self.watch.pid] if self.watch else []
+        pids += [self.wakeups.pid] if self.wakeups else []
         return sum(_cpu_seconds(pid) for pid in pids)
 
     def begin_renewal(self) -> None:
@@ -245,7 +246,7 @@ class Instruments:
             p99 = _p99(prober.window(now - CALM_NS, now).lateness())
             if p99 > CALM_SHARE * INTERVAL_NS:
                 late[f"probes of {vantage} leave"] = p99
-        if self.wakeups:
+        if self.wakeups and self.wakeups.alive():
             p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
             if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
                 late["the lab's processes run"] = p99

@@ -28,13 +28,19 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class FlowResult:
-    """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end."""
+    """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
+
+    `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
+    first of these had waited longer than usual.
+    """
 
     trace: FlowTrace
     touched: bool
     control_lost: int
     fault: FlowLoss
     reversion: FlowLoss
+    start_ns: int
+    under_way_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,11 @@ class Measured:
         return sum(f.control_lost for f in self.flows) + sum(a.control_failed for a in self.attempts)
 
     @property
+    def under_way_ns(self) -> int | None:
+        """By how much the longest wait for an answer at the event was longer than answers of that flow usually take."""
+        return max((f.under_way_ns for f in self.flows), default=None)
+
+    @property
     def reversion_lost(self) -> int:
         return sum(f.reversion.lost for f in self.flows)
 
@@ -194,14 +205,24 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
     A loss that goes on until the heal is censored: it was the heal that ended it.
     """
     step = trace.flow.interval_ns
-    start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
+    on_its_way = on_its_way_ns(trace, clock.event_ns)
+    start = clock.event_ns - on_its_way
     return FlowResult(
         trace=trace,
         touched=touched,
         control_lost=_impaired_before(trace, start),
         fault=_part(trace, start, clock.heal_ns, step),
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
+        start_ns=start,
+        under_way_ns=max(0, on_its_way - max(step, _usual_ns(trace, start))),
     )
+
+
+def _usual_ns(trace: FlowTrace, end_ns: int) -> int:
+    """How long an answer usually took before then: the median."""
+    after = int(np.searchsorted(trace.due, end_ns))
+    took = trace.answer_ns(0, after)[trace.state[:after] == ANSWERED]
+    return int(np.median(took)) if took.size else 0
 
 
 def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:

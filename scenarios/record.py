@@ -57,6 +57,7 @@ def write_flows(
                         touched=f.touched,
                         first_due_ns=int(f.trace.due[0]),
                         count=len(f.trace.due),
+                        judged_from_ns=f.start_ns,
                     )
                     for f in flows
                 ),

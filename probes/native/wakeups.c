@@ -1,7 +1,8 @@
 /* Asks to be woken on an absolute schedule and writes down how late each waking was: `wakeups INTERVAL_NS RECORDS`.
  *
- * It is an ordinary process on purpose, at no priority: put among the processes of a lab it gets the CPU as late as they
- * do, whatever else the host is busy with. Wakings that were due while it could not run are each recorded with their own
+ * It is an ordinary process on purpose, at no priority: put among the processes of a lab it tells how late one of them gets
+ * the CPU that, like a router's daemon, asks for little. (One that asks for much may still have to wait for its turn among
+ * the lab's own.) Wakings that were due while it could not run are each recorded with their own
  * lateness, so that one long wait does not count as one late waking. */
 #include <fcntl.h>
 #include <poll.h>

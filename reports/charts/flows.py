@@ -103,7 +103,7 @@ def _row(kind: Kind, block: Flows, flow: Flow, state: bytes, backends: bytes, he
     def due_from(t_ns: int) -> int:
         return max(0, min(flow.count, -(-(t_ns - flow.first_due_ns) // block.interval_ns)))
 
-    fault_at = due_from(block.event_ns)
+    fault_at = due_from(block.event_ns if flow.judged_from_ns is None else flow.judged_from_ns)
     heal_at = flow.count if heal_ns is None else due_from(heal_ns)
     longest = max(
         (one for one in bad if one.end > fault_at and one.start < heal_at), key=lambda one: one.length, default=None

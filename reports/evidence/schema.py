@@ -130,7 +130,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
-    """One probe flow: `count` probes, the first due at `first_due_ns`, each `interval_ns` after the one before."""
+    """One probe flow: `count` probes, the first due at `first_due_ns`, each `interval_ns` after the one before. What was due from
+    `judged_from_ns` on counts to the fault, a little before the event: it was on its way then. Null: from the event on."""
 
     id: int
     src: str
@@ -140,6 +141,7 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     touched: bool
     first_due_ns: int
     count: int
+    judged_from_ns: int | None = None
 
 
 class Flows(msgspec.Struct, frozen=True, kw_only=True):

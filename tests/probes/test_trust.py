@@ -34,7 +34,7 @@ PROBER = ProberReading(
 CONNECTIONS = ConnectionsReading(
     vantage="eu-client", alive=True, heartbeat_age_ns=90 * MS, max_lag_ns=5 * MS, interval_ns=500 * MS
 )
-WAKEUPS = WakeupsReading(alive=True, lateness_p99_ns=MS, lateness_max_ns=8 * MS)
+WAKEUPS = WakeupsReading(alive=True, lateness_p99_ns=MS, stall_ns=8 * MS)
 WELL = TrustInput(
     probers=(PROBER, replace(PROBER, vantage="us-client")),
     connections=(CONNECTIONS,),
@@ -46,6 +46,7 @@ WELL = TrustInput(
     healed=True,
     cpu_pressure=40.0,
     wakeups=WAKEUPS,
+    under_way_ns=4 * MS,
 )
 
 
@@ -79,8 +80,11 @@ FIRES = [
     ("lateness", prober(lateness_p99_ns=None)),
     ("lateness", prober(interval_ns=MS, lateness_p99_ns=2 * MS)),
     ("lab-lateness", wakeups(lateness_p99_ns=10 * MS + 1)),
-    ("lab-lateness", wakeups(lateness_p99_ns=None)),
-    ("lab-lateness", wakeups(alive=False)),
+    ("lab-watch", wakeups(lateness_p99_ns=None)),
+    ("lab-watch", wakeups(stall_ns=None)),
+    ("lab-watch", wakeups(alive=False)),
+    ("lab-stall", wakeups(stall_ns=50 * MS + 1)),
+    ("under-way", replace(WELL, under_way_ns=20 * MS + 1)),
     ("harness-loss", prober(not_sent=1)),
     ("socket-drops", prober(socket_drops=1)),
     ("stamps", prober(missing_stamps=2_001)),
@@ -112,7 +116,9 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("lateness", prober(lateness_p99_ns=10 * MS)),
         ("lateness", prober(lateness_max_ns=300 * MS)),
         ("lab-lateness", wakeups(lateness_p99_ns=10 * MS)),
-        ("lab-lateness", wakeups(lateness_max_ns=300 * MS)),
+        ("lab-stall", wakeups(stall_ns=50 * MS)),
+        ("lab-watch", WELL),
+        ("under-way", replace(WELL, under_way_ns=20 * MS)),
         ("harness-loss", WELL),
         ("socket-drops", WELL),
         ("stamps", prober(missing_stamps=2_000)),
@@ -148,9 +154,11 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         touched_flows=None,
         touched_connections=None,
         wakeups=None,
+        under_way_ns=None,
     )
     names = {c.check for c in check_trust(given)}
-    assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections", "lab-lateness"})
+    assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections"})
+    assert not any(name.startswith(("lab-", "under-")) for name in names)
     assert trusted(check_trust(given))
 
 
@@ -160,6 +168,9 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         (WELL, False),
         (prober(lateness_p99_ns=11 * MS), True),
         (wakeups(lateness_p99_ns=11 * MS), True),
+        (wakeups(stall_ns=51 * MS), True),
+        (wakeups(alive=False), False),  # nobody starts it again
+        (replace(WELL, under_way_ns=30 * MS), True),
         (replace(wakeups(lateness_p99_ns=6 * MS), control_lost=3), True),
         (connector(max_lag_ns=501 * MS), True),
         (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),

@@ -30,9 +30,9 @@ def wakeups(scratch: Path) -> Iterator[Wakeups]:
         yield started
 
 
-def starved(wakeups: Wakeups, t0: int, t1: int) -> bool:
-    given = TrustInput((), (), 0, 0, None, None, None, None, wakeups=read_wakeups(wakeups, t0, t1))
-    return not next(c for c in check_trust(given) if c.check == "lab-lateness").ok
+def doubted(wakeups: Wakeups, t0: int, t1: int) -> set[str]:
+    given = TrustInput((), (), 0, 0, None, None, None, None, wakeups=read_wakeups(wakeups, t0, t0, t1))
+    return {c.check for c in check_trust(given) if c.check.startswith("lab-") and not c.ok}
 
 
 def test_every_waking_that_was_due_is_told(wakeups: Wakeups) -> None:
@@ -49,7 +49,7 @@ def test_a_process_that_is_not_let_run_is_late_by_all_of_that_time(wakeups: Wake
     os.kill(wakeups.pid, signal.SIGSTOP)
     stopped, t1 = run_for(300)
     during = wakeups.lateness(t0, t1)
-    assert starved(wakeups, t0, t1)  # at once, and not only when it runs again
+    assert doubted(wakeups, t0, t1) == {"lab-lateness", "lab-stall"}  # at once, and not only when it runs again
     os.kill(wakeups.pid, signal.SIGCONT)
     wait_until(lambda: len(wakeups.lateness(t1, time.monotonic_ns())) > 20, "more wakings")
     after = wakeups.lateness(t0, t1)
@@ -57,7 +57,18 @@ def test_a_process_that_is_not_let_run_is_late_by_all_of_that_time(wakeups: Wake
         assert late.max() >= t1 - stopped - INTERVAL
         # each waking of that time with its own lateness: half of them were later than half of it
         assert np.count_nonzero(late > (t1 - stopped) / 2) >= 300 * MS / INTERVAL / 2 - 2
-    assert starved(wakeups, t0, t1)
+    assert doubted(wakeups, t0, t1) == {"lab-lateness", "lab-stall"}
+
+
+def test_one_wait_among_many_wakings_is_seen_from_the_event_on(wakeups: Wakeups) -> None:
+    t0, event = run_for(50)
+    os.kill(wakeups.pid, signal.SIGSTOP)
+    run_for(100)
+    os.kill(wakeups.pid, signal.SIGCONT)
+    _, t1 = run_for(2500)
+    reading = read_wakeups(wakeups, t0, event, t1)
+    assert (reading.stall_ns or 0) >= 100 * MS - INTERVAL
+    assert (read_wakeups(wakeups, t0, t1 - 500 * MS, t1).stall_ns or 0) < (reading.stall_ns or 0)
 
 
 def test_one_that_has_ended_is_no_sign_that_all_is_well(wakeups: Wakeups) -> None:
@@ -65,7 +76,7 @@ def test_one_that_has_ended_is_no_sign_that_all_is_well(wakeups: Wakeups) -> Non
     os.kill(wakeups.pid, signal.SIGKILL)
     wait_until(lambda: not wakeups.alive(), "its end")
     _, t1 = run_for(100)
-    assert starved(wakeups, t0, t1)
+    assert doubted(wakeups, t0, t1) == {"lab-watch"}
     assert len(wakeups.lateness(t0, t1)) == pytest.approx((t1 - t0) / INTERVAL, abs=1)
 
 

@@ -71,6 +71,15 @@ def test_what_waits_for_its_answer_at_the_event_was_on_its_way_up_to_ten_interva
     assert found.fault.black_hole_ns == (excused + 5) * STEP
 
 
+@given(usual=st.integers(0, 8), waiting=st.integers(1, 10))
+def test_waiting_at_the_event_is_held_against_how_long_answers_usually_take(usual: int, waiting: int) -> None:
+    slow = trace(range(EVENT - waiting, EVENT + 5))
+    slow.rx[:] = slow.tx + usual * STEP
+    found = measure_flow(slow, CLOCK, touched=True)
+    assert found.start_ns == (EVENT - max(1, usual, waiting)) * STEP
+    assert found.under_way_ns == max(0, waiting - max(1, usual)) * STEP
+
+
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
 def test_loss_that_goes_on_until_the_heal_is_censored_and_at_least_as_long(first: int, phase: int) -> None:
     found = measure_flow(trace(range(first, HEAL), phase_ns=phase), CLOCK, touched=True)
