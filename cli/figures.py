@@ -8,14 +8,15 @@ from statistics import median
 import msgspec
 from msgspec import structs
 
+from reports.evidence.again import first as own_name
 from reports.evidence.reader import Evidence
 from reports.evidence.schema import Run, Verdict
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure. `ours` is the median over `rounds` rounds, `worst` the one that decides whether the target is `met`.
-    `at_least`: more is better. `peer` is null where no peer does the same, or where it is not installed; `ours`, `worst` and
-    `met` where nothing was measured."""
+    """One figure, with or without a target. `ours` is the median over `rounds` rounds, `worst` the one that decides whether the
+    target is `met`. `at_least`: more is better. `peer` is null where no peer does the same, or where it is not installed; `ours`,
+    `worst` and `met` where nothing was measured."""
 
     what: str
     ours: float | None
@@ -47,14 +48,15 @@ def _merged(same: Sequence[Row]) -> Row:
     if not values:
         return structs.replace(first, rounds=len(same))
     worst = min(values) if first.at_least else max(values)
-    met = first.target is None or (worst >= first.target if first.at_least else worst <= first.target)
+    target = worst if first.target is None else first.target
+    met = worst >= target if first.at_least else worst <= target
     partly = any(one.ours is None for one in same)
     return structs.replace(
         first,
         ours=round(median(one.ours for one in same if one.ours is not None), 2),
         worst=round(worst, 2),
         rounds=len(same),
-        met=None if met and partly else met,
+        met=None if first.target is None or (met and partly) else met,
     )
 
 
@@ -91,9 +93,13 @@ def rows_of(evidence: Evidence) -> list[Row]:
     rows = [
         row("demo, whole", end.wall_s if end else None, "s", 300),
         row("up, until every service answers everywhere", end.boot_s if end else None, "s", 12),
+        row("scenarios", len(verdicts), "scenarios", 10, at_least=True),
         row("connections established, fewest of a scenario", fewest, "connections", 300, at_least=True),
+        row("connections broken in control windows", _broken_in_control(evidence), "connections", 0),
         row(FAILED, sum(v.verdict == "fail" for v in verdicts.values()), "scenarios", 0),
         row("scenarios without a verdict", sum(v.verdict == "unknown" for v in verdicts.values()), "scenarios", 0),
+        Row(what="scenarios played twice, the first try unknown", ours=_played_twice(evidence), unit="scenarios"),
+        row("drain-l7: requests of the load that failed", _failed_requests(evidence, "drain-l7"), "requests", 0),
     ]
     for scenario, what, figure, unit, target in OF_SCENARIOS:
         found = verdicts.get(scenario)
@@ -101,10 +107,31 @@ def rows_of(evidence: Evidence) -> list[Row]:
     return rows
 
 
+def _broken_in_control(evidence: Evidence) -> int | None:
+    found = [c.phase == "control" for s in evidence.scenarios for c in s.connections]
+    return sum(found) if found else None
+
+
+def _played_twice(evidence: Evidence) -> int:
+    return len({r.scenario for r in evidence.records if r.scenario and own_name(r.scenario) != r.scenario})
+
+
+def _failed_requests(evidence: Evidence, scenario: str) -> int | None:
+    """Of the load from the event to the heal, from all vantages."""
+    found = [load for s in evidence.scenarios if s.name == scenario for load in s.loads if load.phase == "fault"]
+    return sum(load.failures for load in found) if found else None
+
+
 def rows_beside_hogs(rounds: Sequence[Evidence]) -> list[Row]:
     """What must hold even on a machine that is too busy to measure on: nobody is called broken who is not."""
     found = [{one.what: one for one in rows_of(evidence)}[FAILED] for evidence in rounds]
     return merged([row(f"{one.what}, beside CPU hogs", one.ours, one.unit, 0)] for one in found)
+
+
+def exit_code(rows: Iterable[Row]) -> int:
+    """1 if a target was missed, else 3 if a figure that has one was not measured in every round, else 0."""
+    met = [one.met for one in rows if one.target is not None]
+    return 1 if False in met else 3 if None in met else 0
 
 
 def hog_rounds(rounds: int, hogs: int) -> list[bool]:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from rich.markup import escape
 
 from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
-from reports import summary
+from reports import summary, words
 from reports.evidence.reader import read_evidence
 from reports.page import render
 from scenarios.catalogue import ENTRIES
@@ -69,6 +70,8 @@ def play(
 
     Raises BadInput before anything is deployed.
     """
+    if out and (out / "evidence.jsonl").exists():
+        raise BadUsage(f"{out} holds the evidence of a run already; name a directory that does not")
     selected = _selection(names)
     described, _ = load_checked(topology, contract)
     _check_targets(described, names, _target(extra))
@@ -128,6 +131,10 @@ def _tell(out: Path, *, as_json: bool, code: int) -> int:
             f"booted in {end.boot_s} s, {end.wall_s} s in all; the lab used {lab} cores, the instrument {own}"
         )
     console.print(f"report: {page}", soft_wrap=True)
+    colour = {"pass": "green", "fail": "red", "unknown": "yellow"}[evidence.verdict]
+    console.print(
+        f"[{colour}]{words.spoken(evidence.verdict)}[/{colour}]: {escape(words.headline(evidence))}", soft_wrap=True
+    )
     if as_json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     return code

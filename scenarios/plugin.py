@@ -153,9 +153,11 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     config = request.config
     topology = Path(config.getoption("--topology"))
     contract = Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology)
+    TELLER.now("the lab comes up")
     try:
         booted = boot(topology, contract, say=_say)
     except (BadInput, LabExists) as error:
+        TELLER.close()
         pytest.exit(f"nospof: {error}", returncode=2)
     began = time.monotonic()
     out = out_directory(config)
@@ -179,6 +181,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         )
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
+        TELLER.now("probers, connections and load start")
         with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
             made = Bench(booted, instruments, writer, _say, TELLER.now)
             lab_before, own_before, since = (

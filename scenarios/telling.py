@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 
@@ -24,7 +25,9 @@ class Teller:
         stamp = f"{datetime.now(UTC):%H:%M:%S}"
         if self._console.is_terminal:
             word, colour = next(((w, c) for w, c in _COLOURS.items() if f": {w}:" in message), ("", ""))
-            shown = message.replace(f": {word}:", f": [{colour}]{word}[/{colour}]:", 1) if word else message
+            shown = escape(message)
+            if word:
+                shown = shown.replace(f": {word}:", f": [{colour}]{word}[/{colour}]:", 1)
             self._console.print(f"[dim]{stamp}[/dim]  {shown}", soft_wrap=True)
         elif self._stream is not None:
             self._stream.write(f"{stamp}  {message}\n")
@@ -37,7 +40,7 @@ class Teller:
         if self._status is None:
             self._status = self._console.status("")
             self._status.start()
-        self._status.update(f"{message} [dim](since {time.strftime('%H:%M:%S')})[/dim]")
+        self._status.update(f"{escape(message)} [dim](since {time.strftime('%H:%M:%S')})[/dim]")
 
     def close(self) -> None:
         """Takes the living line away."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from probes.episodes import milliseconds
 from probes.trust import TrustCheck
 from reports.evidence.schema import Judgement, VerdictWord
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import ConnectionResult, Measured, elsewhere_ns, longest_ns
+from scenarios.sentence import headline, in_ms, worst_flow
 from topologies.budget import BrokenBudget, Budget
 
 
@@ -23,14 +23,8 @@ class Judged:
     judgements: tuple[Judgement, ...]
 
 
-def _ms(value_ns: int | None, interval_ns: int) -> str:
-    if value_ns is None:
-        return "none measured"
-    return f"{milliseconds(value_ns, interval_ns):g} ms"
-
-
 def _time(what: str, value_ns: int | None, censored: bool, budget_ns: int | None, interval_ns: int) -> Judgement:
-    measured = ("≥ " if censored else "") + _ms(value_ns, interval_ns)
+    measured = ("≥ " if censored else "") + in_ms(value_ns, interval_ns)
     if budget_ns is None:
         return Judgement(what=what, measured=measured, budget="not judged", ok=None)
     ok = value_ns is not None and value_ns <= budget_ns and not censored
@@ -89,41 +83,6 @@ def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, 
     return tuple(rows)
 
 
-def _headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: float) -> str:
-    step = measured.interval_ns
-    touched = measured.touched
-    worst = longest_ns(touched)
-    censored = sum(1 for f in touched if f.fault.censored)
-    promised = f"; budget {budget.black_hole_ns / 1e6:g} ms" if budget and budget.black_hole_ns is not None else ""
-    vantages = sorted({f.trace.flow.vantage for f in touched})
-    who = ", ".join(vantages) if vantages else "No vantage"
-    if not touched:
-        saw = "no probe flow crossed it"
-    elif worst == 0:
-        saw = f"none of the {len(touched)} flows that crossed it lost a probe (±{step / 1e6:g} ms{promised})"
-    else:
-        start = (
-            f"at least {_ms(worst, step)}, and {censored} flows never came back"
-            if censored
-            else f"at most {_ms(worst, step)}"
-        )
-        saw = f"the {len(touched)} flows that crossed it (from {who}) saw a black hole of {start} (±{step / 1e6:g} ms{promised})"
-    broken = measured.broken(touched=True)
-    own = sum(1 for c in broken if c.own)
-    across = sum(1 for c in measured.established if c.touched)
-    ended = f", {own} of them because they ended there" if own else ""
-    tried = measured.new_fail_ns(touched=True)
-    refused = f" New connections failed for {_ms(tried, step)} at most." if tried else ""
-    elsewhere = sum(f.fault.lost + f.reversion.lost for f in measured.untouched)
-    strays = measured.strays
-    rest = (
-        "elsewhere nothing was lost"
-        if not elsewhere and not strays
-        else (f"elsewhere {elsewhere} probes were lost and {len(strays)} connections broke")
-    )
-    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {len(broken)} of {across} connections across it broke{ended}; {rest}.{refused}"
-
-
 def judge(
     plan: FaultPlan,
     measured: Measured,
@@ -135,21 +94,20 @@ def judge(
     """The verdict lattice: an instrument that cannot be trusted makes `unknown`, whatever was measured; then a broken budget
     makes `fail`; then a budget that nobody could measure makes `unknown`; without any budget nothing was judged: `unknown`."""
     rows = hold_against(measured, budget)
-    headline = _headline(plan, measured, budget, at_s)
+    said = headline(plan, measured, budget, at_s)
     doubts = [c for c in checks if not c.ok]
     if not checks:
-        return Judged("unknown", "Nobody asked whether the instrument can be trusted.", headline, rows)
+        return Judged("unknown", "Nobody asked whether the instrument can be trusted.", said, rows)
     if doubts:
-        return Judged("unknown", " ".join(c.sentence for c in doubts), headline, rows)
+        return Judged("unknown", " ".join(c.sentence for c in doubts), said, rows)
     failed = [r for r in rows if r.ok is False]
     if failed:
         named = "; ".join(f"{r.what} was {r.measured}, budget {r.budget}" for r in failed)
-        return Judged("fail", f"{plan.target} broke the budget `{budget_name}`: {named}.", headline, rows)
+        worst = worst_flow(measured) if any(r.what.endswith("black_hole") for r in failed) else ""
+        return Judged("fail", f"{plan.target} broke the budget `{budget_name}`: {named}.{worst}", said, rows)
     if budget is None:
-        return Judged("unknown", f"The contract has no budget for {plan.fault}: measured, not judged.", headline, rows)
+        return Judged("unknown", f"The contract has no budget for {plan.fault}: measured, not judged.", said, rows)
     unmeasured = [r for r in rows if r.ok is None and r.budget != "not judged"]
     if unmeasured:
-        return Judged(
-            "unknown", f"Budgeted, but not measured: {', '.join(r.what for r in unmeasured)}.", headline, rows
-        )
-    return Judged("pass", f"Every figure is within the budget `{budget_name}`.", headline, rows)
+        return Judged("unknown", f"Budgeted, but not measured: {', '.join(r.what for r in unmeasured)}.", said, rows)
+    return Judged("pass", f"Every figure is within the budget `{budget_name}`.", said, rows)

@@ -99,3 +99,18 @@ def test_a_topology_without_clients_is_bad_input(host: Host) -> None:
     assert ended.code == 2, ended.err
     assert "client" in ended.err
     assert host.labs() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("import nosuchmodule\n", "nosuchmodule"), ("def x(:\n", "line 1"), ("x = 1\n", "user"), (None, "absent.py")],
+)
+def test_a_locustfile_that_cannot_be_used_is_refused_in_one_sentence(host: Host, text: str | None, says: str) -> None:
+    file = host.files / ("absent.py" if text is None else "locustfile.py")
+    if text is not None:
+        file.write_text(text, encoding="utf-8")
+    ended = host.nospof("run", "kill-l7", "--topology", host.stack(), "--locustfile", file)
+    assert ended.code == 2, ended.err
+    assert says in ended.err.lower()
+    assert "Traceback" not in ended.err
+    assert host.labs() == []

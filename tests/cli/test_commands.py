@@ -63,6 +63,13 @@ def test_the_report_of_something_that_is_no_evidence_says_where_it_stops(host: H
     sentence(host.nospof("report", host.files), "neither a file, nor a directory with an evidence.jsonl")
 
 
+def test_a_run_does_not_write_over_another_ones_evidence(host: Host) -> None:
+    (host.files / "evidence.jsonl").write_text("yesterday's\n", encoding="utf-8")
+    ended = host.nospof("run", "kill-l7", "--topology", host.stack(), "--out", host.files)
+    sentence(ended, "holds the evidence of a run already")
+    assert (host.files / "evidence.jsonl").read_text(encoding="utf-8") == "yesterday's\n"
+
+
 def test_evidence_that_was_cut_short_gives_a_report_that_says_so(host: Host) -> None:
     kept = host.files / "of-yesterday.jsonl"
     write_run(kept, DEMO, flows=4)

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from cli.figures import FAILED, hog_rounds, merged, not_passed, row, rows_beside_hogs, rows_of
+from cli.figures import FAILED, Row, exit_code, hog_rounds, merged, not_passed, row, rows_beside_hogs, rows_of
 from cli.hogs import hogs
+from reports.evidence.again import again
 from reports.evidence.reader import Evidence, read_evidence
 from tests.reports.made.plans import DEMO
 from tests.reports.synthetic import write_run
@@ -64,6 +66,23 @@ def test_the_demos_figures_are_those_of_its_verdicts(tmp_path: Path) -> None:
     (beside,) = rows_beside_hogs([evidence, evidence])
     assert (beside.worst, beside.rounds) == (failed, 2)
     assert rows_beside_hogs([]) == []
+
+
+@given(st.lists(st.tuples(values, st.booleans()), max_size=5))
+def test_what_was_not_measured_is_no_success(figures: list[tuple[float | None, bool]]) -> None:
+    rows = [Row(what="x", ours=v, unit="ms", target=100 if wanted else None) for v, wanted in figures]
+    code = exit_code(merged([[one]])[0] for one in rows)
+    wanted = [v for v, held in figures if held]
+    assert code == (1 if any(v is not None and v > 100 for v in wanted) else 3 if None in wanted else 0)
+
+
+def test_a_scenario_that_was_played_twice_is_counted(tmp_path: Path) -> None:
+    once = _evidence(tmp_path)
+    name = once.scenarios[0].name
+    more = [structs.replace(r, scenario=again(name)) for r in once.records if r.scenario == name]
+    twice = Evidence((*once.records, *more))
+    what = "scenarios played twice, the first try unknown"
+    assert [next(r.ours for r in rows_of(e) if r.what == what) for e in (once, twice)] == [0, 1]
 
 
 def test_hogs_are_busy_while_wanted_and_gone_afterwards() -> None:

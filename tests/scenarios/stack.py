@@ -92,12 +92,19 @@ budgets:
   withdraw: {black_hole: 1s, broken: 0, elsewhere: {black_hole: 100ms}}
   kill-node: {black_hole: 300ms, broken: own}
   freeze-process: {black_hole: 300ms, broken: own}
+  crash-process: {black_hole: 300ms, broken: own}
+  cut-link: {black_hole: 300ms, broken: 0}
 """
+GREETER = Path(__file__).with_name("greeter.py")
 
 
-def write_stack(directory: Path, lab: str) -> Path:
-    """The topology's path; its contract is beside it."""
+def write_stack(directory: Path, lab: str, *, web: str = "http") -> Path:
+    """The topology's path; its contract is beside it. `web`: what the service web really speaks, `http` or `greeting`."""
     path = directory / "small.clab.yml"
-    path.write_text(TOPOLOGY.format(name=lab, responder=RESPONDER), encoding="utf-8")
+    text = TOPOLOGY.format(name=lab, responder=RESPONDER)
+    if web == "greeting":
+        text = text.replace("/responder.py http", "/greeter.py")
+        text = text.replace(f'["{RESPONDER}:', f'["{GREETER}:/greeter.py:ro", "{RESPONDER}:')
+    path.write_text(text, encoding="utf-8")
     path.with_name("small.contract.yml").write_text(CONTRACT, encoding="utf-8")
     return path

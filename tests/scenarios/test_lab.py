@@ -12,10 +12,13 @@ import pytest
 from reports.evidence.reader import read_evidence
 from reports.evidence.schema import Verdict
 from reports.evidence.writer import EvidenceWriter
+from scenarios import boot as boot_module
 from scenarios import conclude, instruments, phases
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.base import Fault
+from scenarios.faults.crash_process import crash_process
+from scenarios.faults.cut_link import cut_link
 from scenarios.faults.freeze_process import freeze_process
 from scenarios.faults.kill import KillFault
 from scenarios.faults.kill_node import kill_node
@@ -141,6 +144,66 @@ def test_a_frozen_process_breaks_its_connections_by_stall_and_answers_again_afte
     assert [fault.data.action for fault in recorded.faults][-1] == "healed"
 
 
+def steps(evidence: Path, name: str) -> list[str]:
+    recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
+    return [fault.data.action for fault in recorded.faults]
+
+
+def test_a_crashed_process_resets_its_connections_and_its_node_is_restarted_by_the_heal(
+    bench: Bench, evidence: Path
+) -> None:
+    lab, contract = bench.booted.lab, bench.booted.contract
+    name, verdict = played_in_peace(bench, lambda: crash_process(lab, contract, "server", "python3"), evidence)
+    assert verdict.verdict == "fail", verdict.reason
+    assert not_kept(verdict) == {"black_hole"}, "connections that ended at the crashed process are its own"
+    (client,) = verdict.vantages
+    assert (client.broken, client.stall) == (100, 0), "whose process is gone is told by its kernel"
+    assert verdict.black_hole_ms.censored == 50
+    assert steps(evidence, name) == ["inject", "effective", "heal", "healed"]
+
+
+@pytest.mark.parametrize("carrier_lost", [False, True])
+def test_a_cut_of_one_of_two_ways_loses_what_goes_over_it_until_the_heal(
+    bench: Bench, evidence: Path, carrier_lost: bool
+) -> None:
+    lab = bench.booted.lab
+    (link,) = (one for one in lab.topology.links_of("way1") if one.end_beyond("way1").node == "front")
+    name, verdict = played_in_peace(bench, lambda: cut_link(lab, link, carrier_lost=carrier_lost), evidence)
+    # the routes are static: with carrier lost front turns to the other way, but answers still come by this one
+    assert verdict.verdict == "fail", verdict.reason
+    assert "black_hole" in not_kept(verdict)
+    assert 0 < verdict.black_hole_ms.censored <= verdict.touched < verdict.flows
+    assert verdict.elsewhere_black_hole_ms == 0
+    assert steps(evidence, name) == ["inject", "effective", "heal", "healed"]
+    assert all(lab.carriers(link))
+
+
+def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Path
+) -> None:
+    monkeypatch.setattr(boot_module, "CONVERGED_WITHIN_S", 4.0)
+    for name, value in SHORT.items():
+        monkeypatch.setattr(phases, name, value)
+    lab = f"grt{os.getpid()}"
+    said: list[str] = []
+    booted = boot(write_stack(tmp_path, lab, web="greeting"), say=said.append)
+    try:
+        assert list(booted.unreached) == [("client", "203.0.113.10")]
+        assert any("going on with the rest" in line and "web 203.0.113.10 (BadStatusLine" in line for line in said)
+        writer = EvidenceWriter(evidence)
+        with Instruments(booted) as started:
+            verdict = played(
+                Bench(booted, started, writer, lambda _: None), withdraw(booted.lab, booted.contract, "way1")
+            )
+        writer.close()
+    finally:
+        booted.lab.close()
+        destroy(lab)
+    assert verdict.verdict == "unknown", "a part of what was promised was not there to be measured"
+    assert "client → web 203.0.113.10 (BadStatusLine" in verdict.reason
+    assert verdict.flows == 50, "the other service was"
+
+
 def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, evidence: Path) -> None:
     name, verdict = played_in_peace(bench, lambda: kill_node(bench.booted.lab, "front"), evidence)
     assert verdict.verdict == "fail", verdict.reason
@@ -150,5 +213,6 @@ def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench:
     assert "`kill-node`" in verdict.reason
     assert verdict.black_hole_ms.censored == 51
     assert verdict.broken == verdict.connections == 100
+    bench.instruments.renew()
     assert {c.open_count() for c in bench.instruments.connections.values()} == {100}
     assert next(s for s in read_evidence(evidence).scenarios if s.name == name).verdict == verdict

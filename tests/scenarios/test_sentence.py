@@ -1,0 +1,67 @@
+"""The sentence says no more than was measured, and how sure it is of nothing having broken."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.measured import Measured
+from scenarios.sentence import headline, upper_bound, worst_flow
+from tests.scenarios.made import EVENT, HEAL, PLAN, broke, clean, connection, flow, judged, measured, row
+from topologies.budget import Budget
+
+BUDGET = Budget(black_hole_ns=300_000_000)
+
+
+def said(given: Measured) -> str:
+    return headline(PLAN, given, BUDGET, 12.0)
+
+
+def test_it_names_the_fault_its_instant_and_what_was_lost() -> None:
+    text = said(clean(flow(range(EVENT, EVENT + 7))))
+    assert text.startswith(
+        "Killed L4 node l4-1 silently at t = 12.00 s: the 2 flows that crossed it (from us) saw a black hole"
+    )
+    assert "of at most 70 ms (±10 ms; budget 300 ms)" in text
+
+
+def test_a_p99_is_told_over_a_hundred_flows_and_not_over_fewer() -> None:
+    flows = [flow(range(EVENT, EVENT + 1 + n % 9)) for n in range(100)]
+    assert "saw a black hole of 90 ms (p99 over 100 flows; longest 90 ms; ±10 ms; budget 300 ms)" in said(
+        measured(flows)
+    )
+    assert "p99" not in said(measured(flows[1:]))
+
+
+def test_a_flow_that_never_came_back_is_said_to_have_lost_at_least_so_much() -> None:
+    assert "at least 2000 ms, and 1 flows never came back" in said(measured([flow(range(EVENT, HEAL))]))
+
+
+@pytest.mark.parametrize(("among", "share"), [(1, "95 %"), (59, "5 %"), (300, "0.99 %"), (3000, "0.1 %")])
+def test_none_of_many_has_an_upper_bound(among: int, share: str) -> None:
+    assert upper_bound(among) == f"95 % upper bound {share}"
+
+
+@given(st.integers(1, 10_000))
+def test_with_the_bound_as_its_chance_none_of_them_would_break_in_one_of_twenty_runs(among: int) -> None:
+    share = float(upper_bound(among).split()[-2]) / 100
+    assert (1 - share) ** among == pytest.approx(0.05, abs=0.02)
+
+
+def test_what_broke_has_no_upper_bound() -> None:
+    text = said(measured([flow()], [connection(broken=EVENT + 3), connection(touched=False)]))
+    assert (
+        "1 of 1 connections across it broke; elsewhere nothing was lost (0 of 1 connections; 95 % upper bound 95 %)"
+        in text
+    )
+
+
+def test_a_failure_names_the_worst_flow() -> None:
+    lost = clean(flow(range(EVENT, EVENT + 50), number=7), flow(range(EVENT, EVENT + 40), number=8))
+    assert worst_flow(lost) == " The worst flow is udp 10.0.0.1 port 20007 → 203.0.113.20 port 7 from us, with 500 ms."
+    found = judged(lost, BUDGET)
+    assert found.verdict == "fail"
+    assert found.reason.endswith(worst_flow(lost))
+    assert broke(found) == {"black_hole"} or row(found, "black_hole").ok is False
+    assert worst_flow(clean()) == ""
