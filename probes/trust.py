@@ -32,9 +32,9 @@ router takes to notice is made of a handful of wakings."""
 LAB_STALL_LIMIT_NS = 50_000_000
 """By how much it may be woken late once, from the event on: one such wait of a router is a good part of a budget."""
 
-UNDER_WAY_LIMIT = 2
-"""Intervals: how much longer than usual a probe may have waited for its answer when the event came. What waits longer waits for
-somebody in the lab who does not run, and how much of its loss is the fault's nobody knows."""
+UNDER_WAY_LIMIT = 5
+"""Intervals: how much longer than usual a lost probe may have waited for its answer when the event came. What waits longer waits
+for somebody in the lab who does not run, and how much of its loss is the fault's nobody knows."""
 
 STARVED = frozenset(("lateness", "lab-lateness", "lab-stall", "under-way", "harness-loss", "connector-lag", "cpu"))
 """Checks that fail where the instrument or the lab gets too little CPU."""
@@ -86,7 +86,7 @@ class TrustInput:
     """All that trust depends on. None: the scenario has no such thing, and there is no check of it.
 
     `control_lost`, `control_broken`: probes lost and connections broken in the control window, without any fault.
-    `under_way_ns`: by how much the longest wait for an answer at the event was longer than answers of that flow usually take.
+    `under_way_ns`: by how much a lost probe had waited longer at the event than answers of its flow usually take, at most.
     """
 
     probers: tuple[ProberReading, ...]
@@ -287,7 +287,7 @@ def _under_way(given: TrustInput) -> TrustCheck | None:
     waited = given.under_way_ns / 1e6
     ok = waited <= limit
     sentence = (
-        f"When the fault came, probes waited {'no' if ok else 'much'} longer for their answers than usual "
+        f"Lost probes that were on their way when the fault came had waited {'no' if ok else 'much'} longer than usual "
         f"(by {waited:.3g} ms at most; limit {limit:g} ms)."
     )
     return TrustCheck("under-way", ok, waited, limit, "ms", sentence)

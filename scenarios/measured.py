@@ -31,7 +31,7 @@ class FlowResult:
     """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
 
     `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
-    first of these had waited longer than usual.
+    first of these that was lost had waited longer than usual.
     """
 
     trace: FlowTrace
@@ -157,7 +157,7 @@ class Measured:
 
     @property
     def under_way_ns(self) -> int | None:
-        """By how much the longest wait for an answer at the event was longer than answers of that flow usually take."""
+        """By how much a lost probe had waited longer at the event than answers of its flow usually take, at most."""
         return max((f.under_way_ns for f in self.flows), default=None)
 
     @property
@@ -205,8 +205,7 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
     A loss that goes on until the heal is censored: it was the heal that ended it.
     """
     step = trace.flow.interval_ns
-    on_its_way = on_its_way_ns(trace, clock.event_ns)
-    start = clock.event_ns - on_its_way
+    start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
     return FlowResult(
         trace=trace,
         touched=touched,
@@ -214,15 +213,21 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
         fault=_part(trace, start, clock.heal_ns, step),
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
         start_ns=start,
-        under_way_ns=max(0, on_its_way - max(step, _usual_ns(trace, start))),
+        under_way_ns=_waited_ns(trace, start, clock.event_ns),
     )
 
 
-def _usual_ns(trace: FlowTrace, end_ns: int) -> int:
-    """How long an answer usually took before then: the median."""
-    after = int(np.searchsorted(trace.due, end_ns))
-    took = trace.answer_ns(0, after)[trace.state[:after] == ANSWERED]
-    return int(np.median(took)) if took.size else 0
+def _waited_ns(trace: FlowTrace, start_ns: int, event_ns: int) -> int:
+    """By how much the first lost one of the probes that count to the fault though they were due before the event had waited longer
+    than answers usually take (their median): loss that may be nobody's but that of who kept it waiting. 0 where none was lost."""
+    first, after = np.searchsorted(trace.due, (start_ns, event_ns))
+    due, state = trace.due[first:after], trace.state[first:after]
+    lost = due[(state != ANSWERED) & (state != NOT_SENT)]
+    if not lost.size:
+        return 0
+    took = trace.answer_ns(0, int(first))[trace.state[:first] == ANSWERED]
+    usual = int(np.median(took)) if took.size else 0
+    return max(0, event_ns - int(lost[0]) - max(trace.flow.interval_ns, usual))
 
 
 def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:

@@ -103,7 +103,12 @@ def test_a_topology_without_clients_is_bad_input(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("import nosuchmodule\n", "nosuchmodule"), ("def x(:\n", ":1: syntaxerror"), ("x = 1\n", "user"), (None, "absent.py")],
+    [
+        ("import nosuchmodule\n", "nosuchmodule"),
+        ("def x(:\n", ":1: syntaxerror"),
+        ("x = 1\n", "user"),
+        (None, "absent.py"),
+    ],
 )
 def test_a_locustfile_that_cannot_be_used_is_refused_in_one_sentence(host: Host, text: str | None, says: str) -> None:
     file = host.files / ("absent.py" if text is None else "locustfile.py")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.flows import CORRUPT, LATE, LOST
+from probes.flows import ANSWERED, CORRUPT, LATE, LOST
 from scenarios.measured import classify_connection, longest_ns, measure_flow, vantage_figures
 from tests.scenarios.made import CLOCK, CONTROL, END, EVENT, HEAL, STEP, connection, flow, measured, record, trace
 
@@ -78,6 +78,8 @@ def test_waiting_at_the_event_is_held_against_how_long_answers_usually_take(usua
     found = measure_flow(slow, CLOCK, touched=True)
     assert found.start_ns == (EVENT - max(1, usual, waiting)) * STEP
     assert found.under_way_ns == max(0, waiting - max(1, usual)) * STEP
+    slow.state[EVENT - waiting : EVENT] = ANSWERED
+    assert measure_flow(slow, CLOCK, touched=True).under_way_ns == 0, "late answers are answers"
 
 
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
