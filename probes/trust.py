@@ -36,7 +36,13 @@ UNDER_WAY_LIMIT = 5
 """Intervals: how much longer than usual a lost probe may have waited for its answer when the event came. What waits longer waits
 for somebody in the lab who does not run, and how much of its loss is the fault's nobody knows."""
 
-STARVED = frozenset(("lateness", "lab-lateness", "lab-stall", "under-way", "harness-loss", "connector-lag", "cpu"))
+LATE_ANSWER_LIMIT_NS = 300_000_000
+"""How much slower than usual an answer may be on a way that the fault did not touch. A network loses what it cannot carry; an answer
+that comes so late waited for a process of the lab that did not run, and a router may have waited like it."""
+
+STARVED = frozenset(
+    ("lateness", "lab-lateness", "lab-stall", "under-way", "late-answers", "harness-loss", "connector-lag", "cpu")
+)
 """Checks that fail where the instrument or the lab gets too little CPU."""
 
 STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken"))
@@ -87,6 +93,7 @@ class TrustInput:
 
     `control_lost`, `control_broken`: probes lost and connections broken in the control window, without any fault.
     `under_way_ns`: by how much a lost probe had waited longer at the event than answers of its flow usually take, at most.
+    `late_answer_ns`: by how much the slowest answer of an untouched flow was slower than usual.
     """
 
     probers: tuple[ProberReading, ...]
@@ -100,6 +107,7 @@ class TrustInput:
     cpu_pressure: float | None = None
     wakeups: WakeupsReading | None = None
     under_way_ns: int | None = None
+    late_answer_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
         _none("control-loss", given.control_lost, "probes", "lost in the control window, before any fault"),
         _none("control-broken", given.control_broken, "connections", "broken in the control window, before any fault"),
         _under_way(given),
+        _late_answers(given.late_answer_ns),
         _yes("fault", given.fault_effective, "The fault took effect.", "The fault was not seen to take effect."),
         _touched("touched-flows", given.touched_flows, "flows"),
         _touched("touched-connections", given.touched_connections, "connections"),
@@ -291,6 +300,19 @@ def _under_way(given: TrustInput) -> TrustCheck | None:
         f"(by {waited:.3g} ms at most; limit {limit:g} ms)."
     )
     return TrustCheck("under-way", ok, waited, limit, "ms", sentence)
+
+
+def _late_answers(late_ns: int | None) -> TrustCheck | None:
+    if late_ns is None:
+        return None
+    late, limit, ok = late_ns / 1e6, LATE_ANSWER_LIMIT_NS / 1e6, late_ns <= LATE_ANSWER_LIMIT_NS
+    where = "On ways that the fault did not touch"
+    sentence = (
+        f"{where} answers came as usual (at most {late:.3g} ms slower; limit {limit:g} ms)."
+        if ok
+        else f"{where} answers were up to {late:.3g} ms slower than usual (limit {limit:g} ms): somebody in the lab did not run."
+    )
+    return TrustCheck("late-answers", ok, late, limit, "ms", sentence)
 
 
 def _pressure(given: TrustInput) -> TrustCheck | None:

@@ -163,6 +163,7 @@ def _readings(
         if instruments.wakeups
         else None,
         under_way_ns=measured.under_way_ns,
+        late_answer_ns=measured.late_answer_ns,
     )
 
 

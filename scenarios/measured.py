@@ -31,7 +31,8 @@ class FlowResult:
     """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
 
     `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
-    first of these that was lost had waited longer than usual.
+    first of these that was lost had waited longer than usual; `late_answer_ns`: by how much the slowest answer from then on to the
+    end was slower than usual.
     """
 
     trace: FlowTrace
@@ -41,6 +42,7 @@ class FlowResult:
     reversion: FlowLoss
     start_ns: int
     under_way_ns: int
+    late_answer_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,11 @@ class Measured:
         return max((f.under_way_ns for f in self.flows), default=None)
 
     @property
+    def late_answer_ns(self) -> int | None:
+        """By how much the slowest answer on a way that was not touched was slower than usual; None without such a way."""
+        return max((f.late_answer_ns for f in self.untouched), default=None)
+
+    @property
     def reversion_lost(self) -> int:
         return sum(f.reversion.lost for f in self.flows)
 
@@ -214,6 +221,7 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
         start_ns=start,
         under_way_ns=_waited_ns(trace, start, clock.event_ns),
+        late_answer_ns=_late_answer_ns(trace, start, clock.end_ns),
     )
 
 
@@ -225,9 +233,19 @@ def _waited_ns(trace: FlowTrace, start_ns: int, event_ns: int) -> int:
     lost = due[(state != ANSWERED) & (state != NOT_SENT)]
     if not lost.size:
         return 0
-    took = trace.answer_ns(0, int(first))[trace.state[:first] == ANSWERED]
-    usual = int(np.median(took)) if took.size else 0
-    return max(0, event_ns - int(lost[0]) - max(trace.flow.interval_ns, usual))
+    return max(0, event_ns - int(lost[0]) - max(trace.flow.interval_ns, _usual_ns(trace, int(first))))
+
+
+def _late_answer_ns(trace: FlowTrace, start_ns: int, end_ns: int) -> int:
+    first, after = map(int, np.searchsorted(trace.due, (start_ns, end_ns)))
+    took = trace.answer_ns(first, after)[trace.state[first:after] == ANSWERED]
+    return max(0, int(took.max(initial=0)) - _usual_ns(trace, first))
+
+
+def _usual_ns(trace: FlowTrace, after: int) -> int:
+    """How long answers to the probes before number `after` usually took: the median; 0 without any."""
+    took = trace.answer_ns(0, after)[trace.state[:after] == ANSWERED]
+    return int(np.median(took)) if took.size else 0
 
 
 def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:

@@ -47,6 +47,7 @@ WELL = TrustInput(
     cpu_pressure=40.0,
     wakeups=WAKEUPS,
     under_way_ns=4 * MS,
+    late_answer_ns=30 * MS,
 )
 
 
@@ -85,6 +86,7 @@ FIRES = [
     ("lab-watch", wakeups(alive=False)),
     ("lab-stall", wakeups(stall_ns=50 * MS + 1)),
     ("under-way", replace(WELL, under_way_ns=50 * MS + 1)),
+    ("late-answers", replace(WELL, late_answer_ns=300 * MS + 1)),
     ("harness-loss", prober(not_sent=1)),
     ("socket-drops", prober(socket_drops=1)),
     ("stamps", prober(missing_stamps=2_001)),
@@ -119,6 +121,7 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("lab-stall", wakeups(stall_ns=50 * MS)),
         ("lab-watch", WELL),
         ("under-way", replace(WELL, under_way_ns=50 * MS)),
+        ("late-answers", replace(WELL, late_answer_ns=300 * MS)),
         ("harness-loss", WELL),
         ("socket-drops", WELL),
         ("stamps", prober(missing_stamps=2_000)),
@@ -155,10 +158,11 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         touched_connections=None,
         wakeups=None,
         under_way_ns=None,
+        late_answer_ns=None,
     )
     names = {c.check for c in check_trust(given)}
     assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections"})
-    assert not any(name.startswith(("lab-", "under-")) for name in names)
+    assert not any(name.startswith(("lab-", "under-", "late-")) for name in names)
     assert trusted(check_trust(given))
 
 
@@ -171,6 +175,7 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         (wakeups(stall_ns=51 * MS), True),
         (wakeups(alive=False), False),  # nobody starts it again
         (replace(WELL, under_way_ns=60 * MS), True),
+        (replace(WELL, late_answer_ns=900 * MS), True),
         (replace(wakeups(lateness_p99_ns=6 * MS), control_lost=3), True),
         (connector(max_lag_ns=501 * MS), True),
         (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),

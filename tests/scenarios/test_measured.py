@@ -82,6 +82,20 @@ def test_waiting_at_the_event_is_held_against_how_long_answers_usually_take(usua
     assert measure_flow(slow, CLOCK, touched=True).under_way_ns == 0, "late answers are answers"
 
 
+@given(usual=st.integers(0, 3), late=st.integers(4, 90), at=st.integers(0, END - 1), lost=st.booleans())
+def test_an_answer_that_comes_late_where_nothing_was_touched_is_held_against_the_usual(
+    usual: int, late: int, at: int, lost: bool
+) -> None:
+    slow = trace([at] if lost else [])
+    slow.rx[:] = slow.tx + usual * STEP
+    slow.rx[at] = slow.tx[at] + late * STEP
+    found = measured([measure_flow(slow, CLOCK, touched=False)])
+    # a probe may be answered after the event though it left before
+    counts = not lost and at * STEP >= found.flows[0].start_ns
+    assert found.late_answer_ns == (late - usual if counts else 0) * STEP
+    assert measured([measure_flow(slow, CLOCK, touched=True)]).late_answer_ns is None
+
+
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
 def test_loss_that_goes_on_until_the_heal_is_censored_and_at_least_as_long(first: int, phase: int) -> None:
     found = measure_flow(trace(range(first, HEAL), phase_ns=phase), CLOCK, touched=True)
