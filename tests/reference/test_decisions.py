@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from l4.announce import Announcement, Drain, Mode, Serving, changes, decide, serving
+from l4.announce import SETTLE_NS, Announcement, Drain, Mode, Serving, changes, decide, serving, settling
 from l4.bgp import commands
 from l4.config import ConfigError, L4Config, Timing, parse_config
 from l4.counters import COUNTERS
@@ -213,3 +213,19 @@ def test_every_counter_of_the_program_has_a_sentence_in_the_same_order() -> None
     assert found is not None
     assert [name.strip().lower() for name in found[1].split(",") if name.strip()] == list(COUNTERS)
     assert all(sentence.endswith(".") for sentence in COUNTERS.values())
+
+
+@given(
+    done=st.sampled_from([{}, {"a": Announcement.NONE}, {"a": Announcement.NONE, "b": Announcement.NORMAL}]),
+    wanted=st.sampled_from(list(Announcement)),
+    whole=st.booleans(),
+    unchanged=st.integers(0, 2 * SETTLE_NS),
+)
+def test_only_a_node_that_begins_with_some_of_its_backends_waits_and_not_for_long(
+    done: dict[str, Announcement], wanted: Announcement, whole: bool, unchanged: int
+) -> None:
+    waits = settling(done, {"a": wanted}, whole, unchanged)  # type: ignore[arg-type,dict-item]
+    if Announcement.NORMAL in done.values() or wanted is Announcement.NONE or whole or unchanged >= SETTLE_NS:
+        assert not waits, "what announces goes on, a withdrawal is at once, and a dead backend keeps nobody waiting"
+    else:
+        assert waits

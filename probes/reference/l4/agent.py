@@ -18,7 +18,7 @@ from bpf import BpfError
 from node.control import Reply
 from node.events import Events
 
-from .announce import Announcement, Drain, Mode, Serving, decide, serving
+from .announce import Announcement, Drain, Mode, Serving, decide, serving, settling
 from .bgp import BGPD_SOCKET, Announcer, BgpError
 from .config import L4Config, Vip
 from .dataplane import DataPlane
@@ -47,6 +47,7 @@ class Agent:
         self._serving: Serving | None = None
         self._attached = False
         self._swap_is_due = False
+        self._changed_ns = 0
         self._due = asyncio.Event()
         self._mode_changed = asyncio.Event()
         self._complaint = ""
@@ -119,7 +120,7 @@ class Agent:
         if found is None or found == self._serving:
             return
         self.plane.serve(found.ring, found.pinned)
-        self._serving = found
+        self._serving, self._changed_ns = found, time.monotonic_ns()
         parts = (f"{name}: {', '.join(sorted(names)) or 'nobody'}" for name, names in found.ring.items())
         said = "; ".join(parts)
         self.events.emit("table", said)
@@ -134,8 +135,13 @@ class Agent:
         if self._serving is None:
             return
         self._attached = self.plane.attach()
-        if not self.isolated:
+        if not self.isolated and not self._settling:
             await self.announcer.apply(self.wanted)
+
+    @property
+    def _settling(self) -> bool:
+        whole = all(self._up(checker) for checker in self.checkers)
+        return settling(self.announcer.done, self.wanted(), whole, time.monotonic_ns() - self._changed_ns)
 
     async def _attempt(self) -> None:
         """Reconciles; what fails is said once and tried again at the next tick."""

@@ -67,6 +67,24 @@ def decide(
     return {vip: how if able(vip) else Announcement.NONE for vip in config.vips}
 
 
+SETTLE_NS = 1_000_000_000
+
+
+def settling(
+    done: Mapping[Vip, Announcement], wanted: Mapping[Vip, Announcement], whole: bool, unchanged_ns: int
+) -> bool:
+    """Whether a node that announces nothing should still wait before it begins: some backend is not up (`whole` is false)
+    and the tables have been as they are for less than a second.
+
+    A node that starts finds its backends one after the other. With the ring of those that answered first it would send
+    flows that others had placed to where nobody knows them.
+    """
+    begins = all(how is Announcement.NONE for how in done.values()) and any(
+        how is not Announcement.NONE for how in wanted.values()
+    )
+    return begins and not whole and unchanged_ns < SETTLE_NS
+
+
 @dataclass(frozen=True)
 class Drain:
     """A drain that began at `start_ns`: over when no VIP packet came for `quiet_ns`, given up `deadline_ns` later."""
