@@ -7,13 +7,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from probes import layout
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, Started
 from probes.flows import (
     ANSWERED,
     CORRUPT,
@@ -56,7 +55,7 @@ class Counters:
     denied: int = 0
 
 
-class Prober:
+class Prober(Started):
     """Sends `flows` from the network namespace `netns` until stopped. A context manager.
 
     `directory` gets the plan, the records and the log; put it on tmpfs, since a disk that flushes can hold up a send.
@@ -78,15 +77,6 @@ class Prober:
         self._status: Any = None
         self._rings: Any = None
         self._scans: dict[int, ImpairmentScan] = {}
-
-    def __enter__(self) -> Prober:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self, deadline_s: float = 5.0) -> None:
         """Returns when every flow has sent its first probe. Raises ProbeError saying what was missing."""

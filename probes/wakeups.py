@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, Started
 from probes.flows import Ints
 
 INTERVAL_NS = 5_000_000
@@ -20,7 +19,7 @@ HEADER = np.dtype([("capacity", "<u8"), ("interval_ns", "<i8"), ("start_ns", "<i
 """Mirrors `struct records` of probes/native/wakeups.c; lateness in ns follows, one i8 per waking."""
 
 
-class Wakeups:
+class Wakeups(Started):
     """The process and its records, in `directory` (put it on tmpfs). A context manager.
 
     The records hold the last 65536 wakings, and outlive the process however it ends.
@@ -33,15 +32,6 @@ class Wakeups:
         self._child: Child | None = None
         self._header: Any = None
         self._late: Any = None
-
-    def __enter__(self) -> Wakeups:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self, deadline_s: float = 5.0) -> None:
         """Returns when it waits for its first waking. Raises ProbeError saying what was missing."""

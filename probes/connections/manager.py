@@ -8,11 +8,10 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import msgspec
 
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, Started
 from probes.connections.client import RENEW, Plan
 from probes.connections.heart import Target
 from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
@@ -20,7 +19,7 @@ from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Connections:
+class Connections(Started):
     """`count` connections from one vantage, each beating once per `interval_ns`, phases spread. A context manager.
 
     They are spread over `targets`, in turn; one target may be given by its parts instead (`host`, `path` and `identity`,
@@ -74,15 +73,6 @@ class Connections:
         self._ledger = Ledger(vantage)
         self._read = 0
         self._decoder = msgspec.json.Decoder(AnyLine)
-
-    def __enter__(self) -> Connections:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self, deadline_s: float = 10.0) -> None:
         """Returns when every connection has had its first answer. Raises ProbeError saying how many were missing."""

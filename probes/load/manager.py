@@ -9,12 +9,11 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Literal
 
 import msgspec
 
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, Started
 from probes.load.figures import figures, own_lateness_ns, within
 from probes.load.locustfile import LoadError
 from probes.load.record import PULSE_NS, Follower, Ledger, Plan, Request, Target, VantagePlan
@@ -32,7 +31,7 @@ STILL_NS = 5 * PULSE_NS
 """A worker that gave no sign of life for so long does not move."""
 
 
-class LoadRun:
+class LoadRun(Started):
     """Locust load from every vantage to every target. A context manager.
 
     `vantages` gives each vantage's network namespace. Each has `users` users, which together start `rate_per_s`
@@ -69,15 +68,6 @@ class LoadRun:
         self._followers = {v.name: Follower(Path(v.lines)) for v in self._plan.vantages}
         self._pidfds: dict[str, int] = {}
         self._master: Child | None = None
-
-    def __enter__(self) -> LoadRun:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def paced(self) -> bool:

@@ -12,12 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Protocol
 
 import msgspec
 
-from probes.child import Child, ProbeError
+from probes.child import Child, ProbeError, Started
 from probes.watch.event import TimelineEvent
 from probes.watch.follow import Follower
 from probes.watch.gaps import Gaps
@@ -46,7 +45,7 @@ def _nothing() -> Mapping[str, Path]:
     return {}
 
 
-class Watch:
+class Watch(Started):
     """Watches from `start` to `stop`. A context manager.
 
     `nodes` are the namespaces by node's name; `ends` says where an interface index, unique in the lab, belongs.
@@ -83,15 +82,6 @@ class Watch:
         self._child: Child | None = None
         self._thread: threading.Thread | None = None
         self._wake: int | None = None
-
-    def __enter__(self) -> Watch:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self, deadline_s: float = 10.0) -> None:
         """Returns when no later event will be missed. Raises ProbeError with the listener's own complaint."""
