@@ -17,6 +17,7 @@ import msgspec
 from topologies.image.recipe import layers
 from topologies.model import Topology
 from topologies.oci import netns
+from topologies.oci.accounting import share
 from topologies.oci.bundle import config_of
 from topologies.oci.state import Places
 from topologies.runtime import RuntimeFailure
@@ -89,6 +90,8 @@ def _run(topology: Topology, places: Places, node: str) -> None:
     if done.returncode != 0:
         tail = (bundle / "log").read_text(errors="replace").splitlines()[-3:]
         raise RuntimeFailure(f"node {node}: runc ended with {done.returncode}: {' / '.join(tail)}")
+    if spec.limits.cpus is None:
+        share(topology.name, node)
 
 
 @contextmanager

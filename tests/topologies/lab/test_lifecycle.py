@@ -13,6 +13,7 @@ from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import PAIR, Describe, Up
 from tests.topologies.lab.host import held_namespaces, ping, traces
 from topologies.model import Topology
+from topologies.oci.accounting import V1_SHARES
 from topologies.oci.bpf import Object
 from topologies.oci.deploy import deploy
 from topologies.oci.destroy import destroy
@@ -65,8 +66,7 @@ def test_a_process_of_ours_is_weighed_as_a_nodes_and_outlives_the_lab(describe: 
         try:
             lab.take_in(ours.pid)
             node = next(iter(lab.pids("a")))
-            assert _cpu_group(ours.pid).rpartition("/")[0] == _cpu_group(node).rpartition("/")[0]
-            assert _cpu_group(node).endswith("/a")
+            assert _cpu_group(ours.pid).rpartition("/")[0] == _cpu_group(node).removesuffix("/a")
             lab.close()
             destroy(topology.name)
             assert traces(topology) == []
@@ -75,6 +75,17 @@ def test_a_process_of_ours_is_weighed_as_a_nodes_and_outlives_the_lab(describe: 
                 lab.take_in(ours.pid)
         finally:
             ours.kill()
+
+
+def test_nodes_compete_for_cpu_by_process_and_only_a_limited_one_by_itself(describe: Describe, up: Up) -> None:
+    lab = up(describe(PAIR.replace("    b: {", "    b: {cpu: 0.5, ", 1)))
+    own = f"/nospof/{lab.topology.name}"
+    shared = own if V1_SHARES.exists() else f"{own}/a"  # version 2 has one group for all that is counted
+    for _ in range(2):
+        assert {_cpu_group(pid) for pid in lab.pids("a")} == {shared}
+        assert {_cpu_group(pid) for pid in lab.pids("b")} == {f"{own}/b"}
+        lab.kill(["a", "b"])
+        lab.restart(["a", "b"])
 
 
 def _cpu_group(pid: int) -> str:
