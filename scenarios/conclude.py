@@ -22,7 +22,7 @@ from scenarios.boot import Booted
 from scenarios.catalogue import Entry
 from scenarios.causes import stages
 from scenarios.faults.base import FaultPlan
-from scenarios.instruments import INTERVAL_NS, Instruments
+from scenarios.instruments import Instruments
 from scenarios.measured import (
     Clock,
     Measured,
@@ -140,7 +140,7 @@ def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instrum
             found = classify_connection(r, clock, touched=touched, failed=failed)
             if found:
                 connections.append(found)
-    return Measured(INTERVAL_NS, tuple(flows), tuple(connections), tuple(attempts), clock)
+    return Measured(instruments.interval_ns, tuple(flows), tuple(connections), tuple(attempts), clock)
 
 
 def _readings(
@@ -197,7 +197,7 @@ def _verdict(
             ]
         ),
         headline=judged.headline,
-        interval_ms=INTERVAL_NS / 1e6,
+        interval_ms=measured.interval_ns / 1e6,
         flows=len(measured.flows),
         touched=len(measured.touched),
         lateness_p99_ms=round(float(np.percentile(lateness, 99)) / 1e6, 3) if lateness.size else None,

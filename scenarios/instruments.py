@@ -16,24 +16,19 @@ import numpy as np
 
 from probes.connections import Connections
 from probes.connections import Target as Far
-from probes.flows import Ints
+from probes.flows import ANSWERED, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
-from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from probes.prober import Prober
 from probes.trust import LAB_LATE_LIMIT_NS
 from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
+from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, flows_of
 from topologies.image.native import compile_program
 from topologies.oci.lab import pairs_of
 from topologies.runtime import RuntimeFailure
-from topologies.services import Service
 
-INTERVAL_NS = 10_000_000
-SYN_INTERVAL_NS = 20_000_000
-FLOWS_PER_SERVICE = 50  # shared by its addresses
-PINGS_PER_ADDRESS = 1
 CONNECTIONS_PER_VANTAGE = 100
 HEARTBEAT_NS = 1_000_000_000
 LOAD_USERS = 10
@@ -42,6 +37,8 @@ CONNECTED_S = 30.0
 CALM_NS = 2_000_000_000
 CALM_SHARE = 0.25
 """A host has CPU to spare while lateness (p99) stays within this share of its limit, looked at for so long."""
+CALM_ANSWER_NS = 30_000_000
+"""And while answers (p99) take no longer than this beyond what they usually (p50) take."""
 NATIVE = Path(__file__).resolve().parents[1] / "probes/native"
 PROBER, WAKEUPS = NATIVE / "prober.c", NATIVE / "wakeups.c"
 
@@ -57,7 +54,9 @@ class Instruments:
     load: LoadRun | None = None
     watch: Watch | None = None
     wakeups: Wakeups | None = None
+    thinned: int = 1
     _unloaded: str = ""
+    _spent_s: float = 0.0
 
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
@@ -68,8 +67,8 @@ class Instruments:
             self._start_watch()
             # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.
             self._start_load(vantages)
-            for vantage in vantages:
-                self._start(vantage)
+            for number, vantage in enumerate(vantages):
+                self._start(vantage, number)
             self._start_wakeups()
         except BaseException:
             self._stack.close()
@@ -87,65 +86,62 @@ class Instruments:
             raise RuntimeFailure(f"vantage {vantage} has no route to {vip}")
         return source
 
-    def _reached(self, vantage: str) -> list[tuple[Service, str]]:
+    @property
+    def interval_ns(self) -> int:
+        """Between two probes of a flow: how exactly losses are told."""
+        return INTERVAL_NS * self.thinned
+
+    def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""
-        services = self.booted.contract.services.values()
         return [
-            (service, vip) for service in services for vip in service.vip if (vantage, vip) not in self.booted.unreached
+            Reached(service, vip, self._source(vantage, vip, service.port))
+            for service in self.booted.contract.services.values()
+            for vip in service.vip
+            if (vantage, vip) not in self.booted.unreached
         ]
 
-    def _flows(self, vantage: str) -> list[ProbeFlow]:
-        """UDP to every UDP service on each of its addresses; to the others pings, and a schedule of SYNs."""
-        flows: list[ProbeFlow] = []
-        first, used = (
-            1000 * len(self.probers),
-            {"udp": BASE_PORT["udp"], "icmp": BASE_PORT["icmp"], "tcp": BASE_PORT["tcp"]},
-        )
-        for service, vip in self._reached(vantage):
-            source = self._source(vantage, vip, service.port)
-            wanted: list[tuple[Transport, int, int]] = (
-                [("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS)]
-                if service.protocol == "udp"
-                else [("icmp", PINGS_PER_ADDRESS, INTERVAL_NS), ("tcp", 1, SYN_INTERVAL_NS)]
-            )
-            for transport, count, interval in wanted:
-                made = plan_flows(
-                    vantage,
-                    source,
-                    service.name,
-                    vip,
-                    service.port,
-                    count,
-                    interval,
-                    transport=transport,
-                    first_id=first + len(flows),
-                    base_port=used[transport],
-                )
-                used[transport] = made[-1].sport + made[-1].ports
-                flows += made
-        return flows
+    def _start(self, vantage: str, number: int) -> None:
+        reached = self._reached(vantage)
+        self._start_prober(vantage, number, reached)
+        self._start_connections(vantage, reached)
 
-    def _start(self, vantage: str) -> None:
-        netns = self.booted.lab.netns(vantage)
-        flows = self._flows(vantage)
+    def _start_prober(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
+        flows = flows_of(vantage, number, reached, self.thinned)
         if flows:
-            prober = Prober(compile_program(PROBER), netns, flows, self._directory / vantage)
+            netns, directory = self.booted.lab.netns(vantage), self._directory / f"{vantage}-{self.thinned}"
+            prober = Prober(compile_program(PROBER), netns, flows, directory)
             self.probers[vantage] = self._stack.enter_context(prober)
+
+    def thin(self) -> bool:
+        """Has every flow send half as often, on a host that cannot carry more; False where no less would be of use.
+
+        Every probe crosses a dozen interfaces, each of which takes CPU from the routers. Raises ProbeError.
+        """
+        if self.thinned >= MOST_THINNED:
+            return False
+        self.thinned *= 2
+        for number, (vantage, prober) in enumerate(list(self.probers.items())):
+            self._spent_s += _cpu_seconds(prober.pid)
+            prober.stop()
+            self._start_prober(vantage, number, self._reached(vantage))
+        return True
+
+    def _start_connections(self, vantage: str, reached: Sequence[Reached]) -> None:
         targets = [
             Far(
-                self._source(vantage, vip, service.port),
-                vip,
-                service.port,
-                service.host or vip,
-                service.path or "/",
-                service.identity or "x-backend",
+                one.source,
+                one.vip,
+                one.service.port,
+                one.service.host or one.vip,
+                one.service.path or "/",
+                one.service.identity or "x-backend",
             )
-            for service, vip in self._reached(vantage)
-            if service.protocol == "http"
+            for one in reached
+            if one.service.protocol == "http"
         ]
         if targets:
             held = Connections(
-                netns,
+                self.booted.lab.netns(vantage),
                 self._directory / vantage,
                 vantage=vantage,
                 targets=targets,
@@ -215,7 +211,7 @@ class Instruments:
         pids += self.load.pids.values() if self.load else []
         pids += [self.watch.pid] if self.watch else []
         pids += [self.wakeups.pid] if self.wakeups else []
-        return sum(_cpu_seconds(pid) for pid in pids)
+        return self._spent_s + sum(_cpu_seconds(pid) for pid in pids)
 
     def begin_renewal(self) -> None:
         """Has the long-lived connections opened anew meanwhile; `renew` waits for them."""
@@ -239,13 +235,16 @@ class Instruments:
         return "; ".join(wrong)
 
     def restless(self) -> str:
-        """Empty when for some seconds probes left, and the lab's processes ran, as punctually as on a host with CPU to spare."""
+        """Empty when for some seconds probes left, answers came, and the lab's processes ran, as punctually as on a host with CPU
+        to spare."""
         now = time.monotonic_ns()
         late = {}
         for vantage, prober in self.probers.items():
-            p99 = _p99(prober.window(now - CALM_NS, now).lateness())
-            if p99 > CALM_SHARE * INTERVAL_NS:
+            window = prober.window(now - CALM_NS, now)
+            if (p99 := _p99(window.lateness())) > CALM_SHARE * self.interval_ns:
                 late[f"probes of {vantage} leave"] = p99
+            if (p99 := _answers_late_ns(window)) > CALM_ANSWER_NS:
+                late[f"answers to {vantage} come"] = p99
         if self.wakeups and self.wakeups.alive():
             p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
             if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
@@ -260,6 +259,13 @@ class Instruments:
 
 def _p99(lateness: Ints) -> int:
     return int(np.percentile(lateness, 99)) if lateness.size else 0
+
+
+def _answers_late_ns(window: FlowWindow) -> int:
+    """How much longer than usual the slowest hundredth of answers took."""
+    answers = [trace.answer_ns()[trace.state == ANSWERED] for trace in window.flows]
+    taken = np.concatenate(answers) if answers else np.zeros(0, np.int64)
+    return int(np.percentile(taken, 99) - np.median(taken)) if taken.size else 0
 
 
 def _cpu_seconds(pid: int) -> float:

@@ -5,7 +5,6 @@ It does and records what was done; conclude.py measures and judges.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -53,6 +52,23 @@ class Bench:
     say: Say
     now: Say = lambda _: None
     verdicts: list[schema.Verdict] = field(default_factory=list)
+
+    def calm(self, deadline_s: float) -> None:
+        """Gives a busy host time, then fewer probes to carry and as much time again. Whether that was enough, trust will tell."""
+        try:
+            wait_until(self.instruments.restless, deadline_s=deadline_s, every_s=2 * LOOK_S, what="calm")
+        except DeadlineMissed as busy:
+            if self.thin(str(busy)):
+                self.calm(deadline_s)
+
+    def thin(self, why: str) -> bool:
+        """Fewer probes from here on, said with its reason; False where no less would be of use. Raises ProbeError."""
+        thinner = self.instruments.thin()
+        if thinner:
+            self.say(
+                f"the host does not carry all probes: one every {self.instruments.interval_ns / 1e6:g} ms now ({why})"
+            )
+        return thinner
 
 
 @dataclass
@@ -114,10 +130,10 @@ class Scenario:
         """The whole scenario. Whatever goes wrong with the doing makes the verdict unknown; the lab is healed all the same."""
         lab, plan = self.bench.booted.lab, self.fault.plan
         instruments = self.bench.instruments
-        counters = {v: p.counters() for v, p in instruments.probers.items()}
         if unreached := self.bench.booted.unreached.values():
             self._doubt("vantage", f"what does not answer: {'; '.join(unreached)}")
         self._phase("steady", self._steady)
+        counters = {v: p.counters() for v, p in instruments.probers.items()}
         self.snapshots = dict(lab.snapshots(list(lab.topology.nodes)))
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
@@ -171,9 +187,8 @@ class Scenario:
             every_s=LOOK_S,
             what="steady state",
         )
-        with contextlib.suppress(DeadlineMissed):  # then trust will tell
-            wait_until(instruments.restless, deadline_s=CALM_S, every_s=2 * LOOK_S, what="calm")
-        return f"steady after {took:.1f} s"
+        self.bench.calm(CALM_S)
+        return f"steady after {took:.1f} s; probes every {instruments.interval_ns / 1e6:g} ms"
 
     def _control(self, start: int, found: list[Crossing]) -> str:
         pass_time(start + CONTROL_NS - PATHS_NS)

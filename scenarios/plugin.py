@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.child import ProbeError
 from probes.load import LoadError, check_locustfile
 from reports.evidence import schema
 from reports.evidence.again import again
@@ -29,7 +30,6 @@ from scenarios.faults.base import Fault
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario, unused
 from scenarios.telling import Teller
-from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.contract import contract_path_for
 from topologies.model import Link
 from topologies.oci.accounting import cpu_seconds
@@ -263,7 +263,8 @@ class Judge:
 
     def _tried(self, scenario: Scenario, build: Callable[[Booted, Entry], Fault]) -> schema.Verdict:
         """The verdict; where it is unknown for nothing but too little CPU, that of a second try, for which the host is first given
-        time to calm down. A run has a few second tries and no more: a host that is always busy shall not keep it for hours."""
+        fewer probes to carry and time to calm down. A run has a few second tries and no more: a host that is always busy shall not
+        keep it for hours."""
         verdict = scenario.run()
         session = self._request.config.stash[SESSION]
         if not scenario.disturbed or session.tries_left == 0:
@@ -271,8 +272,9 @@ class Judge:
         session.tries_left -= 1
         entry = scenario.entry
         _say(f"{entry.name}: unknown, since the CPUs were busy; once more: {verdict.reason}")
-        with contextlib.suppress(DeadlineMissed):  # then the second try will tell
-            wait_until(self.bench.instruments.restless, deadline_s=CALM_AGAIN_S, every_s=1.0, what="calm")
+        with contextlib.suppress(ProbeError):  # then the second try will tell
+            self.bench.thin("a second try must not fail for the same reason")
+            self.bench.calm(CALM_AGAIN_S)
         self.bench.verdicts.remove(verdict)
         fault = build(self.bench.booted, entry)
         second = Scenario(

@@ -48,7 +48,7 @@ DECIDED = """
     def bench():
         node = Node("n", "linux", "nospof/base:latest", labels={"nospof.role": "l4"})
         booted = SimpleNamespace(topology=Topology("lab", Path("lab.yml"), "clab", {"n": node}, ()))
-        return SimpleNamespace(booted=booted, verdicts=[], instruments=SimpleNamespace(restless=lambda: ""))
+        return SimpleNamespace(booted=booted, verdicts=[], thin=lambda _: True, calm=lambda _: None)
 """
 SCENARIO = """
     def test_{number}(judge):
@@ -158,11 +158,12 @@ def test_a_topology_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
 def test_a_kill_of_the_only_way_of_a_real_stack_ends_with_one_and_leaves_evidence_and_no_lab(tmp_path: Path) -> None:
     lab = f"exit{os.getpid()}"
     conftest = """
-        from scenarios import instruments, phases
+        from scenarios import instruments, phases, schedule
 
         phases.CONTROL_NS = phases.QUIET_NS = 1_000_000_000
         phases.THRESHOLD_NS, phases.OBSERVE_S = 500_000_000, 3.0
-        phases.INTERVAL_NS = instruments.INTERVAL_NS = 50_000_000
+        schedule.INTERVAL_NS = instruments.INTERVAL_NS = 50_000_000
+        instruments.MOST_THINNED = 1
     """
     tests = """
         from scenarios.faults.kill_node import kill_node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from reports.evidence.reader import read_evidence
 from reports.evidence.schema import Verdict
 from reports.evidence.writer import EvidenceWriter
 from scenarios import boot as boot_module
-from scenarios import conclude, instruments, phases
+from scenarios import instruments, phases, schedule
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.base import Fault
@@ -53,8 +54,9 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     with pytest.MonkeyPatch.context() as patched:
         for name, value in SHORT.items():
             patched.setattr(phases, name, value)
-        for module in (conclude, instruments):
+        for module in (schedule, instruments):
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
+        patched.setattr(instruments, "MOST_THINNED", 1)
         patched.setattr(instruments, "HEARTBEAT_NS", HEARTBEAT_NS)
         found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
         yield found
@@ -128,6 +130,32 @@ def test_a_stopped_prober_makes_the_verdict_unknown(bench: Bench) -> None:
         os.kill(pid, signal.SIGCONT)
     assert verdict.verdict == "unknown", verdict.headline
     assert "prober of client" in verdict.reason
+
+
+def test_a_thinned_run_measures_all_the_same_and_says_how_exactly(
+    bench: Bench, evidence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instruments, "MOST_THINNED", 2)
+    spent = bench.instruments.cpu_seconds()
+    assert bench.thin("asked for")
+    assert not bench.thin("asked for again")
+    assert bench.instruments.cpu_seconds() >= spent, "what the denser probers spent is not forgotten"
+    _, verdict = played_in_peace(bench, lambda: withdraw(bench.booted.lab, bench.booted.contract, "way1"), evidence)
+    assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
+    assert verdict.interval_ms == 2 * INTERVAL_NS / 1e6
+    assert 10 <= verdict.touched <= verdict.flows == 51
+
+
+def test_answers_that_come_late_are_no_calm(bench: Bench) -> None:
+    lab, waits = bench.booted.lab, threading.Event()
+    # Half a second of one process's silence is late answers to one probe in four of the last two seconds.
+    lab.signal("server", "python3", signal.SIGSTOP)
+    try:
+        waits.wait(0.5)
+    finally:
+        lab.signal("server", "python3", signal.SIGCONT)
+    waits.wait(0.2)
+    assert "answers to client come" in bench.instruments.restless()
 
 
 def test_a_frozen_process_breaks_its_connections_by_stall_and_answers_again_after_the_heal(

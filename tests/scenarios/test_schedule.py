@@ -1,0 +1,49 @@
+"""Which probes a vantage sends: thinning changes how often, and nothing about where they go."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.schedule import FLOWS_PER_SERVICE, INTERVAL_NS, SYN_INTERVAL_NS, Reached, flows_of
+from topologies.services import Service
+
+WEB = Service("web", ("203.0.113.10", "2001:db8:f::10"), 80, "http")
+ECHO = Service("echo", ("203.0.113.20", "2001:db8:f::20"), 7, "udp")
+SOURCES = {"4": "10.0.0.1", "6": "2001:db8::1"}
+
+
+def _reached(*services: Service) -> list[Reached]:
+    return [Reached(s, vip, SOURCES["6" if ":" in vip else "4"]) for s in services for vip in s.vip]
+
+
+def test_every_address_gets_its_share_of_datagrams_and_every_other_one_pings_and_syns() -> None:
+    flows = flows_of("client", 0, _reached(WEB, ECHO))
+    per = {(f.transport, f.dst) for f in flows}
+    assert per == {("udp", vip) for vip in ECHO.vip} | {(t, vip) for t in ("icmp", "tcp") for vip in WEB.vip}
+    assert sum(f.transport == "udp" for f in flows) == FLOWS_PER_SERVICE
+    assert {f.transport: f.interval_ns for f in flows} == {
+        "udp": INTERVAL_NS,
+        "icmp": INTERVAL_NS,
+        "tcp": SYN_INTERVAL_NS,
+    }
+
+
+@given(number=st.integers(0, 20), thinned=st.integers(1, 8), services=st.sampled_from([(WEB,), (ECHO,), (WEB, ECHO)]))
+def test_thinned_flows_have_the_same_ways_and_longer_intervals(
+    number: int, thinned: int, services: tuple[Service, ...]
+) -> None:
+    dense = flows_of("client", number, _reached(*services))
+    thin = flows_of("client", number, _reached(*services), thinned)
+    assert [(f.id, f.transport, f.src, f.dst, f.dport) for f in thin] == [
+        (f.id, f.transport, f.src, f.dst, f.dport) for f in dense
+    ]
+    assert [f.interval_ns for f in thin] == [f.interval_ns * thinned for f in dense]
+    # A SYN has a port of its own each time; a slower schedule needs fewer.
+    assert [f.sport for f in thin if f.transport != "tcp"] == [f.sport for f in dense if f.transport != "tcp"]
+
+
+@given(numbers=st.lists(st.integers(0, 50), min_size=2, max_size=4, unique=True))
+def test_no_two_vantages_have_a_flow_identifier_in_common(numbers: list[int]) -> None:
+    ids = [{f.id for f in flows_of("v", number, _reached(WEB, ECHO))} for number in numbers]
+    assert len(set().union(*ids)) == sum(map(len, ids))
