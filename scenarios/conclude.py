@@ -104,7 +104,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     write_flows(writer, name, measured, clock, {v: w.backends for v, w in windows.items()})
     write_attempts(writer, name, measured, clock)
     write_connections(writer, name, measured)
-    write_load(writer, name, instruments.load, instruments.probers, clock)
+    write_load(writer, name, instruments.load, clock)
     write_trust(writer, name, checks, clock.end_ns)
     events = _timeline(writer, name, clock, instruments)
     verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing())

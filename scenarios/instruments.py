@@ -177,24 +177,24 @@ class Instruments:
         self.wakeups = wakeups
 
     def _start_load(self, vantages: Sequence[str]) -> None:
-        """Locust, from every vantage that some HTTP service answered."""
-        contract, lab = self.booted.contract, self.booted.lab
-        http = [s for s in contract.services.values() if s.protocol == "http"]
-        unreached = {vip for _, vip in self.booted.unreached}
+        """Locust, from every vantage that some HTTP service answered, to those of its addresses that did."""
+        contract, lab, unreached = self.booted.contract, self.booted.lab, self.booted.unreached
         targets = tuple(
             Target(s.name, vip, s.port, s.host or vip, s.path or "/")
-            for s in http
+            for s in contract.services.values()
+            if s.protocol == "http"
             for vip in s.vip
-            if vip not in unreached
         )
-        if targets:
+        served = [v for v in vantages if any((v, target.vip) not in unreached for target in targets)]
+        if served:
             self.load = LoadRun(
                 self._directory / "load",
-                {v: lab.netns(v) for v in vantages},
+                {v: lab.netns(v) for v in served},
                 targets,
                 users=LOAD_USERS,
                 rate_per_s=LOAD_PER_S,
                 locustfile=self.locustfile,
+                unreached=tuple(unreached),
             )
             try:
                 self._stack.enter_context(self.load)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Literal
 
 import numpy as np
@@ -161,10 +160,8 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
         )
 
 
-def write_load(
-    writer: EvidenceWriter, scenario: str, load: LoadRun | None, vantages: Iterable[str], clock: Clock
-) -> None:
-    """What Locust did from each vantage in each phase."""
+def write_load(writer: EvidenceWriter, scenario: str, load: LoadRun | None, clock: Clock) -> None:
+    """What Locust did in each phase, from each vantage that it has a worker for."""
     if load is None:
         return
     parts: tuple[tuple[Literal["control", "fault", "recovery"], int, int], ...] = (
@@ -172,7 +169,7 @@ def write_load(
         ("fault", clock.event_ns, clock.heal_ns),
         ("recovery", clock.heal_ns, clock.end_ns),
     )
-    for vantage in vantages:
+    for vantage in load.vantages:
         for phase, since, until in parts:
             if until > since:
                 writer.write(load.figures(vantage, phase, since, until), t_ns=since, scenario=scenario)

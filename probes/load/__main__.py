@@ -27,7 +27,7 @@ from probes.load.dispatch import SameEverywhere
 from probes.load.locustfile import load_users
 from probes.load.master import Gathering, SteadyMaster, begin
 from probes.load.record import Plan, VantagePlan
-from probes.load.users import aim, paced_users
+from probes.load.users import paced_users
 from probes.load.worker import die_with_parent, run_worker
 
 END_S = 1.0
@@ -60,7 +60,7 @@ def fork_worker(plan: Plan, environment: Environment, vantage: VantagePlan) -> t
         os.dup2(log, 2)
         port = os.read(heard, 16)
         if port:
-            run_worker(environment, vantage, int(port), len(plan.targets))
+            run_worker(environment, vantage, int(port), plan.targets)
         os._exit(0)
     except BaseException:
         logging.exception("the worker of %s ended", vantage.name)
@@ -75,7 +75,6 @@ def main(plan: Plan) -> None:
     logging.getLogger("locust").setLevel(logging.WARNING)
     path = plan.locustfile
     classes: Sequence[type[User]] = load_users(Path(path), path) if path else paced_users(plan)
-    aim(classes, plan.targets[0])
     environment = environment_of(plan, classes)
     workers = [fork_worker(plan, environment, vantage) for vantage in plan.vantages]
 

@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -34,9 +34,10 @@ STILL_NS = 5 * PULSE_NS
 class LoadRun(Started):
     """Locust load from every vantage to every target. A context manager.
 
-    `vantages` gives each vantage's network namespace. Each has `users` users, which together start `rate_per_s`
-    requests a second. With a `locustfile` its users run instead of ours, as often as they like; those that name no host
-    get the first target's. Check it first (`check_locustfile`).
+    `vantages` gives each vantage's network namespace; what is `unreached`, of (vantage, address), is left out there. Each has
+    `users` users, which together start `rate_per_s` requests a second. With a `locustfile` its users run instead of ours, as
+    often as they like; those that name no host
+    get the vantage's first target's. Check it first (`check_locustfile`). Raises ValueError where a vantage reaches none.
     """
 
     def __init__(
@@ -48,15 +49,21 @@ class LoadRun(Started):
         users: int,
         rate_per_s: float,
         locustfile: Path | None = None,
+        unreached: Collection[tuple[str, str]] = (),
     ) -> None:
         if not targets or not vantages:
             raise ValueError("load needs a vantage to come from and a target to go to")
         if users < len(targets) or not rate_per_s > 0:
             raise ValueError(f"{users} users at {rate_per_s} requests/s for {len(targets)} targets: too few")
+        reached = {v: tuple(n for n, t in enumerate(targets) if (v, t.vip) not in unreached) for v in vantages}
+        if idle := [vantage for vantage, numbers in reached.items() if not numbers]:
+            raise ValueError(f"load needs a target for {', '.join(idle)}: none is reached from there")
         self._directory = directory
         self._plan = Plan(
             vantages=tuple(
-                VantagePlan(name, str(netns), str(directory / f"{name}.jsonl"), str(directory / f"{name}.log"))
+                VantagePlan(
+                    name, str(netns), str(directory / f"{name}.jsonl"), str(directory / f"{name}.log"), reached[name]
+                )
                 for name, netns in vantages.items()
             ),
             targets=targets,
@@ -68,6 +75,11 @@ class LoadRun(Started):
         self._followers = {v.name: Follower(Path(v.lines)) for v in self._plan.vantages}
         self._pidfds: dict[str, int] = {}
         self._master: Child | None = None
+
+    @property
+    def vantages(self) -> tuple[str, ...]:
+        """Where requests come from."""
+        return tuple(self._followers)
 
     @property
     def paced(self) -> bool:
@@ -181,8 +193,9 @@ class LoadRun(Started):
                 if not answered:
                     said.append(f"no request from {vantage.name} was answered{_why(ledger, None)}")
                 continue
-            for number, target in enumerate(self._plan.targets):
+            for number in vantage.targets:
                 if number not in answered:
+                    target = self._plan.targets[number]
                     why = _why(ledger, number)
                     said.append(f"{target.service} ({target.vip}) did not answer {vantage.name}{why}")
         return "; ".join(said)

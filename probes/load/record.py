@@ -24,12 +24,13 @@ class Target(msgspec.Struct, frozen=True):
 
 
 class VantagePlan(msgspec.Struct, frozen=True):
-    """One worker: the namespace that its requests leave from, and where it writes."""
+    """One worker: the namespace that its requests leave from, where it writes, and the numbers of the targets that it reaches."""
 
     name: str
     netns: str
     lines: str
     log: str
+    targets: tuple[int, ...]
 
 
 class Plan(msgspec.Struct, frozen=True):

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import gevent
+from gevent.event import Event
 from locust import FastHttpUser, HttpUser, User, task
 
 from probes.load.dispatch import apportion
@@ -31,9 +32,13 @@ class PacedUser(FastHttpUser):
     numbers: ClassVar[Iterator[int]]
     first_number: ClassVar[int]
     recorder: ClassVar[Recorder]
+    reached: ClassVar[bool] = True
+    """Whether this vantage reaches the target: Locust has the same users everywhere, and those of one out of reach rest."""
 
     def on_start(self) -> None:
         """Writes its schedule down. Users of one target start one after another, evenly over one interval."""
+        if not self.reached:
+            Event().wait()  # until it is stopped
         number = next(self.numbers)
         self.k = 0
         self.schedule = Schedule(

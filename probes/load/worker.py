@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import gevent
@@ -13,9 +14,9 @@ from locust.env import Environment
 from locust.stats import RequestStats
 
 from probes.load.channel import NamespacedWorker, NumericOnly
-from probes.load.record import PULSE_NS, VantagePlan
+from probes.load.record import PULSE_NS, Target, VantagePlan
 from probes.load.recorder import Recorder
-from probes.load.users import PacedUser
+from probes.load.users import PacedUser, aim
 
 PR_SET_PDEATHSIG = 1
 ANSWERED = "nospof-answered"
@@ -23,10 +24,10 @@ ANSWERED = "nospof-answered"
 
 
 class FirstAnswers:
-    """`complete` is set when every target has answered once; any answer will do for a user's own locustfile."""
+    """`complete` is set when each of these targets has answered once; any answer will do for a user's own locustfile."""
 
-    def __init__(self, targets: int) -> None:
-        self._waiting = set(range(targets))
+    def __init__(self, targets: Collection[int]) -> None:
+        self._waiting = set(targets)
         self.complete = Event()
 
     def answered(self, target: int) -> None:
@@ -44,14 +45,15 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def run_worker(environment: Environment, vantage: VantagePlan, port: int, targets: int) -> None:
+def run_worker(environment: Environment, vantage: VantagePlan, port: int, targets: Sequence[Target]) -> None:
     """Connects to the master, enters the namespace, and serves until the master says quit."""
     gevent.get_hub().resolver = NumericOnly()
-    first = FirstAnswers(targets)
+    first = FirstAnswers(vantage.targets)
     recorder = Recorder(Path(vantage.lines), first.answered)
+    aim(environment.user_classes, targets[vantage.targets[0]])
     for cls in environment.user_classes:
         if issubclass(cls, PacedUser):
-            cls.recorder = recorder
+            cls.recorder, cls.reached = recorder, cls.target_number in vantage.targets
     environment.events.request.add_listener(recorder.on_request)
     environment.events.user_error.add_listener(recorder.on_user_error)
     environment.stats = RequestStats(use_response_times_cache=False)  # as Locust does for its own workers

@@ -29,9 +29,7 @@ from .program import Program
 SOCKET_PATH = Path("/run/reference/l7.sock")
 BOOTSTRAP = Path("/run/envoy.json")
 ECHO = Path(__file__).with_name("echo")
-# On a host that carries many nodes, a node that boots must not hold up one that serves; where it is refused, nice says so.
-_SERVING = ["nice", "-n", "-5"]
-_ENVOY = [*_SERVING, "envoy", "-c", str(BOOTSTRAP), "--concurrency", "1", "--disable-hot-restart", "-l", "warn"]
+_ENVOY = ["envoy", "-c", str(BOOTSTRAP), "--concurrency", "1", "--disable-hot-restart", "-l", "warn"]
 _FLUSH = ["--file-flush-interval-msec", "250"]  # how late its events may be; each has its own time in it
 _READY_S = 20.0
 _LOOK_S = 0.1

@@ -59,6 +59,28 @@ def test_every_vantage_asks_every_target_on_schedule(lab: Wire, scratch: Path) -
     assert not any(Path(f"/proc/{pid}").exists() for pid in run.pids.values())
 
 
+def test_a_target_out_of_one_vantages_reach_is_asked_by_the_others_alone(lab: Wire, scratch: Path) -> None:
+    site(lab)  # and nothing at the second address
+    vantages = {"us": lab.netns("c"), "eu": lab.netns("c")}
+    away = [(v, SERVER6) for v in vantages]
+    with LoadRun(scratch, vantages, (WEB, WEB6), users=3, rate_per_s=60, unreached=away) as run:
+        assert run.missing() == ""
+        begun = time.monotonic_ns()
+        wait_until(lambda: all(asked(run, v, begun, 40) for v in vantages), "forty answers each")
+        assert {r.target for v in vantages for r in run.requests(v, 0, time.monotonic_ns())} == {0}
+    site(lab, SERVER6)
+    with LoadRun(scratch, vantages, (WEB6, WEB), users=3, rate_per_s=60, unreached=away[:1]) as run:
+        begun = time.monotonic_ns()
+        wait_until(lambda: all(asked(run, v, begun, 40) for v in vantages), "forty answers each")
+        targets = {v: {r.target for r in run.requests(v, 0, time.monotonic_ns())} for v in vantages}
+    assert targets == {"us": {1}, "eu": {0, 1}}
+
+
+def test_a_vantage_that_reaches_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="a target for eu"):
+        LoadRun(tmp_path, {"eu": tmp_path}, (WEB,), users=1, rate_per_s=1, unreached=[("eu", WEB.vip)])
+
+
 def test_a_known_freeze_is_in_the_corrected_p99_and_not_in_the_raw_one(lab: Wire, scratch: Path) -> None:
     server = lab.responder("http", SERVER, "80", "be-1")
     with load_run(lab, scratch, "c", users=1, rate_per_s=100) as run:
