@@ -43,4 +43,5 @@ def _packet(trace: FlowTrace, i: int, backends: Sequence[str]) -> Packet:
         tx_ns=int(trace.tx[i]) or None,
         rx_ns=int(trace.rx[i]) or None,
         backend=None if backend == NO_BACKEND or backend >= len(backends) else backends[backend],
+        ttl=None if trace.ttl is None else int(trace.ttl[i]) or None,
     )

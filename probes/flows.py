@@ -25,7 +25,8 @@ class FlowTrace:
     """One flow's probes in order of sequence. Times in CLOCK_MONOTONIC ns, 0 where there is none.
 
     `tx`, `rx` are the kernel's stamps (`rx` also of a refusal), `sent` is when the prober called send; `backend` indexes
-    FlowWindow.backends. `icmp` is type * 256 + code of the ICMP error that refused a probe, 0 where none did.
+    FlowWindow.backends. `icmp` is type * 256 + code of the ICMP error that refused a probe, 0 where none did; `ttl` is what the
+    answer had left of its time to live (IPv6: hop limit), 0 without an answer.
     """
 
     flow: ProbeFlow
@@ -38,6 +39,7 @@ class FlowTrace:
     state: Bytes
     unstamped: NDArray[np.bool_]
     icmp: NDArray[np.uint16] | None = None
+    ttl: Bytes | None = None
 
     @property
     def transport(self) -> Transport:

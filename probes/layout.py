@@ -12,7 +12,7 @@ from scapy.packet import Packet
 
 PLAN_MAGIC = 0x5050534E
 RECORD_MAGIC = 0x5250534E
-VERSION = 2
+VERSION = 3
 PAGE = 4096
 PACKET = 128
 PAYLOAD = 64
@@ -105,7 +105,8 @@ RECORD = np.dtype(
         ("denial", "u1"),
         ("icmp_type", "u1"),
         ("icmp_code", "u1"),
-        ("reserved", "u1", 3),
+        ("ttl", "u1"),
+        ("reserved", "u1", 2),
     ],
     align=True,
 )

@@ -200,6 +200,7 @@ class Prober(Started):
             icmp=np.where(written, records["icmp_type"].astype(np.uint16) * 256 + records["icmp_code"], 0).astype(
                 np.uint16
             ),
+            ttl=np.where(written, records["ttl"], 0).astype(np.uint8),
         )
 
     def _too_old(self, index: int, ago: int) -> ProbeError:

@@ -45,7 +45,7 @@ from scenarios.record import (
     write_trust,
 )
 from scenarios.verdict import Judged, judge
-from scenarios.ways import ways
+from scenarios.ways import routes, ways
 from topologies.oci.lab import Crossing
 from topologies.oci.wire import Flow
 
@@ -101,7 +101,9 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
         checks,
         (clock.event_ns - clock.control_ns) / 1e9,
     )
-    write_flows(writer, name, measured, clock, {v: w.backends for v, w in windows.items()})
+    clients = {tuple_of(f.trace.flow): f.trace.flow.vantage for f in measured.flows}
+    backends = {v: w.backends for v, w in windows.items()}
+    write_flows(writer, name, measured, clock, backends, routes(clients, done.before), routes(clients, done.after))
     write_attempts(writer, name, measured, clock)
     write_connections(writer, name, measured)
     write_load(writer, name, instruments.load, clock)

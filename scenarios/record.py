@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,9 @@ from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.measured import Clock, Measured, by_service
 from topologies.oci.wire import Flow
+
+Routes = Mapping[Flow, tuple[str, ...]]
+"""Probe flow → the nodes that its packets passed, in order."""
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 
@@ -31,10 +35,20 @@ def crossed(seen: set[Flow], flow: Flow) -> bool:
 
 
 def write_flows(
-    writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock, backends: dict[str, tuple[str, ...]]
+    writer: EvidenceWriter,
+    scenario: str,
+    measured: Measured,
+    clock: Clock,
+    backends: Mapping[str, tuple[str, ...]],
+    before: Routes,
+    after: Routes,
 ) -> None:
-    """A packed block per vantage and service, and every episode."""
+    """A packed block per vantage and service, and every episode. `before` and `after`: the ways in the control window, and before
+    the heal."""
     for (vantage, service, transport, family), flows in by_service(measured.flows).items():
+        mine = [tuple_of(f.trace.flow) for f in flows]
+        ways = sorted({routes[flow] for routes in (before, after) for flow in mine if flow in routes})
+        numbers = {way: number for number, way in enumerate(ways)}
         writer.write(
             schema.Flows(
                 vantage=vantage,
@@ -57,9 +71,12 @@ def write_flows(
                         first_due_ns=int(f.trace.due[0]),
                         count=len(f.trace.due),
                         judged_from_ns=f.start_ns,
+                        way_before=numbers[before[flow]] if flow in before else None,
+                        way_after=numbers[after[flow]] if flow in after else None,
                     )
-                    for f in flows
+                    for f, flow in zip(flows, mine, strict=True)
                 ),
+                ways=tuple(ways),
                 state=schema.pack_u8(np.concatenate([f.trace.state for f in flows]).astype(np.uint8).tobytes()),
                 backend=schema.pack_u8(np.concatenate([f.trace.backend for f in flows]).astype(np.uint8).tobytes()),
             ),

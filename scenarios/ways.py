@@ -11,6 +11,8 @@ from topologies.oci.lab import Crossing
 from topologies.oci.wire import Flow
 
 Hops = set[tuple[str, str]]
+MOST_HOPS = 32
+"""A flow that was seen on more links than this took no single way."""
 
 
 def ways(
@@ -34,6 +36,28 @@ def ways(
         *_counted("during", vantages, during),
         *_counted("after", vantages, _hops(vantages, after)),
     )
+
+
+def routes(vantages: Mapping[Flow, str], crossings: Iterable[Crossing]) -> dict[Flow, tuple[str, ...]]:
+    """The nodes that each probe flow's packets passed, in order, its vantage first; flows are left out whose hops make no
+    single way, since they moved while the taps looked."""
+    found = _forward(vantages, _hops(vantages, crossings))
+    return {flow: way for flow, hops in found.items() if (way := _trail(hops, vantages[flow]))}
+
+
+def _trail(hops: Hops, start: str) -> tuple[str, ...]:
+    """All of these hops one after another, each once; empty where they cannot be taken so."""
+
+    def onward(at: str, left: frozenset[tuple[str, str]]) -> tuple[str, ...] | None:
+        if not left:
+            return ()
+        for hop in sorted(left):
+            if hop[0] == at and (rest := onward(hop[1], left - {hop})) is not None:
+                return (hop[1], *rest)
+        return None
+
+    found = onward(start, frozenset(hops)) if len(hops) <= MOST_HOPS else None
+    return (start, *found) if found else ()
 
 
 def _hops(vantages: Mapping[Flow, str], crossings: Iterable[Crossing]) -> dict[Flow, Hops]:

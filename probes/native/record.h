@@ -5,7 +5,7 @@
 
 #define PLAN_MAGIC 0x5050534eu   /* "NSPP" */
 #define RECORD_MAGIC 0x5250534eu /* "NSPR" */
-#define VERSION 2u
+#define VERSION 3u
 
 #define PAYLOAD 64         /* bytes of a probe: magic 'NSPF', flow u32, seq u64, due u64 (network byte order), padding */
 #define PACKET 128         /* room for a whole packet: IPv6, a header, a payload */
@@ -88,7 +88,9 @@ enum denial {
 struct record {
     uint64_t seq;
     int64_t due_ns, tx_ns, rx_ns, sent_ns; /* CLOCK_MONOTONIC; tx, rx from the kernel, sent from our own clock; 0 = none */
-    uint8_t backend, flags, denial, icmp_type, icmp_code, reserved[3];
+    uint8_t backend, flags, denial, icmp_type, icmp_code;
+    uint8_t ttl; /* that the answer had left (IPv6: hop limit); 0 = no answer */
+    uint8_t reserved[2];
 };
 
 /* The record file: header, flow_status[flow_count], then record[flow_count][capacity], each part at a page boundary. */

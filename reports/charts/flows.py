@@ -38,7 +38,8 @@ class Kind:
 class FlowRow:
     """One flow as it is drawn and listed. `lost` counts impaired probes of the whole window; `outage_ns` is those due
     between fault and heal, ÷ rate (RFC 6412, loss-derived): the others are no part of the black hole.
-    `longest_end_ns` is when the longest run of those ended. The backends are the last named before the fault and of all.
+    `longest_end_ns` is when the longest run of those ended. The backends are the last named before the fault and of all. The
+    ways are the nodes that its packets passed then, empty where nobody knows.
     """
 
     kind: Kind
@@ -52,6 +53,8 @@ class FlowRow:
     longest_end_ns: int | None
     before: str | None
     after: str | None
+    way_before: tuple[str, ...] = ()
+    way_after: tuple[str, ...] = ()
 
     @property
     def touched(self) -> bool:
@@ -96,6 +99,10 @@ def socket(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
+def _way(block: Flows, number: int | None) -> tuple[str, ...]:
+    return block.ways[number] if number is not None and number < len(block.ways) else ()
+
+
 def _row(kind: Kind, block: Flows, flow: Flow, state: bytes, backends: bytes, heal_ns: int | None) -> FlowRow:
     found = tuple(stretches(state))
     bad = [one for one in found if one.state in IMPAIRED]
@@ -120,6 +127,8 @@ def _row(kind: Kind, block: Flows, flow: Flow, state: bytes, backends: bytes, he
         longest_end_ns=flow.first_due_ns + longest.end * block.interval_ns if longest else None,
         before=_last_named(backends[:fault_at], block.backends),
         after=_last_named(backends[fault_at:], block.backends),
+        way_before=_way(block, flow.way_before),
+        way_after=_way(block, flow.way_after),
     )
 
 

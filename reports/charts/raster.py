@@ -57,6 +57,8 @@ def pack_raster(
     for (vantage, service, flow, _), some in sorted(packets.items(), key=lambda item: item[0][3]):
         by_flow.setdefault((vantage, service, flow), []).extend(some)
     names = sorted({p.backend for some in by_flow.values() for p in some if p.backend})
+    ways = sorted({way for row in kept for way in (row.way_before, row.way_after) if way})
+    numbers = {way: n for n, way in enumerate(ways)}
     packed_rows, left_out, spent = [], 0, 0
     for row, marks in zip(kept, found, strict=True):
         near = by_flow.get((row.vantage, row.kind.service, row.flow.id), [])
@@ -77,6 +79,8 @@ def pack_raster(
                 row.after or "",
                 [n for one in marks for n in (one.start, one.length, one.state)],
                 _packets(near, {name: n for n, name in enumerate(names)}, event_ns),
+                numbers.get(row.way_before, -1),
+                numbers.get(row.way_after, -1),
             ]
         )
     return Raster(
@@ -84,6 +88,7 @@ def pack_raster(
             "groups": [_group(kind, len(group)) for kind, group in groups if kind.vantage in loud],
             "rows": packed_rows,
             "backends": names,
+            "ways": [" › ".join(way[1:]) for way in ways],
             "views": [
                 [view.label, (view.start_ns - event_ns) // 1000, (view.end_ns - event_ns) // 1000] for view in shown
             ],
@@ -111,7 +116,8 @@ def _quiet(vantage: str, groups: Sequence[tuple[Kind, list[FlowRow]]]) -> str:
 
 
 def _packets(packets: Sequence[Packet], backends: Mapping[str, int], event_ns: int) -> list[list[int | None]]:
-    """Columns, for they pack better than rows: seq, due, sent after due, answered after sent, state, backend."""
+    """Columns, for they pack better than rows: seq, due, sent after due, answered after sent, state, backend, the
+    answer's time to live."""
 
     def after(a: int | None, b: int | None) -> int | None:
         return (a - b) // 1000 if a is not None and b is not None else None
@@ -125,4 +131,5 @@ def _packets(packets: Sequence[Packet], backends: Mapping[str, int], event_ns: i
         [after(p.rx_ns, p.tx_ns if p.tx_ns is not None else p.due_ns) for p in packets],
         [p.state for p in packets],
         [backends[p.backend] if p.backend else -1 for p in packets],
+        [p.ttl for p in packets],
     ]

@@ -131,7 +131,9 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
     """One probe flow: `count` probes, the first due at `first_due_ns`, each `interval_ns` after the one before. What was due from
-    `judged_from_ns` on counts to the fault, a little before the event: it was on its way then. Null: from the event on."""
+    `judged_from_ns` on counts to the fault, a little before the event: it was on its way then. Null: from the event on.
+    `way_before` and `way_after` number the block's `ways`: of the control window, and of the time before the heal; null where
+    taps saw none."""
 
     id: int
     src: str
@@ -142,13 +144,16 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     first_due_ns: int
     count: int
     judged_from_ns: int | None = None
+    way_before: int | None = None
+    way_after: int | None = None
 
 
 class Flows(msgspec.Struct, frozen=True, kw_only=True):
     """Every probe of one vantage to one service, of one transport and family. `state` and `backend` are packed by
     `pack_u8`: one byte per probe, flow after flow in the order of `flows`. `event_ns` is the Convergence Event Instant
-    (RFC 6412). With `transport` tcp each probe is a SYN from a source port of its own (`sport` is the first one's), so
-    such a flow has no single path: it shows whether new connections can be made, never a black hole."""
+    (RFC 6412). With `transport` tcp each probe is a SYN from a source port of its own (`sport` is the first one's), so such a
+    flow has no single path: it shows whether new connections can be made, never a black hole. `ways` are the nodes that packets
+    to the service passed, in order, the vantage first."""
 
     vantage: str
     service: str
@@ -162,6 +167,7 @@ class Flows(msgspec.Struct, frozen=True, kw_only=True):
     backend: str
     transport: Transport = "udp"
     family: Literal[4, 6] = 4
+    ways: tuple[tuple[str, ...], ...] = ()
 
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
@@ -224,7 +230,8 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True):
-    """One probe near an episode: when it was due, sent and answered (kernel stamps, CLOCK_MONOTONIC; null: none)."""
+    """One probe near an episode: when it was due, sent and answered (kernel stamps, CLOCK_MONOTONIC; null: none), and the time to
+    live (IPv6: hop limit) that its answer came with."""
 
     seq: int
     due_ns: int
@@ -232,6 +239,7 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
     tx_ns: int | None = None
     rx_ns: int | None = None
     backend: str | None = None
+    ttl: int | None = None
 
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):

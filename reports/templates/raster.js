@@ -1,7 +1,7 @@
 // One row per flow on a canvas, drawn when it comes into view: what was lost is ink, what was answered is paper.
 const STATES = ["answered", "lost", "late", "corrupt", "unsent", "refused", "reset"];
 const SAID = ["answered", "lost", "late", "corrupt", "not sent", "refused", "reset"];
-const [ID, NAME, TOUCHED, LOST, OUTAGE, FIRST, STEP, COUNT, WAS, IS, MARKS, PACKETS] = Array(12).keys();
+const [ID, NAME, TOUCHED, LOST, OUTAGE, FIRST, STEP, COUNT, WAS, IS, MARKS, PACKETS, OLD_WAY, NEW_WAY] = Array(14).keys();
 class Raster {
   constructor(box, data) {
     this.box = box;
@@ -140,9 +140,9 @@ class Raster {
     const row = this.data.rows[this.at];
     const lines = row[PACKETS].length ? this.stamped(row) : this.derived(row);
     const note = row[PACKETS].length
-      ? "Due, and kernel stamps of sending and receiving, in ms after the fault. Escape closes."
+      ? "Due, and kernel stamps of sending and receiving, in ms after the fault; via: the nodes that packets of the flow passed before the fault, and before its heal. Escape closes."
       : "From the states of its probes: no kernel stamps are kept of this flow. Due in ms after the fault. Escape closes.";
-    this.panel.replaceChildren(element("p", "Packets of flow " + row[ID] + ", " + row[NAME]), table(["seq", "due", "sent", "answered", "round trip", "state", "backend"], [0, 1, 2, 3, 4], lines), element("p", note, "dim"));
+    this.panel.replaceChildren(element("p", "Packets of flow " + row[ID] + ", " + row[NAME]), table(["seq", "due", "sent", "answered", "round trip", "state", "via", "backend", "TTL"], [0, 1, 2, 3, 4, 8], lines), element("p", note, "dim"));
     this.panel.hidden = false;
   }
   close() {
@@ -150,7 +150,7 @@ class Raster {
     this.canvas.focus();
   }
   stamped(row) {
-    const [seqs, dues, sent, after, states, backends] = row[PACKETS];
+    const [seqs, dues, sent, after, states, backends, ttls] = row[PACKETS];
     const lines = [];
     seqs.forEach((seq, n) => {
       if (n && seq > seqs[n - 1] + 1) lines.push(this.between(row, seqs[n - 1] + 1, seq - 1));
@@ -158,25 +158,29 @@ class Raster {
       const rx = after[n] === null ? null : (tx === null ? dues[n] : tx) + after[n];
       lines.push([
         seq, signed(dues[n] / 1e3, 3), tx === null ? "–" : signed(tx / 1e3, 3), rx === null ? "–" : signed(rx / 1e3, 3),
-        after[n] === null || tx === null ? "–" : (after[n] / 1e3).toFixed(3), SAID[states[n]] || "unknown", backends[n] < 0 ? "–" : this.data.backends[backends[n]],
+        after[n] === null || tx === null ? "–" : (after[n] / 1e3).toFixed(3), SAID[states[n]] || "unknown", rx === null ? "–" : this.way(row, dues[n]), backends[n] < 0 ? "–" : this.data.backends[backends[n]],
+        ttls[n] === null ? "–" : ttls[n],
       ]);
     });
     return lines;
+  }
+  way(row, due) {
+    return this.data.ways[row[due < 0 ? OLD_WAY : NEW_WAY]] || "–";
   }
   between(row, from, to) {
     let lost = 0;
     for (let m = 0; m < row[MARKS].length; m += 3) {
       if (row[MARKS][m + 2] !== 4) lost += Math.max(0, Math.min(to + 1, row[MARKS][m] + row[MARKS][m + 1]) - Math.max(from, row[MARKS][m]));
     }
-    return ["…", "", "", "", "", (to - from + 1) + " more, " + lost + " of them lost", ""];
+    return ["…", "", "", "", "", (to - from + 1) + " more, " + lost + " of them lost", "", "", ""];
   }
   derived(row) {
     const lines = [];
     const due = (seq) => signed((row[FIRST] + seq * row[STEP]) / 1e3, 0);
     for (let m = 0; m < row[MARKS].length && lines.length < 200; m += 3) {
       const [start, size, state] = row[MARKS].slice(m, m + 3);
-      lines.push([size > 1 ? start + "…" + (start + size - 1) : start, due(start) + (size > 1 ? "…" + due(start + size - 1) : ""), state === 4 ? "no" : "", "–", "–", size + " " + (SAID[state] || "unknown"), "–"]);
+      lines.push([size > 1 ? start + "…" + (start + size - 1) : start, due(start) + (size > 1 ? "…" + due(start + size - 1) : ""), state === 4 ? "no" : "", "–", "–", size + " " + (SAID[state] || "unknown"), "–", "–", "–"]);
     }
-    return lines.length ? lines : [["0…" + (row[COUNT] - 1), "", "", "", "", row[COUNT] + " answered", row[IS]]];
+    return lines.length ? lines : [["0…" + (row[COUNT] - 1), "", "", "", "", row[COUNT] + " answered", this.way(row, -1), row[IS], ""]];
   }
 }

@@ -32,6 +32,7 @@ def trace(states: list[int]) -> FlowTrace:
         backend=np.where(answered, 0, 255).astype(np.uint8),
         state=state,
         unstamped=np.zeros(n, bool),
+        ttl=np.where(answered, 61, 0).astype(np.uint8),
     )
 
 
@@ -61,6 +62,7 @@ def test_both_edges_are_shown(before: int, lost: int, after: int) -> None:
         assert row.state == (LOST if gone else ANSWERED)
         assert row.backend == (None if gone else "be-1")
         assert (row.rx_ns is None) == gone
+        assert row.ttl == (None if gone else 61)
         assert row.due_ns == made.due[number] == (row.tx_ns or 0) - 1
 
 

@@ -53,6 +53,8 @@ def test_on_a_sound_wire_every_probe_is_answered_and_stamped(lab: Wire, scratch:
         assert np.all((trace.due <= trace.tx) & (trace.tx < trace.rx))
         assert np.all(np.abs(trace.tx - trace.sent) < 50 * MS)
         assert np.all(trace.backend == 0)
+        assert trace.ttl is not None
+        assert set(trace.ttl) == {63}, "one router stands between the ends"
 
 
 def test_ipv6_needs_nothing_else(lab: Wire, scratch: Path, prober_binary: Path) -> None:
@@ -66,6 +68,7 @@ def test_ipv6_needs_nothing_else(lab: Wire, scratch: Path, prober_binary: Path) 
     assert window.count(ANSWERED) == sum(len(t.state) for t in window.flows) > 0
     assert window.backends == ("be-6",)
     assert window.missing_stamps() == 0
+    assert all(set(trace.ttl if trace.ttl is not None else ()) == {63} for trace in window.flows)
 
 
 def test_sockets_are_bound_to_their_source_and_never_connected(lab: Wire, scratch: Path, prober_binary: Path) -> None:

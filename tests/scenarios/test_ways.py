@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from scenarios.ways import ways
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from scenarios.ways import routes, ways
 from topologies.model import Endpoint, Link
 from topologies.oci.lab import Crossing
 from topologies.oci.wire import Flow, Seen
@@ -62,3 +66,36 @@ def test_after_is_what_was_seen_after() -> None:
         ("client", "edge", 1),
         ("edge", "l4-2", 1),
     }
+
+
+def test_a_route_is_the_nodes_in_order_though_it_passes_one_of_them_twice() -> None:
+    way = ("client", "transit", "edge", "l4", "edge", "a-l7")
+    seen = chain(ONE, *way)
+    for order in (seen, seen[::-1]):
+        assert routes(
+            VANTAGES, [*order, *chain(ONE.reversed(), "a-l7", "edge", "client"), *chain(STRAY, "x", "y")]
+        ) == {ONE: way}
+
+
+@given(st.lists(st.sampled_from("abcdef"), max_size=9))
+def test_every_way_without_a_hop_taken_twice_is_a_route_over_all_its_hops(nodes: list[str]) -> None:
+    way = ["client", *(node for node, after in itertools.pairwise([*nodes, ""]) if node != after)]
+    hops = list(itertools.pairwise(way))
+    assume(hops and len(set(hops)) == len(hops))
+    found = routes(VANTAGES, chain(ONE, *way))[ONE]
+    assert found[0] == "client"
+    assert sorted(itertools.pairwise(found)) == sorted(hops)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        [],
+        chain(ONE, "edge", "l4"),
+        [*chain(ONE, "client", "edge", "l4-1", "l7"), *chain(ONE, "edge", "l4-2", "l7")],
+        chain(ONE, "client", *map(str, range(40))),
+    ],
+    ids=["nothing", "not from its vantage", "two ways", "too many hops"],
+)
+def test_what_makes_no_single_way_is_no_route(seen: list[Crossing]) -> None:
+    assert routes(VANTAGES, seen) == {}

@@ -43,7 +43,7 @@ static int backend_of(const uint8_t *name, size_t length)
 }
 
 /* An echoed payload, the answering backend's name perhaps behind it. */
-void take_payload(struct flow *f, const uint8_t *data, size_t length, int64_t stamp_ns)
+void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at)
 {
     const uint8_t *probe = f->plan->packet + f->plan->payload_at;
     uint64_t seq, due;
@@ -62,7 +62,8 @@ void take_payload(struct flow *f, const uint8_t *data, size_t length, int64_t st
         return;
     int backend = length < PAYLOAD ? -1 : backend_of(data + PAYLOAD, length - PAYLOAD);
     bool intact = length >= PAYLOAD && backend >= 0 && !memcmp(data + 24, probe + 24, PAYLOAD - 24);
-    r->rx_ns = stamp_ns;
+    r->rx_ns = at.ns;
+    r->ttl = at.ttl;
     r->backend = (uint8_t)(backend >= 0 ? backend : NO_BACKEND);
     r->flags |= intact ? ANSWERED : (ANSWERED | CORRUPT);
     header->received++;

@@ -35,7 +35,7 @@ void icmp_echo_seen(const struct sight *s)
 {
     struct flow *f = s->length < 8 ? NULL : flow_of(s);
     if (f)
-        take_payload(f, s->data + 8, s->length - 8, s->stamp_ns);
+        take_payload(f, s->data + 8, s->length - 8, s->at);
 }
 
 struct record *icmp_quoted(const struct sight *quoted)

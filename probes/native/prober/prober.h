@@ -62,16 +62,21 @@ socklen_t address(struct sockaddr_storage *out, const struct plan_flow *p, const
 uint64_t socket_drops(int fd);
 
 /* stamps.c: kernel stamps of sending and receiving */
+/* What the kernel says of an arrival: when, and with what time to live (0: it does not say). */
+struct arrival {
+    int64_t ns;
+    uint8_t ttl;
+};
 void stamp_received(int fd);
 void set_stamps(struct flow *f, bool both);
 void drain_stamps(struct flow *f);
-typedef void take(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, int64_t stamp_ns);
+typedef void take(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, struct arrival at);
 void drain_socket(int fd, take *take, void *context);
 
 /* answers.c: what an answer means for its probe */
 struct record *sent_record(struct flow *f, uint64_t seq); /* null unless that probe was sent and is still held */
 bool is_first_answer(struct record *r);
-void take_payload(struct flow *f, const uint8_t *data, size_t length, int64_t stamp_ns);
+void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at);
 void deny(struct record *r, enum denial how, int64_t stamp_ns);
 
 /* raw.c: whole packets */
@@ -89,7 +94,7 @@ struct sight {
     uint16_t family;
     const uint8_t *src, *dst, *data;
     size_t length;
-    int64_t stamp_ns;
+    struct arrival at;
 };
 bool between(const struct flow *f, const struct sight *s); /* whether it came from the flow's far end to its near one */
 void tcp_seen(const struct sight *s);

@@ -46,15 +46,20 @@ static int receive(int fd, int flags)
 }
 
 /* The kernel's stamp in monotonic time (0 if none); *id is the stamp's identifier if it came from the error queue. */
-static int64_t stamp_of(struct msghdr *message, int64_t *id)
+static struct arrival stamp_of(struct msghdr *message, int64_t *id)
 {
-    int64_t found = 0;
+    struct arrival found = {0};
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
         if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPING) {
             struct scm_timestamping t;
             memcpy(&t, CMSG_DATA(c), sizeof(t));
             if (t.ts[0].tv_sec)
-                found = to_monotonic(t.ts[0].tv_sec * 1000000000LL + t.ts[0].tv_nsec);
+                found.ns = to_monotonic(t.ts[0].tv_sec * 1000000000LL + t.ts[0].tv_nsec);
+        } else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_TTL) ||
+                   (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_HOPLIMIT)) {
+            int ttl;
+            memcpy(&ttl, CMSG_DATA(c), sizeof(ttl));
+            found.ttl = (uint8_t)ttl;
         } else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_RECVERR) ||
                    (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_RECVERR)) {
             struct sock_extended_err e;
@@ -73,7 +78,7 @@ void drain_stamps(struct flow *f)
     do {
         n = receive(f->fd, MSG_ERRQUEUE);
         for (int i = 0; i < n; i++) {
-            int64_t id = -1, at = stamp_of(&messages[i].msg_hdr, &id);
+            int64_t id = -1, at = stamp_of(&messages[i].msg_hdr, &id).ns;
             struct record *r = id < 0 || !at ? NULL : sent_record(f, f->first_stamped_seq + (uint64_t)id);
             if (r)
                 r->tx_ns = at;
@@ -87,8 +92,10 @@ void drain_socket(int fd, take *take, void *context)
     do {
         n = receive(fd, 0);
         for (int i = 0; i < n; i++) {
-            int64_t id = -1, at = stamp_of(&messages[i].msg_hdr, &id);
-            take(context, bytes[i], messages[i].msg_len, &senders[i], at ? at : now_ns());
+            int64_t id = -1;
+            struct arrival at = stamp_of(&messages[i].msg_hdr, &id);
+            at.ns = at.ns ? at.ns : now_ns();
+            take(context, bytes[i], messages[i].msg_len, &senders[i], at);
         }
     } while (n == BATCH);
 }

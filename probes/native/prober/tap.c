@@ -132,6 +132,7 @@ static bool look(uint16_t family, const uint8_t *data, size_t length, struct sig
         return false;
     *protocol = family == AF_INET6 ? data[6] : data[9];
     s->family = family;
+    s->at.ttl = data[family == AF_INET6 ? 7 : 8];
     s->src = data + (family == AF_INET6 ? 8 : 12);
     s->dst = data + (family == AF_INET6 ? 24 : 16);
     s->data = data + head;
@@ -156,14 +157,14 @@ static void error_seen(const struct sight *error)
         r->icmp_code = error->data[1];
     }
     if (r)
-        deny(r, BY_ICMP, error->stamp_ns);
+        deny(r, BY_ICMP, error->at.ns);
 }
 
-static void take_packet(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, int64_t stamp_ns)
+static void take_packet(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, struct arrival at)
 {
     (void)from;
     uint16_t family = *(const uint16_t *)context;
-    struct sight s = {.stamp_ns = stamp_ns};
+    struct sight s = {.at = at};
     uint8_t protocol;
     if (!look(family, data, length, &s, &protocol) || !s.length)
         return;

@@ -74,12 +74,13 @@ void tcp_seen(const struct sight *s)
     struct record *latest = latest_from(f, ours);
     if (control & TH_RST) {
         if (acknowledged)
-            deny(acknowledged, BY_RST, s->stamp_ns);
+            deny(acknowledged, BY_RST, s->at.ns);
         else if (latest)
-            deny(latest, BY_STRAY_RST, s->stamp_ns);
+            deny(latest, BY_STRAY_RST, s->at.ns);
     } else if (acknowledged && control & TH_SYN) {
         if (is_first_answer(acknowledged)) {
-            acknowledged->rx_ns = s->stamp_ns;
+            acknowledged->rx_ns = s->at.ns;
+            acknowledged->ttl = s->at.ttl;
             acknowledged->flags |= ANSWERED;
             header->received++;
         }

@@ -19,10 +19,12 @@ static void open_udp(struct flow *f)
         set_int(f, IPPROTO_IPV6, IPV6_V6ONLY, 1);
         set_int(f, IPPROTO_IPV6, IPV6_TCLASS, p->tos);
         set_int(f, IPPROTO_IPV6, IPV6_UNICAST_HOPS, p->ttl);
+        set_int(f, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
         set_int(f, IPPROTO_IPV6, 70 /* IPV6_AUTOFLOWLABEL: routers may hash on the label */, 0);
     } else {
         set_int(f, IPPROTO_IP, IP_TOS, p->tos);
         set_int(f, IPPROTO_IP, IP_TTL, p->ttl);
+        set_int(f, IPPROTO_IP, IP_RECVTTL, 1);
     }
     use_big_buffers(f->fd);
     if (bind(f->fd, (struct sockaddr *)&from, from_len) < 0)
@@ -50,11 +52,11 @@ static bool same_end(const struct flow *f, const struct sockaddr_storage *from)
     return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
 }
 
-static void take_udp(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, int64_t stamp_ns)
+static void take_udp(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, struct arrival at)
 {
     struct flow *f = context;
     if (same_end(f, from))
-        take_payload(f, data, length, stamp_ns);
+        take_payload(f, data, length, at);
     else
         header->foreign++;
 }

@@ -147,6 +147,9 @@ def test_the_drill_down_works_by_keyboard_alone(chromium: Chrome, report: Path) 
     assert rows[8][5] == "33 more, 33 of them lost"
     assert rows[-4][0] == "641"
     assert rows[-4][5] == "answered"
+    assert rows[3][6:] == ["eu-transit › eu-l4-1 › eu-l7-1", "eu-l7-2", "60"]
+    assert rows[4][6:] == ["–", "–", "–"]
+    assert rows[-4][6] == "eu-transit › eu-l4-2 › eu-l7-2", "the way after the fault"
     canvas.send_keys(Keys.ARROW_DOWN)
     assert "flow 50 " not in readout.text
     assert rows != texts(panel)

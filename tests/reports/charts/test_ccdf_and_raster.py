@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from reports.charts.ccdf import draw_ccdf, nice, survivors
 from reports.charts.flows import flow_rows
@@ -78,7 +79,9 @@ def episode(flow: int, packets: int) -> Episode:
         censored=False,
         touched=True,
         packets=tuple(
-            Packet(seq=n, due_ns=n * STEP, state=0, tx_ns=n * STEP + 5_000, rx_ns=n * STEP + 905_000, backend="b")
+            Packet(
+                seq=n, due_ns=n * STEP, state=0, tx_ns=n * STEP + 5_000, rx_ns=n * STEP + 905_000, backend="b", ttl=60
+            )
             for n in range(packets)
         ),
     )
@@ -86,8 +89,17 @@ def episode(flow: int, packets: int) -> Episode:
 
 def test_packets_keep_their_stamps_in_columns() -> None:
     packed = pack_raster(flow_rows([block([b"\1" * 9])]), [episode(0, 2)], [view(9)], STEP, 100, 100)
-    assert packed.data["rows"][0][PACKETS] == [[0, 1], [-10_000, 0], [5, 5], [900, 900], [0, 0], [0, 0]]
+    assert packed.data["rows"][0][PACKETS] == [[0, 1], [-10_000, 0], [5, 5], [900, 900], [0, 0], [0, 0], [60, 60]]
     assert packed.data["backends"] == ["b"]
+
+
+def test_a_flow_knows_its_ways_before_the_fault_and_after_it() -> None:
+    plain = block([b"\1" * 9, b"\1" * 9])
+    ways = (("eu", "edge-1", "l4-1"), ("eu", "edge-2", "l4-1"))
+    flows = (replace(plain.flows[0], way_before=0, way_after=1), replace(plain.flows[1], way_after=7))
+    packed = pack_raster(flow_rows([replace(plain, flows=flows, ways=ways)]), (), [view(9)], 0, 100, 100)
+    assert packed.data["ways"] == ["edge-1 › l4-1", "edge-2 › l4-1"]
+    assert [row[PACKETS + 1 :] for row in packed.data["rows"]] == [[0, 1], [-1, -1]]
 
 
 def test_flows_beyond_the_limit_lose_their_stamps_and_are_counted() -> None:

@@ -95,6 +95,8 @@ def block(plan: Plan, vantage: str, kind: Kind, event_ns: int, dice: random.Rand
                 touched=touched,
                 first_due_ns=first,
                 count=count,
+                way_before=n % 2,
+                way_after=(n + touched) % 2,
             )
         )
     region = vantage.removesuffix("-client")
@@ -111,6 +113,7 @@ def block(plan: Plan, vantage: str, kind: Kind, event_ns: int, dice: random.Rand
         backend=pack_u8(backends),
         transport=kind.transport,
         family=kind.family,
+        ways=tuple((vantage, f"{region}-transit", f"{region}-l4-{n}", f"{region}-l7-{n}") for n in (1, 2)),
     )
 
 
@@ -149,4 +152,5 @@ def _packet(one: Flows, flow: Flow, seq: int, state: int, dice: random.Random) -
         tx_ns=sent,
         rx_ns=sent + dice.randrange(300_000, 1_400_000) if state == ANSWERED else None,
         backend=one.backends[seq % 2] if state == ANSWERED else None,
+        ttl=60 if state == ANSWERED else None,
     )
