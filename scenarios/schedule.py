@@ -12,8 +12,8 @@ INTERVAL_NS = 10_000_000
 SYN_INTERVAL_NS = 20_000_000
 FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
-MOST_THINNED = 2
-"""Up to so many times the interval: a budget of 300 ms is still told to a fifteenth."""
+MOST_THINNED = 4
+"""Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,23 +52,16 @@ def share(lab: str, node: str) -> None:
                 (group / "cgroup.procs").write_text(pid)
 
 
-def join(lab: str, pid: int, niceness: int) -> None:
+def join(lab: str, pid: int) -> None:
     """Puts a process of ours among the lab's, as if it were one more of them. Raises OSError where the host refuses."""
     group = Places(lab).cgroup.lstrip("/")
     for root in (V1_SHARES, V2):
         if (root / group).exists():
             own = root / group / OURS
             own.mkdir(exist_ok=True)
-            if root == V1_SHARES:  # where the lab's processes compete as such, its group weighs what a process would
-                _weigh(f"{group}/{OURS}", shares_of(niceness))
             (own / "cgroup.procs").write_text(str(pid))
             return
     raise OSError(f"lab {lab} has no cgroup for CPU time")
-
-
-def shares_of(niceness: int) -> int:
-    """What a process of this niceness weighs, in shares: a tenth of the CPU more or less per step (sched(7))."""
-    return round(1024 * 1.25**-niceness)
 
 
 def release(lab: str) -> None:

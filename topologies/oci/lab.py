@@ -17,7 +17,7 @@ from topologies.oci import containers, links
 from topologies.oci.accounting import join
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
-from topologies.oci.processes import by_namespace, kill_and_wait, usual_niceness
+from topologies.oci.processes import by_namespace, kill_and_wait
 from topologies.oci.snapshot import snapshot
 from topologies.oci.state import Places
 from topologies.oci.wire import Flow, Instant, Seen, Wire
@@ -126,10 +126,9 @@ class OciLab:
         return Done(done.returncode, done.stdout, done.stderr)
 
     def take_in(self, pid: int) -> None:
-        """Has the host give a process of ours its CPU as it gives it to most of the nodes' processes. Raises RuntimeFailure."""
-        found = by_namespace({node: self.netns(node) for node in self.topology.nodes}).values()
+        """Has the host give a process of ours its CPU as it gives it to the nodes' processes. Raises RuntimeFailure."""
         try:
-            join(self.topology.name, pid, usual_niceness(pid for pids in found for pid in pids))
+            join(self.topology.name, pid)
         except OSError as error:
             raise RuntimeFailure(f"lab {self.topology.name} takes no process of ours in: {error}") from error
 

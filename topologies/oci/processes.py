@@ -9,7 +9,6 @@ import signal
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from statistics import median_low
 
 from topologies.runtime import RuntimeFailure
 
@@ -37,15 +36,6 @@ def by_namespace(namespaces: Mapping[str, Path]) -> dict[str, dict[int, str]]:
             if node is not None:
                 found[node][int(entry.name)] = Path(entry.path, "comm").read_text().strip()
     return found
-
-
-def usual_niceness(pids: Iterable[int]) -> int:
-    """The niceness in the middle of these processes'; 0 of none."""
-    found = []
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            found.append(os.getpriority(os.PRIO_PROCESS, pid))
-    return median_low(found) if found else 0
 
 
 def kill_and_wait(pids: Iterable[int], *, deadline_s: float = 5) -> None:

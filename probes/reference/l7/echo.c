@@ -6,15 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 #define BATCH 64
 #define PAYLOAD 2048
 #define NAME 64
-/* Datagrams wait for nobody: on a host that carries many nodes, one that boots must not take this one's turn. Where it is
- * refused, the turn is as everybody's. */
-#define NICENESS -10
 
 static struct {
 	struct sockaddr_in6 peer;
@@ -72,7 +68,6 @@ int main(int argc, char **argv)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	setpriority(PRIO_PROCESS, 0, NICENESS);
 	for (;;) {
 		for (i = 0; i < BATCH; i++)
 			prepare(i);
