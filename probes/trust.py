@@ -45,8 +45,8 @@ STARVED = frozenset(
 )
 """Checks that fail where the instrument or the lab gets too little CPU."""
 
-STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken"))
-"""Checks that fail where the lab's own routers get too little, too."""
+STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken", "fault", "heal", "healed", "recovery"))
+"""Checks that fail where the lab's own routers, or the commands that do and undo the fault, get too little, too."""
 
 
 @dataclass(frozen=True, slots=True)

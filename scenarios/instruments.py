@@ -39,6 +39,8 @@ CALM_SHARE = 0.25
 """A host has CPU to spare while lateness (p99) stays within this share of its limit, looked at for so long."""
 CALM_ANSWER_NS = 30_000_000
 """And while answers (p99) take no longer than this beyond what they usually (p50) take."""
+CALM_SLOWEST_NS = 100_000_000
+"""And none of them longer than this: somebody in the lab who is kept from running for so long may be a router next time."""
 NATIVE = Path(__file__).resolve().parents[1] / "probes/native"
 PROBER, WAKEUPS = NATIVE / "prober.c", NATIVE / "wakeups.c"
 
@@ -238,18 +240,21 @@ class Instruments:
         """Empty when for some seconds probes left, answers came, and the lab's processes ran, as punctually as on a host with CPU
         to spare."""
         now = time.monotonic_ns()
-        late = {}
+        late, slow = {}, []
         for vantage, prober in self.probers.items():
             window = prober.window(now - CALM_NS, now)
             if (p99 := _p99(window.lateness())) > CALM_SHARE * self.interval_ns:
                 late[f"probes of {vantage} leave"] = p99
-            if (p99 := _answers_late_ns(window)) > CALM_ANSWER_NS:
+            p99, slowest = _answers_late_ns(window)
+            if p99 > CALM_ANSWER_NS:
                 late[f"answers to {vantage} come"] = p99
+            elif slowest > CALM_SLOWEST_NS:
+                slow.append(f"the slowest answer to {vantage} comes {slowest / 1e6:.1f} ms late")
         if self.wakeups and self.wakeups.alive():
             p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
             if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
                 late["the lab's processes run"] = p99
-        return "; ".join(f"{what} {p99 / 1e6:.1f} ms late (p99)" for what, p99 in late.items())
+        return "; ".join([*(f"{what} {p99 / 1e6:.1f} ms late (p99)" for what, p99 in late.items()), *slow])
 
     def last_impaired_ns(self, since_ns: int) -> Mapping[str, int]:
         """Vantage → when its last impaired probe was due; absent when none was."""
@@ -261,11 +266,14 @@ def _p99(lateness: Ints) -> int:
     return int(np.percentile(lateness, 99)) if lateness.size else 0
 
 
-def _answers_late_ns(window: FlowWindow) -> int:
-    """How much longer than usual the slowest hundredth of answers took."""
+def _answers_late_ns(window: FlowWindow) -> tuple[int, int]:
+    """How much longer than usual answers took: the slowest hundredth at least, and the slowest of all."""
     answers = [trace.answer_ns()[trace.state == ANSWERED] for trace in window.flows]
     taken = np.concatenate(answers) if answers else np.zeros(0, np.int64)
-    return int(np.percentile(taken, 99) - np.median(taken)) if taken.size else 0
+    if not taken.size:
+        return 0, 0
+    usual = np.median(taken)
+    return int(np.percentile(taken, 99) - usual), int(taken.max() - usual)
 
 
 def _cpu_seconds(pid: int) -> float:

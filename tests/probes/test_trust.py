@@ -181,8 +181,10 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),
         (replace(prober(lateness_p99_ns=6 * MS), control_lost=3), True),
         (replace(prober(lateness_p99_ns=5 * MS), control_lost=3), False),  # may be the network's own
-        (replace(prober(lateness_p99_ns=11 * MS), fault_effective=False), False),
-        (replace(prober(lateness_p99_ns=11 * MS), healed=False), False),
+        (replace(prober(lateness_p99_ns=11 * MS), fault_effective=False), True),  # commands starve as routers do
+        (replace(WELL, late_answer_ns=400 * MS, healed=False), True),
+        (replace(WELL, fault_effective=False), False),
+        (replace(WELL, healed=False), False),
         (prober(alive=False), False),
         (replace(WELL, touched_flows=9), False),
     ],

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from topologies.model import Node
 from topologies.oci.state import Places
 
 V1 = Path("/sys/fs/cgroup/cpuacct")
@@ -50,6 +51,17 @@ def share(lab: str, node: str) -> None:
         for pid in (group / node / "cgroup.procs").read_text().split():
             with contextlib.suppress(ProcessLookupError):
                 (group / "cgroup.procs").write_text(pid)
+
+
+def groups_of(lab: str, node: Node) -> list[Path]:
+    """Files that a command of the node's has to be written into (`0`, by itself) to get CPU and limits as the node does."""
+    group, limits = Places(lab).cgroup.lstrip("/"), node.limits
+    if not (V1_SHARES / group).exists():
+        return [V2 / group / node.name / "cgroup.procs"]
+    wanted = {"cpu": True, "memory": limits.memory is not None, "cpuset": limits.cpu_set is not None}
+    roots = [V1_SHARES.parent / controller / group for controller, has in wanted.items() if has]
+    alone = [root != V1_SHARES / group or limits.cpus is not None for root in roots]
+    return [(root / node.name if own else root) / "cgroup.procs" for root, own in zip(roots, alone, strict=True)]
 
 
 def join(lab: str, pid: int) -> None:

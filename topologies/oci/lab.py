@@ -14,7 +14,7 @@ from pathlib import Path
 
 from topologies.model import Endpoint, Link, Node, Topology
 from topologies.oci import containers, links
-from topologies.oci.accounting import join
+from topologies.oci.accounting import groups_of, join
 from topologies.oci.bundle import process_of
 from topologies.oci.links import End
 from topologies.oci.processes import by_namespace, kill_and_wait
@@ -25,6 +25,8 @@ from topologies.runtime import Done, NoSuchLab, RuntimeFailure
 from topologies.source import load_topology
 
 AT_ONCE = 2
+# A command is weighed and limited as its node is, and not as one of the harness's, which has to wait behind the whole lab.
+JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1" || :; shift; done 2>/dev/null; shift; exec "$@"'
 START_S = 5.0
 FIRST_INDEX = 10  # below are lo and what the kernel makes by itself
 
@@ -111,9 +113,26 @@ class OciLab:
         pid = self.init_pid(node)
         if pid is None:
             raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
-        enter = ["nsenter", f"--target={pid}", "--mount", "--uts", "--ipc", "--net", "--pid", "--root"]
+        lab = self.topology.name
+        groups = map(str, groups_of(lab, self.node(node)))
+        enter = [
+            "sh",
+            "-c",
+            JOIN,
+            "join",
+            *groups,
+            "--",
+            "nsenter",
+            f"--target={pid}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--net",
+            "--pid",
+            "--root",
+        ]
         # The directory is changed inside: nsenter would take the host's `/` along.
-        return [*enter, "env", "-i", "-C", "/", *process_of(self.node(node), self.topology.name).env, *argv]
+        return [*enter, "env", "-i", "-C", "/", *process_of(self.node(node), lab).env, *argv]
 
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)

@@ -84,14 +84,20 @@ def test_nodes_compete_for_cpu_by_process_and_only_a_limited_one_by_itself(descr
     for _ in range(2):
         assert {_cpu_group(pid) for pid in lab.pids("a")} == {shared}
         assert {_cpu_group(pid) for pid in lab.pids("b")} == {f"{own}/b"}
+        assert _group_of(lab.exec("a", ["cat", "/proc/self/cgroup"]).out, "cpu") == shared
+        assert _group_of(lab.exec("b", ["cat", "/proc/self/cgroup"]).out, "cpu") == f"{own}/b"
         lab.kill(["a", "b"])
         lab.restart(["a", "b"])
 
 
 def _cpu_group(pid: int) -> str:
-    """Of cgroups(7): in a hierarchy with the controller cpu, or else in the one of version 2."""
-    groups = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
-    return next((path for _, names, path in groups if "cpu" in names.split(",")), groups[-1][2])
+    return _group_of(Path(f"/proc/{pid}/cgroup").read_text(), "cpu")
+
+
+def _group_of(text: str, controller: str) -> str:
+    """Of cgroups(7): in a hierarchy with that controller, or else in the one of version 2."""
+    groups = [line.split(":", 2) for line in text.splitlines()]
+    return next((path for _, names, path in groups if controller in names.split(",")), groups[-1][2])
 
 
 def test_inspect_has_containerlabs_shape_and_tells_the_dead_from_the_living(describe: Describe, up: Up) -> None:
@@ -219,4 +225,7 @@ def test_a_nodes_limits_are_the_kernels(describe: Describe, up: Up) -> None:
     assert int(of("memory", "memory.limit_in_bytes", "memory.max")) == 64 << 20
     assert of("cpu", "cpu.cfs_quota_us", "cpu.max").split()[0] == "50000"
     assert of("cpuset", "cpuset.cpus", "cpuset.cpus") == "0"
+    inside = lab.exec("a", ["cat", "/proc/self/cgroup"]).out
+    for controller in ("memory", "cpu", "cpuset"):
+        assert _group_of(inside, controller).endswith("/a"), "limits hold for commands, too"
     assert lab.exec("a", ["df", "-B1", "--output=size", "/dev/shm"]).out.split()[-1] == str(1 << 20)
