@@ -152,8 +152,10 @@ class Raster {
   stamped(row) {
     const [seqs, dues, sent, after, states, backends, ttls] = row[PACKETS];
     const lines = [];
+    // Marks count from the window's first probe, sequence numbers from the prober's.
+    const first = seqs[0] - Math.round((dues[0] - row[FIRST]) / row[STEP]);
     seqs.forEach((seq, n) => {
-      if (n && seq > seqs[n - 1] + 1) lines.push(this.between(row, seqs[n - 1] + 1, seq - 1));
+      if (n && seq > seqs[n - 1] + 1) lines.push(this.between(row, seqs[n - 1] + 1 - first, seq - 1 - first));
       const tx = sent[n] === null ? null : dues[n] + sent[n];
       const rx = after[n] === null ? null : (tx === null ? dues[n] : tx) + after[n];
       lines.push([

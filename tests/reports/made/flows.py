@@ -27,6 +27,8 @@ from reports.evidence.schema import (
 from tests.reports.made.plans import VANTAGES, Plan
 
 INTERVAL_NS = 10_000_000
+EARLIER = 4_000
+"""Probes that the prober sent before the window."""
 SECOND = 1_000_000_000
 BEFORE, AFTER = 6 * SECOND, 14 * SECOND
 _NAMED = bytes([0, *[NOT_A_BACKEND] * 255])
@@ -146,7 +148,7 @@ def _packet(one: Flows, flow: Flow, seq: int, state: int, dice: random.Random) -
     due = flow.first_due_ns + seq * one.interval_ns
     sent = due + dice.randrange(20_000, 900_000)
     return Packet(
-        seq=seq,
+        seq=EARLIER + seq,
         due_ns=due,
         state=state,
         tx_ns=sent,
