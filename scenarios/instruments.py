@@ -59,6 +59,7 @@ class Instruments:
     thinned: int = 1
     _unloaded: str = ""
     _spent_s: float = 0.0
+    _known: dict[str, list[Reached]] = field(default_factory=dict)
 
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
@@ -103,7 +104,7 @@ class Instruments:
         ]
 
     def _start(self, vantage: str, number: int) -> None:
-        reached = self._reached(vantage)
+        reached = self._known[vantage] = self._reached(vantage)
         self._start_prober(vantage, number, reached)
         self._start_connections(vantage, reached)
 
@@ -125,7 +126,7 @@ class Instruments:
         for number, (vantage, prober) in enumerate(list(self.probers.items())):
             self._spent_s += _cpu_seconds(prober.pid)
             prober.stop()
-            self._start_prober(vantage, number, self._reached(vantage))
+            self._start_prober(vantage, number, self._known[vantage])  # whose routes may be away just now
         return True
 
     def _start_connections(self, vantage: str, reached: Sequence[Reached]) -> None:

@@ -36,8 +36,8 @@ class LoadRun(Started):
 
     `vantages` gives each vantage's network namespace; what is `unreached`, of (vantage, address), is left out there. Each has
     `users` users, which together start `rate_per_s` requests a second. With a `locustfile` its users run instead of ours, as
-    often as they like; those that name no host
-    get the vantage's first target's. Check it first (`check_locustfile`). Raises ValueError where a vantage reaches none.
+    often as they like; those that name no host get the vantage's first target's. Check it first (`check_locustfile`). Raises
+    ValueError where a vantage reaches none.
     """
 
     def __init__(
