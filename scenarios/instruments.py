@@ -24,6 +24,7 @@ from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
+from scenarios.own_cpu import OwnCpu
 from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, flows_of
 from topologies.image.native import compile_program
 from topologies.oci.lab import pairs_of
@@ -57,6 +58,7 @@ class Instruments:
     watch: Watch | None = None
     wakeups: Wakeups | None = None
     thinned: int = 1
+    _own: OwnCpu = field(default_factory=OwnCpu)
     _unloaded: str = ""
     _spent_s: float = 0.0
     _known: dict[str, list[Reached]] = field(default_factory=dict)
@@ -238,8 +240,8 @@ class Instruments:
         return "; ".join(wrong)
 
     def restless(self) -> str:
-        """Empty when for some seconds probes left, answers came, and the lab's processes ran, as punctually as on a host with CPU
-        to spare."""
+        """Empty when for some seconds probes left, answers came, and the lab's processes and this one ran, as punctually as on a
+        host with CPU to spare."""
         now = time.monotonic_ns()
         late, slow = {}, []
         for vantage, prober in self.probers.items():
@@ -255,6 +257,8 @@ class Instruments:
             p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
             if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
                 late["the lab's processes run"] = p99
+        if starved := self._own.starved():
+            slow.append(starved)
         return "; ".join([*(f"{what} {p99 / 1e6:.1f} ms late (p99)" for what, p99 in late.items()), *slow])
 
     def last_impaired_ns(self, since_ns: int) -> Mapping[str, int]:
