@@ -51,7 +51,7 @@ async def _vtysh(lines: list[str], asn: int) -> None:
 
 
 class Announcer:
-    """Remembers what bgpd was told; forgets it when bgpd has been restarted, whose configuration then is the file's."""
+    """Remembers what bgpd was told and confirmed; forgets it when bgpd has been restarted, whose configuration then is the file's."""
 
     def __init__(
         self,
@@ -98,8 +98,13 @@ class Announcer:
                     self._is_done(vip, how)
             lines = [line for vip, how in changes(wanted, self.done) for line in commands(vip, how)]
             if lines:
+                due = list(changes(wanted, self.done))
+                # Whoever did not answer in time may have done it all the same, or some of it: until it has answered, nothing is
+                # known, and what is wanted next is said anew, even if it is what was so before.
+                for vip, _ in due:
+                    self.done.pop(vip, None)
                 await _vtysh(lines, self._asn)
-                for vip, how in changes(wanted, self.done):
+                for vip, how in due:
                     self._is_done(vip, how)
 
     def _is_done(self, vip: Vip, how: Announcement) -> None:
