@@ -12,8 +12,6 @@ from l4 import bgp
 from l4.announce import Announcement
 from l4.bgp import Announcer, BgpError
 
-from tests.reference.conftest import ROOT as ROOT  # puts the reference on the path
-
 VIP = IPv4Address("203.0.113.10")
 # Does what it is told, and answers only while nobody has asked it to be silent: as a bgpd that is starved of CPU.
 VTYSH = """\
