@@ -90,6 +90,10 @@ def bgpd(net: Network, member: Member) -> str:
             lines.append(f"  neighbor {interface} activate")
             if member.role in STUB_ROLES:
                 lines.append(f"  neighbor {interface} filter-list OWN out")
+            if member.role == "l7" and family == "ipv4":
+                # The nodes of a tier share an AS, so this one's own stands in the paths to the others. It passes packets of
+                # connections that it does not have on to them, by tunnel.
+                lines.append(f"  neighbor {interface} allowas-in 1")
             if member.role == "client" and peer.region != member.region:
                 lines.append(f"  neighbor {interface} route-map BACKUP in")
         lines.append(" exit-address-family")
