@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from cli import bench, demo, down, exec_, inspect_, report, run, setup, up
+from cli import bench, demo, down, exec_, inspect_, report, reset, run, setup, up
 from cli.outcome import BadUsage, HostFailure, explain
 from topologies.image.native import CompileError
 from topologies.image.recipe import ImageError
 from topologies.problems import BadInput
-from topologies.runtime import LabExists, NoSuchLab, RuntimeFailure
+from topologies.runtime import LabExists, NoSuchLab, RuntimeFailure, RuntimeMissing
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -28,6 +28,7 @@ for command in (
     down.command,
     inspect_.command,
     exec_.command,
+    reset.command,
     run.command,
     report.command,
     bench.command,
@@ -53,7 +54,7 @@ def entry() -> int:
     except (BadInput, LabExists, NoSuchLab, BadUsage) as error:
         explain(str(error))
         return 2
-    except (RuntimeFailure, ImageError, CompileError, HostFailure) as error:
+    except (RuntimeFailure, RuntimeMissing, ImageError, CompileError, HostFailure) as error:
         explain(str(error))
         return 3
 

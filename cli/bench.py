@@ -11,12 +11,13 @@ from pathlib import Path
 
 import click
 import msgspec
-from rich.table import Table
 
+from cli.bench_lab import lab
 from cli.figures import Row, exit_code, hog_rounds, merged, not_passed, row, rows_beside_hogs, rows_of
 from cli.hogs import hogs
 from cli.outcome import BadUsage, HostFailure, console, print_json
 from cli.page_timing import BrowserMissing, page_timing
+from cli.rows import show
 from reports.evidence.reader import Evidence, read_evidence
 
 
@@ -49,17 +50,6 @@ def _play() -> tuple[Path, Evidence]:
         raise HostFailure(f"the demo left no result (it ended with {playing.returncode})")
     result = json.loads(lines[-1])
     return Path(result["report"]), read_evidence(Path(result["evidence"]))
-
-
-def _show(rows: list[Row]) -> None:
-    table = Table("figure", "median", "worst", "target", "")
-    for r in rows:
-        mark = {True: "[green]✔[/green]", False: "[red]✖[/red]", None: "[yellow]◌[/yellow]"}[r.met]
-        wanted = "" if r.target is None else f"{'≥' if r.at_least else '≤'} {r.target:g} {r.unit}"
-        shown = "not measured" if r.ours is None else f"{r.ours:g} {r.unit}"
-        worst = "" if r.worst is None else f"{r.worst:g}"
-        table.add_row(r.what, shown, worst, wanted, mark if wanted else "")
-    console.print(table)
 
 
 @click.group("bench")
@@ -105,5 +95,8 @@ def demo(rounds: int, busy: int, as_json: bool) -> int:
         built = [msgspec.to_builtins(r) for r in rows]
         print_json({"host": msgspec.to_builtins(host), "rounds": rounds, "not_passed": doubts, "rows": built})
     else:
-        _show(rows)
+        show(rows)
     return exit_code(rows)
+
+
+command.add_command(lab)

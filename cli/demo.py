@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.lab import REFERENCE
+from cli.lab import REFERENCE, runtime_option
 from cli.scenarios import play
 
 
@@ -17,11 +17,12 @@ from cli.scenarios import play
 @click.option(
     "--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it)."
 )
+@runtime_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output, last.")
-def command(topology: Path, contract: Path | None, as_json: bool) -> int:
+def command(topology: Path, contract: Path | None, runtime: str, as_json: bool) -> int:
     """Boot the reference load balancer, break it under traffic, and write a failover report.
 
     Drains, withdraws and kills an L4 node, drains, crashes and kills an L7 node, cuts a link, kills a transit and a region,
     while every vantage probes. Exit code 0: every budget was kept; 1: one was not; 3: the measurement cannot be trusted.
     """
-    return play(topology, contract, (), (), as_json=as_json)
+    return play(topology, contract, (), (), runtime=runtime, as_json=as_json)

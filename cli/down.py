@@ -9,8 +9,7 @@ import click
 
 from cli.lab import REFERENCE, topology_at
 from cli.outcome import BadUsage, console, print_json
-from topologies.oci.destroy import destroy
-from topologies.oci.state import labs
+from topologies.runtimes import destroy, labs
 
 
 @click.command("down")

@@ -7,15 +7,14 @@ import subprocess
 import click
 
 from cli.outcome import BadUsage, print_json
-from topologies.oci.lab import OciLab
-from topologies.oci.state import labs
+from topologies.runtimes import LinuxLab, labs, open_lab
 
 
-def _find(lab: str | None, node: str) -> OciLab:
+def _find(lab: str | None, node: str) -> LinuxLab:
     names = [lab] if lab else labs()
     holders = []
     for name in names:
-        opened = OciLab.open(name)
+        opened = open_lab(name)
         if node in opened.topology.nodes:
             holders.append(opened)
     if len(holders) == 1:

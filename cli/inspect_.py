@@ -9,14 +9,13 @@ from rich.table import Table
 
 from cli.outcome import console, print_json
 from topologies.model import Topology
-from topologies.oci.lab import OciLab
-from topologies.oci.state import labs
 from topologies.runtime import NoSuchLab
+from topologies.runtimes import LinuxLab, labs, open_lab
 
 
-def _row(topology: Topology, lab: OciLab, name: str) -> dict[str, object]:
+def _row(topology: Topology, lab: LinuxLab, name: str) -> dict[str, object]:
     node = topology.nodes[name]
-    pid = lab.init_pid(name)
+    pid, addresses = lab.init_pid(name), lab.mgmt_addresses(name)
     return {
         "lab_name": topology.name,
         "labPath": str(topology.path),
@@ -28,8 +27,8 @@ def _row(topology: Topology, lab: OciLab, name: str) -> dict[str, object]:
         "group": node.group or "",
         "state": "running" if pid else "exited",
         "status": f"pid {pid}" if pid else "killed",
-        "ipv4_address": "N/A",
-        "ipv6_address": "N/A",
+        "ipv4_address": addresses.get(4, "N/A"),
+        "ipv6_address": addresses.get(6, "N/A"),
         "ports": [],
         "owner": getpass.getuser(),
     }
@@ -43,7 +42,7 @@ def command(lab: str | None, as_json: bool) -> int:
     found: dict[str, list[dict[str, object]]] = {}
     for name in [lab] if lab else labs():
         try:
-            opened = OciLab.open(name)
+            opened = open_lab(name)
         except NoSuchLab:
             if lab:
                 raise

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.lab import REFERENCE
+from cli.lab import REFERENCE, runtime_option
 from cli.scenarios import play
 
 
@@ -16,6 +16,7 @@ from cli.scenarios import play
 @click.option(
     "--contract", type=click.Path(path_type=Path), default=None, help="Its contract (default: the one beside it)."
 )
+@runtime_option
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -23,10 +24,13 @@ from cli.scenarios import play
     help="Where evidence and report go (default: reports/out/TIME).",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output, last.")
-def command(arguments: tuple[str, ...], topology: Path, contract: Path | None, out: Path | None, as_json: bool) -> int:
+def command(
+    arguments: tuple[str, ...], topology: Path, contract: Path | None, runtime: str, out: Path | None, as_json: bool
+) -> int:
     """Run scenarios by name (`kill-l4 kill-region`; default: all of them). What begins with a dash goes to pytest.
 
     `--target NODE|REGION` breaks another element than the default one.
     """
     first = next((n for n, a in enumerate(arguments) if a.startswith("-")), len(arguments))
-    return play(topology, contract, arguments[:first], arguments[first:], as_json=as_json, out=out)
+    names, extra = arguments[:first], arguments[first:]
+    return play(topology, contract, names, extra, runtime=runtime, as_json=as_json, out=out)

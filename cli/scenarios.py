@@ -22,6 +22,7 @@ from scenarios.phases import unused
 from topologies.check import load_checked
 from topologies.model import Topology
 from topologies.problems import closest
+from topologies.runtimes import images_of
 
 OURS = ("--target", "--locustfile")
 """Options of a run that are not pytest's."""
@@ -63,6 +64,7 @@ def play(
     names: tuple[str, ...],
     extra: tuple[str, ...],
     *,
+    runtime: str = "oci",
     as_json: bool,
     out: Path | None = None,
 ) -> int:
@@ -73,7 +75,7 @@ def play(
     if out and (out / "evidence.jsonl").exists():
         raise BadUsage(f"{out} holds the evidence of a run already; name a directory that does not")
     selected = _selection(names)
-    described, _ = load_checked(topology, contract)
+    described, _ = load_checked(topology, contract, images=images_of(runtime))
     _check_targets(described, names, _target(extra))
     out = out or unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
@@ -86,6 +88,7 @@ def play(
         "-o",
         "addopts=",
         f"--topology={topology}",
+        f"--runtime={runtime}",
         f"--out={out}",
         *extra,
     ]

@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parents[1]
 def command() -> int:
     """Build the lab image and the compiled parts, where the cache has none."""
     say = stamp()
-    compile_bpf(HERE / "topologies/oci/wire.bpf.c")
+    compile_bpf(HERE / "topologies/linux/wire.bpf.c")
     for name in ("prober", "wakeups"):
         compile_program(HERE / f"probes/native/{name}.c")
     layers("nospof/reference:latest", say)

@@ -6,24 +6,37 @@ from pathlib import Path
 
 import click
 
-from cli.lab import REFERENCE
+from cli.lab import REFERENCE, runtime_option
 from cli.outcome import console, print_json, stamp
-from scenarios.boot import boot
+from scenarios.boot import Alone, Booted, boot, boot_alone
+from topologies.contract import contract_path_for
 
 
 @click.command("up")
 @click.argument("topology", type=click.Path(path_type=Path), default=REFERENCE, required=False)
+@runtime_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
-def command(topology: Path, as_json: bool) -> int:
-    """Boot TOPOLOGY (default: the reference) and wait until every service answers from every vantage."""
+def command(topology: Path, runtime: str, as_json: bool) -> int:
+    """Boot TOPOLOGY (default: the reference) and wait until every service answers from every vantage.
+
+    The services are those of the contract beside it, X.contract.yml beside X.clab.yml. Without one, any containerlab file will
+    do: the lab is up when its exec lines have been run and its routes have settled.
+    """
     say = stamp()
-    booted = boot(topology, say=say)
+    booted: Booted | Alone
+    if contract_path_for(topology).exists():
+        booted = boot(topology, runtime=runtime, say=say)
+        ready = "every service answers from every vantage"
+    else:
+        booted = boot_alone(topology, runtime=runtime, say=say)
+        ready = "its routes are settled"
     booted.lab.close()
     count = len(booted.topology.nodes)
     if as_json:
         print_json(
             {
                 "lab": booted.topology.name,
+                "runtime": runtime,
                 "nodes": count,
                 "runtime_s": round(booted.runtime_s, 3),
                 "boot_s": round(booted.seconds, 3),
@@ -32,6 +45,6 @@ def command(topology: Path, as_json: bool) -> int:
     else:
         console.print(
             f"lab {booted.topology.name} is up: {count} nodes in {booted.runtime_s:.2f} s ({count / booted.runtime_s:.0f} nodes/s), "
-            f"every service answers from every vantage after {booted.seconds:.1f} s"
+            f"{ready} after {booted.seconds:.1f} s"
         )
     return 0

@@ -6,7 +6,7 @@ import http.client
 import socket
 from pathlib import Path
 
-from topologies.oci.netns import inside
+from topologies.linux.netns import inside
 from topologies.services import Service
 
 TIMEOUT_S = 0.4

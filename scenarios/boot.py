@@ -12,11 +12,11 @@ from scenarios.answers import missing_answer
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
+from topologies.linux.lab import LinuxLab
 from topologies.model import Topology
-from topologies.oci.deploy import deploy
-from topologies.oci.destroy import destroy
-from topologies.oci.lab import OciLab
 from topologies.runtime import RuntimeFailure, Say
+from topologies.runtimes import deploy, destroy, images_of
+from topologies.source import load_topology
 
 CONVERGED_WITHIN_S = 60.0
 SETTLED_FOR_NS = 1_000_000_000
@@ -31,13 +31,13 @@ class Booted:
 
     topology: Topology
     contract: Contract
-    lab: OciLab
+    lab: LinuxLab
     runtime_s: float
     seconds: float
     unreached: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def _unanswered(lab: OciLab, contract: Contract) -> dict[tuple[str, str], str]:
+def _unanswered(lab: LinuxLab, contract: Contract) -> dict[tuple[str, str], str]:
     asked = [
         (v.name, s, vip)
         for v in lab.topology.nodes_with_role("client")
@@ -56,7 +56,7 @@ def _unanswered(lab: OciLab, contract: Contract) -> dict[tuple[str, str], str]:
 class Stillness:
     """Whether every node's addresses and routes have stayed as they are for a while."""
 
-    def __init__(self, lab: OciLab) -> None:
+    def __init__(self, lab: LinuxLab) -> None:
         self._lab = lab
         self._last: dict[str, frozenset[str]] = {}
         self._since = 0
@@ -71,14 +71,42 @@ class Stillness:
         return "" if time.monotonic_ns() - self._since >= SETTLED_FOR_NS else "routes have only just settled"
 
 
-def boot(topology_path: Path, contract_path: Path | None = None, *, say: Say = lambda _: None) -> Booted:
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A lab without a contract: nobody was promised anything, so nothing is asked for. Times as in `Booted`."""
+
+    topology: Topology
+    lab: LinuxLab
+    runtime_s: float
+    seconds: float
+
+
+def boot_alone(topology_path: Path, *, runtime: str = "oci", say: Say = lambda _: None) -> Alone:
+    """Deploys and waits until the routes have settled. Raises as `boot` does."""
+    topology = load_topology(topology_path, images_of(runtime))
+    began = time.monotonic()
+    deployed = deploy(topology, runtime=runtime, say=say)
+    try:
+        wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
+    except DeadlineMissed as late:  # a lab may be one that never rests
+        say(str(late))
+    except BaseException:
+        deployed.lab.close()
+        destroy(topology.name)
+        raise
+    return Alone(topology, deployed.lab, deployed.seconds, time.monotonic() - began)
+
+
+def boot(
+    topology_path: Path, contract_path: Path | None = None, *, runtime: str = "oci", say: Say = lambda _: None
+) -> Booted:
     """Deploys and waits until BGP has converged and every service answers from every vantage.
 
-    Raises BadInput, LabExists, ImageError, RuntimeFailure; a lab that does not come into service is taken down again.
+    Raises BadInput, LabExists, ImageError, RuntimeMissing, RuntimeFailure; a lab that does not come into service is taken down again.
     """
-    topology, contract = load_checked(topology_path, contract_path)
+    topology, contract = load_checked(topology_path, contract_path, images=images_of(runtime))
     began = time.monotonic()
-    deployed = deploy(topology, say=say)
+    deployed = deploy(topology, runtime=runtime, say=say)
     count, seconds = len(topology.nodes), deployed.seconds
     say(f"{count} nodes and {len(topology.links)} links in {seconds:.2f} s ({count / seconds:.0f} nodes/s)")
     try:

@@ -46,8 +46,8 @@ from scenarios.record import (
 )
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
-from topologies.oci.lab import Crossing
-from topologies.oci.wire import Flow
+from topologies.linux.lab import Crossing
+from topologies.linux.wire import Flow
 
 
 @dataclass(frozen=True, slots=True)

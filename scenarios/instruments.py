@@ -27,7 +27,6 @@ from scenarios.boot import Booted
 from scenarios.own_cpu import OwnCpu
 from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, flows_of
 from topologies.image.native import compile_program
-from topologies.oci.lab import pairs_of
 from topologies.runtime import RuntimeFailure
 
 CONNECTIONS_PER_VANTAGE = 100
@@ -161,9 +160,7 @@ class Instruments:
         """Routing protocols, kernels' routes and nodes' own events, on one timeline."""
         lab, events = self.booted.lab, self.booted.contract.events
         ends = {
-            end.index: (end.node, end.interface, peer.node)
-            for pair in pairs_of(lab.topology)
-            for end, peer in (pair, pair[::-1])
+            end.number: (end.node, end.interface, peer.node) for pair in lab.pairs() for end, peer in (pair, pair[::-1])
         }
         self.watch = Watch(
             self._directory / "watch",

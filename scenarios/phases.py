@@ -22,8 +22,8 @@ from scenarios.faults.base import Fault, FaultFailed
 from scenarios.instruments import Instruments, QuietFor
 from scenarios.measured import Clock
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
-from topologies.oci.bpf import BpfError
-from topologies.oci.lab import Crossing
+from topologies.linux.bpf import BpfError
+from topologies.linux.lab import Crossing
 from topologies.runtime import RuntimeFailure
 
 CONTROL_NS = 5_000_000_000

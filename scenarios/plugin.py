@@ -32,10 +32,9 @@ from scenarios.phases import Bench, Scenario, unused
 from scenarios.telling import Teller
 from topologies.contract import contract_path_for
 from topologies.model import Link
-from topologies.oci.accounting import cpu_seconds
-from topologies.oci.destroy import destroy
 from topologies.problems import BadInput
 from topologies.runtime import LabExists
+from topologies.runtimes import RUNTIMES, destroy
 
 HERE = Path(__file__).resolve().parents[1]
 REFERENCE = HERE / "topologies/reference/reference.clab.yml"
@@ -67,6 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--contract", default=None, help="its contract (default: X.contract.yml beside X.clab.yml)")
     group.addoption("--locustfile", default=None, help="load by your own Locust users instead of ours")
     group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
+    group.addoption("--runtime", default="oci", choices=RUNTIMES, help="what runs the nodes (default: oci)")
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
 
 
@@ -86,6 +86,13 @@ def out_directory(config: pytest.Config) -> Path:
     if given:
         return Path(given)
     return unused(OUT / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
+
+
+def _differing(config: pytest.Config) -> list[str]:
+    """The options of this run that are not the defaults, for a command that repeats it."""
+    topology, runtime = Path(config.getoption("--topology")), str(config.getoption("--runtime"))
+    words = [] if topology == REFERENCE else ["--topology", _shown(topology)]
+    return words if runtime == "oci" else [*words, "--runtime", runtime]
 
 
 def _shown(path: Path) -> str:
@@ -153,9 +160,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     config = request.config
     topology = Path(config.getoption("--topology"))
     contract = Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology)
+    runtime = str(config.getoption("--runtime"))
     TELLER.now("the lab comes up")
     try:
-        booted = boot(topology, contract, say=_say)
+        booted = boot(topology, contract, runtime=runtime, say=_say)
     except (BadInput, LabExists) as error:
         TELLER.close()
         pytest.exit(f"nospof: {error}", returncode=2)
@@ -163,9 +171,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     out = out_directory(config)
     writer = EvidenceWriter(out / "evidence.jsonl")
     try:
-        reproduce = shlex.join(
-            ["./nospof", "run", *(["--topology", _shown(topology)] if topology != REFERENCE else [])]
-        )
+        reproduce = shlex.join(["./nospof", "run", *_differing(config)])
         common = schema.Run(
             event="start",
             run_id=out.name,
@@ -185,14 +191,14 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
             made = Bench(booted, instruments, writer, _say, TELLER.now)
             lab_before, own_before, since = (
-                cpu_seconds(booted.topology.name),
+                booted.lab.cpu_seconds(),
                 instruments.cpu_seconds(),
                 time.monotonic(),
             )
             yield made
             wall = time.monotonic() - since
             cpu = schema.Cpu(
-                lab_cores=round((cpu_seconds(booted.topology.name) - lab_before) / wall, 2),
+                lab_cores=round((booted.lab.cpu_seconds() - lab_before) / wall, 2),
                 instrument_cores=round((instruments.cpu_seconds() - own_before) / wall, 2),
             )
         verdict = _worst(made.verdicts)
@@ -248,10 +254,7 @@ class Judge:
             # A stack without such a role or action has nothing to break there; who asked for it by name is told so.
             _say(f"{entry.name}: does not apply: {error}")
             pytest.skip(f"does not apply to this stack: {error}")
-        topology = config.getoption("--topology")
-        words = ["./nospof", "run", entry.name, "--target", fault.plan.target]
-        if topology != str(REFERENCE):
-            words += ["--topology", _shown(Path(topology))]
+        words = ["./nospof", "run", entry.name, "--target", fault.plan.target, *_differing(config)]
         verdict = self._tried(Scenario(self.bench, entry, fault, shlex.join(words)), build)
         config.stash[SESSION].verdicts.append(verdict)
         self._request.node.user_properties.append(("verdict", verdict.verdict))

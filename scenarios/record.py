@@ -14,7 +14,7 @@ from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.measured import Clock, Measured, by_service
-from topologies.oci.wire import Flow
+from topologies.linux.wire import Flow
 
 Routes = Mapping[Flow, tuple[str, ...]]
 """Probe flow → the nodes that its packets passed, in order."""

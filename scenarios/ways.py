@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reports.evidence.schema import Moment, Path
+from topologies.linux.lab import Crossing
+from topologies.linux.wire import Flow
 from topologies.model import Link
-from topologies.oci.lab import Crossing
-from topologies.oci.wire import Flow
 
 Hops = set[tuple[str, str]]
 MOST_HOPS = 32

@@ -4,11 +4,11 @@ Must not know scenarios; they say which roles they need."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from topologies.contract import Contract, contract_path_for, load_contract
-from topologies.model import ROLE_LABEL, Topology
+from topologies.model import IMAGES, ROLE_LABEL, Topology
 from topologies.problems import BadInput, Problem
 from topologies.source import load_topology
 
@@ -16,9 +16,12 @@ SERVING_ROLES = ("l4", "l7", "app")
 """Any of these may hold a VIP; a small stack need not have all three tiers."""
 
 
-def load_checked(topology_path: Path, contract_path: Path | None = None) -> tuple[Topology, Contract]:
-    """Both files read and held against each other. Raises BadInput; without `contract_path` the one beside is taken."""
-    topology = load_topology(topology_path)
+def load_checked(
+    topology_path: Path, contract_path: Path | None = None, *, images: Collection[str] | None = IMAGES
+) -> tuple[Topology, Contract]:
+    """Both files read and held against each other. Raises BadInput; without `contract_path` the one beside is taken.
+    `images`: those that the runtime can run, None for any."""
+    topology = load_topology(topology_path, images)
     contract = load_contract(contract_path or contract_path_for(topology_path), topology)
     problems = check(topology, contract)
     if problems:
@@ -28,7 +31,7 @@ def load_checked(topology_path: Path, contract_path: Path | None = None) -> tupl
 
 def check(topology: Topology, contract: Contract) -> list[Problem]:
     """What makes measuring this pair impossible, although each file alone is well-formed."""
-    problems = missing_roles(topology, ["client"])
+    problems = [*missing_roles(topology, ["client"]), *_hidden_paths(topology)]
     serving = [node for role in SERVING_ROLES for node in topology.nodes_with_role(role)]
     if not serving:
         expected = (
@@ -60,6 +63,16 @@ def missing_roles(topology: Topology, roles: Iterable[str]) -> list[Problem]:
 
 def _roles_found(topology: Topology) -> str:
     return f"only the roles {', '.join(topology.roles())}" if topology.roles() else "no node with a role"
+
+
+def _hidden_paths(topology: Topology) -> list[Problem]:
+    managed = [] if topology.mgmt is None else [topology.nodes[name] for name in topology.mgmt.addresses]
+    if not managed:
+        return []
+    names = ", ".join(node.name for node in managed[:4]) + (" and others" if len(managed) > 4 else "")
+    found = f"a management network that {names} {'is' if len(managed) == 1 else 'are'} on"
+    expected = "'network-mode: none' where faults are measured: it would be a hidden path around every one of them"
+    return [Problem(topology.path, managed[0].line, f"topology.nodes.{managed[0].name}.network-mode", found, expected)]
 
 
 def _reachable(topology: Topology, start: Iterable[str]) -> set[str]:

@@ -17,6 +17,7 @@ from topologies.env_files import RULE, read_env_file
 from topologies.limits import CPU_RULE, CPU_SET_RULE, SIZE_RULE, Limits, cpu_set_of, cpus_of, size_of
 from topologies.model import LABELS, REGION_LABEL, ROLE_LABEL, ROLES, Node
 from topologies.problems import closest, one_of
+from topologies.stages import MOST_S, Healthcheck, Stages, joined, read_healthcheck, read_stages
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ _EXAMPLES = {
     "exec": "a list of command lines",
 }
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{3,40}|ALL", re.IGNORECASE)
+ONLY_NODES = ("mgmt-ipv4", "mgmt-ipv6")
 _PULL_POLICIES = ("IfNotPresent", "Never")
 
 
@@ -58,6 +60,9 @@ class Definition:
     texts: Mapping[str, str] = field(default_factory=dict)
     lists: Mapping[str, tuple[tuple[Value, str], ...]] = field(default_factory=dict)
     maps: Mapping[str, Mapping[str, tuple[Value, str]]] = field(default_factory=dict)
+    stages: Stages = field(default_factory=dict)
+    healthcheck: Healthcheck | None = None
+    delay: int | None = None
 
 
 NOTHING = Definition()
@@ -69,17 +74,28 @@ def read_definition(value: Value, what: str) -> Definition:
     texts: dict[str, str] = {}
     lists: dict[str, tuple[tuple[Value, str], ...]] = {}
     maps: dict[str, dict[str, tuple[Value, str]]] = {}
+    stages: Stages = {}
+    healthcheck: Healthcheck | None = None
+    delay: int | None = None
     for key, given in values.items():
-        if key in _EXAMPLES:
+        if key in ONLY_NODES and what != "a node":
+            given.complain_of_key(f"the key {key!r}", "it in a node's own definition only: every node needs another")
+        elif key in _EXAMPLES:
             lists[key] = tuple(_texts_of(given.items(_EXAMPLES[key]), "a string"))
         elif key in ("env", "labels", "sysctls"):
             entries = given.entries("a mapping of names to values")
             maps[key] = {name: (item, text) for name, (item, text) in _texts_by_name(entries)}
+        elif key == "stages":
+            stages = read_stages(given)
+        elif key == "healthcheck":
+            healthcheck = read_healthcheck(given)
+        elif key == "startup-delay":
+            delay = given.integer(0, MOST_S, "seconds, a whole number")
         else:
             text = given.text("a string such as 'sleep infinity'" if key in ("cmd", "entrypoint") else "a string")
             if text is not None:
                 texts[key] = text
-    return Definition(values, texts, lists, maps)
+    return Definition(values, texts, lists, maps, stages, healthcheck, delay)
 
 
 def _texts_of(values: Sequence[Value], expected: str) -> list[tuple[Value, str]]:
@@ -97,7 +113,7 @@ class Definitions:
 
     lab: str
     directory: Path
-    images: Collection[str]
+    images: Collection[str] | None
     defaults: Definition
     kinds: Mapping[str, Definition]
     groups: Mapping[str, Definition]
@@ -115,17 +131,20 @@ class Definitions:
             image=self._image(at, layers),
             cmd=_argv(layers, "cmd"),
             entrypoint=_argv(layers, "entrypoint"),
-            exec=tuple(self._filled(value, text, name) for value, text in _joined(layers, "exec")),
+            exec=tuple(self._filled(value, text, name) for value, text in _commands(layers)),
             binds=self._binds(layers, name),
             env=self._from_files(layers, name)
             | {key: self._filled(value, text, name) for key, (value, text) in _env(layers).items()},
             labels={key: text for key, (_, text) in labels.items()},
             sysctls=_sysctls(layers),
-            network_mode=_network_mode(at, layers),
+            network_mode=_network_mode(layers),
             line=at.key_line,
             group=group or None,
             limits=_limits(layers),
             env_files=tuple(str(path) for _, path in self._env_files(layers, name)),
+            stages=joined(layer.stages for layer in layers),
+            healthcheck=next((layer.healthcheck for layer in reversed(layers) if "healthcheck" in layer.values), None),
+            startup_delay=next((layer.delay for layer in reversed(layers) if layer.delay), 0),
         )
 
     def _kind_and_group(self, own: Definition) -> tuple[str, str]:
@@ -154,10 +173,10 @@ class Definitions:
 
     def _image(self, at: Value, layers: Sequence[Definition]) -> str:
         image = _last_text(layers, "image")
-        known = one_of(self.images)
+        known = "an image's name" if self.images is None else one_of(self.images)
         if not image:
             at.complain_missing("image", known)
-        elif image not in self.images and (where := _last(layers, "image")):
+        elif self.images is not None and image not in self.images and (where := _last(layers, "image")):
             found = f"image {shown(image)}, which cannot be mapped to a root file system"
             where.complain(f"{known}{closest(image, self.images)}", found)
         return image
@@ -247,6 +266,20 @@ def _joined(layers: Sequence[Definition], key: str) -> list[tuple[Value, str]]:
     return [entry for layer in layers for entry in layer.lists.get(key, ())]
 
 
+def _commands(layers: Sequence[Definition]) -> list[tuple[Value, str]]:
+    """Of `exec`; what no shell could split is complained of."""
+    lines = _joined(layers, "exec")
+    for value, text in lines:
+        try:
+            empty = not shlex.split(text)
+        except ValueError as error:
+            value.complain(f"a command line that a shell could split ({str(error).lower()})")
+            continue
+        if empty:
+            value.complain("a command line")
+    return lines
+
+
 def _merged(layers: Sequence[Definition], key: str) -> dict[str, tuple[Value, str]]:
     merged: dict[str, tuple[Value, str]] = {}
     for layer in layers:
@@ -320,12 +353,12 @@ def _argv(layers: Sequence[Definition], key: str) -> tuple[str, ...] | None:
     return argv or None
 
 
-def _network_mode(at: Value, layers: Sequence[Definition]) -> str | None:
+def _network_mode(layers: Sequence[Definition]) -> str | None:
+    """`none`, or None: on the management network."""
     mode = _last_text(layers, "network-mode").lower()
-    reason = "say 'network-mode: none'; a management network would be a hidden path around every fault"
     where = _last(layers, "network-mode")
-    if where is None:
-        at.complain_missing("network-mode", f"'none': {reason}")
-    elif mode != "none":
-        where.complain(f"'none': {reason}")
+    if where is not None and mode != "none":
+        where.complain(
+            "'none', or nothing for a node on the management network: others are not supported by nospof yet"
+        )
     return mode or None

@@ -118,20 +118,6 @@ class Value:
         name = key if key.isprintable() and 0 < len(key) <= _SHOWN else shown(key)
         return f"{self.path}.{name}" if self.path else name
 
-    def scalars(self) -> list[yaml.ScalarNode]:
-        """Every scalar at or below this value, keys too, each once."""
-        found: dict[int, yaml.ScalarNode] = {}
-        seen: set[int] = set()
-        todo: list[yaml.Node] = [self.node]
-        while todo:
-            node = todo.pop()
-            if isinstance(node, yaml.ScalarNode):
-                found[id(node)] = node
-            elif id(node) not in seen:  # an alias may lead back to a collection that holds it
-                seen.add(id(node))
-                todo += [part for pair in node.value for part in (pair if isinstance(pair, tuple) else (pair,))]
-        return list(found.values())
-
     def entries(self, expected: str) -> dict[str, Value]:
         """A mapping's values by key, each key once; `<<` is merged as YAML says. Empty if absent or not a mapping."""
         if self.absent:

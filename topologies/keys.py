@@ -26,12 +26,29 @@ def _no(name: str, said: str) -> Key:
 
 
 TOP = (
+    _yes("mgmt", "the management network, see below"),
     _yes("name", "the lab's name"),
     _yes("prefix", "of container names: a word, `''`, or `__lab-name`"),
     _yes("topology", "defaults, kinds, groups, nodes, links"),
     _no("debug", "containerlab's own"),
-    _no("mgmt", "the management network: a hidden path around every fault"),
     _no("settings", "containerlab's own certificate authority"),
+)
+
+MGMT = (
+    _yes("external-access", "`false`: a lab is closed"),
+    _yes("ipv4-subnet", "of the nodes' addresses; containerlab's default where neither family is given"),
+    _yes("ipv6-subnet", "of the nodes' addresses"),
+    _yes("mtu", "in bytes"),
+    _yes("network", "its name; two labs that say the same still have two networks"),
+    _yes("skip-when-unused", "it is left out then, whatever is said"),
+    _no("bridge", "one of the host's"),
+    _no("driver", "of Docker"),
+    _no("driver-opts", "of Docker"),
+    _no("ipam", "of Docker"),
+    _no("ipv4-gw", "it is the first address"),
+    _no("ipv4-range", "addresses are given from the first free one on"),
+    _no("ipv6-gw", "it is the first address"),
+    _no("ipv6-range", "addresses are given from the first free one on"),
 )
 
 NODE = (
@@ -43,18 +60,31 @@ NODE = (
     _yes("entrypoint", "split as a shell would"),
     _yes("env", "merged by name over all levels; without `__IMPORT_ENVS`"),
     _yes("env-files", "`NAME=VALUE` lines; `env` wins"),
-    _yes("exec", "run by a shell in the node once its links are there; levels add up"),
+    _yes(
+        "exec",
+        "split as a shell would, run once the links are there, and again at a restart; one that fails is told; levels add up",
+    ),
     _yes("group", "as in containerlab"),
+    _yes(
+        "healthcheck", "run while somebody waits for the node to be healthy; one that never passes ends the deployment"
+    ),
     _yes("image", "one that `nospof` makes itself"),
     _yes("image-pull-policy", "`IfNotPresent` or `Never`: there is no registry to ask"),
     _yes("kind", "`linux`"),
     _yes("labels", "merged by name; `nospof.role`, `nospof.region` and `nospof.domain` mean something here"),
     _yes("memory", "bytes, `512MB` or `512MiB`; more is refused by the kernel's OOM killer"),
-    _yes("network-mode", "`none`, and it has to be said"),
+    _yes("mgmt-ipv4", "an address in the management network"),
+    _yes("mgmt-ipv6", "an address in the management network"),
+    _yes(
+        "network-mode",
+        "`none`; where nothing is said, `eth0` in the management network: closed, and a path around faults of links",
+    ),
     _yes("privileged", "`true`, containerlab's default"),
     _yes("shm-size", "of `/dev/shm`"),
+    _yes("stages", "`wait-for` and `exec` of each; links are there before the first node starts"),
+    _yes("startup-delay", "in seconds, before the node is started"),
     _yes("sysctls", "of the node's own namespaces"),
-    _no("aliases", "names in the management network"),
+    _no("aliases", "further names in the management network"),
     _no("auto-remove", "of a container that ended"),
     _no("certificate", "issued by containerlab"),
     _no("components", "of chassis"),
@@ -63,20 +93,15 @@ NODE = (
     _no("dns", "resolvers of a node"),
     _no("enforce-startup-config", "of network operating systems"),
     _no("extras", "of some kinds"),
-    _no("healthcheck", "not run yet"),
     _no("kernel", "of micro-VMs"),
     _no("license", "of network operating systems"),
-    _no("mgmt-ipv4", "there is no management network"),
-    _no("mgmt-ipv6", "there is no management network"),
     _no("ports", "published on the host: a door out of the lab"),
     _no("position", "in a drawing"),
     _no("restart-policy", "a node that ended stays so until it is restarted"),
     _no("runtime", "of containers"),
     _no("sandbox", "of micro-VMs"),
     _no("security-opts", "of Docker"),
-    _no("stages", "not ordered yet: every node starts at once"),
     _no("startup-config", "of network operating systems"),
-    _no("startup-delay", "not waited for yet"),
     _no("suppress-startup-config", "of network operating systems"),
     _no("tmpfs", "mounts"),
     _no("type", "of network operating systems"),
@@ -105,16 +130,16 @@ LINK = (
 
 ENDPOINT = (
     _yes("interface", "its name in the node, at most 15 characters"),
+    _yes("mac", "its MAC; where the file gives none, one from the names, the same in every deployment"),
     _yes("node", "its name"),
     _no("ipv4", "addresses; give them by `exec` or by the node's own configuration"),
     _no("ipv6", "addresses; give them by `exec` or by the node's own configuration"),
-    _no("mac", "MACs come from names, so that every deployment has the same"),
     _no("vars", "variables of containerlab's config engine"),
 )
 
 ELSEWHERE = (
     _no("Go templates `{{ }}`", "would be taken literally"),
-    _no("`${VARIABLE}`", "environment substitution: would be taken literally"),
+    _yes("`$VARIABLE`, `${VARIABLE:=default}`", "replaced before anything is read; one that is not set stays as it is"),
     _yes("`__clabNodeName__`, `__clabLabName__`", "in `binds`, `env` and `exec`"),
     _no("`__clabDir__`, `__clabNodeDir__`", "there is no such directory"),
     _no("`host:`, `macvlan:`, `mgmt-net:` as a link's end", "doors out of the lab"),
@@ -146,6 +171,7 @@ def page() -> str:
     parts = [_HEAD]
     for title, keys in (
         ("The file", TOP),
+        ("`mgmt`", MGMT),
         ("A node, and defaults, kinds and groups", NODE),
         ("A link", LINK),
         ("A link's endpoint", ENDPOINT),

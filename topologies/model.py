@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from topologies.limits import Limits
+from topologies.management import Management
+from topologies.stages import Healthcheck, Stages
 
 NO_LIMITS = Limits()
 DEFAULT_LINK_MTU = 9500
@@ -27,10 +29,11 @@ LABELS = (ROLE_LABEL, REGION_LABEL, DOMAIN_LABEL)
 
 @dataclass(frozen=True, slots=True, order=True)
 class Endpoint:
-    """One end of a link."""
+    """One end of a link. `mac` is set where the file gives one."""
 
     node: str
     interface: str
+    mac: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.node}:{self.interface}"
@@ -66,7 +69,7 @@ class Node:
 
     `cmd` and `entrypoint` are argument vectors, `exec` command lines run in the node once its links are there; `env` has what
     `env_files` (absolute paths) say, too; `binds` are `HOST_PATH:NODE_PATH` or `HOST_PATH:NODE_PATH:ro` with absolute paths;
-    `line` is that of its name."""
+    `startup_delay` in seconds; `line` is that of its name."""
 
     name: str
     kind: str
@@ -83,6 +86,9 @@ class Node:
     group: str | None = None
     limits: Limits = NO_LIMITS
     env_files: tuple[str, ...] = ()
+    stages: Stages = field(default_factory=dict, hash=False)
+    healthcheck: Healthcheck | None = None
+    startup_delay: int = 0
 
     @property
     def role(self) -> str | None:
@@ -101,7 +107,8 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """A lab as its file describes it. `digest` is over the file's text and the files beside it that nodes bind."""
+    """A lab as its file describes it. `digest` is over the file's text and the files beside it that nodes bind.
+    `mgmt` is None where no node is on the management network; `variables` of the environment are those that the file used."""
 
     name: str
     path: Path
@@ -109,6 +116,8 @@ class Topology:
     nodes: Mapping[str, Node] = field(hash=False)
     links: tuple[Link, ...]
     digest: str = ""
+    mgmt: Management | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def nodes_with_role(self, role: str) -> tuple[Node, ...]:
         """In the order of the file."""

@@ -16,6 +16,11 @@ class RuntimeFailure(Exception):
     """The host or a tool failed us; the message names what was being done and what was found. Exit code 3."""
 
 
+class RuntimeMissing(Exception):
+    """A tool that the runtime drives is not installed, too old, or does not answer; the message says what would be right.
+    Exit code 3."""
+
+
 class LabExists(Exception):
     """A lab of that name is up already (or half torn down); the message says how to take it down. Exit code 2."""
 

@@ -20,6 +20,7 @@ PSEUDO_NODES = ("host", "macvlan", "mgmt-net")
 
 _OTHER_LINK_TYPES = ("bridge", "dummy", "host", "macvlan", "macvtap", "mgmt-net", "vxlan", "vxlan-stitch")
 _INTERFACE_MAX = 15
+_MAC = re.compile(r"[0-9a-f][02468ace](:[0-9a-f]{2}){5}", re.IGNORECASE)  # odd first bytes are for many interfaces
 _MTU_MIN, _MTU_MAX = 68, 65535
 
 
@@ -28,6 +29,7 @@ class Wiring:
     """Reads links one after another and remembers which endpoints are taken."""
 
     nodes: Collection[str]
+    managed: Collection[str] = ()
     taken: dict[Endpoint, Value] = field(default_factory=dict)
 
     def link(self, value: Value) -> Link | None:
@@ -80,7 +82,7 @@ class Wiring:
         return {name: text for name, text in read.items() if text is not None}
 
     def _endpoint(self, value: Value, *, typed: bool) -> Endpoint | None:
-        node, interface = self._typed(value) if typed else self._brief(value)
+        node, interface, mac = self._typed(value) if typed else (*self._brief(value), None)
         if node is None or interface is None:
             return None
         if node in PSEUDO_NODES and node not in self.nodes:
@@ -94,7 +96,12 @@ class Wiring:
         if problem := _interface_problem(interface):
             value.complain(problem, f"interface {shown(interface)}")
             sound = False
-        endpoint = Endpoint(node, interface)
+        if interface == "eth0" and node in self.managed:
+            value.complain(
+                "another interface: eth0 is this node's in the management network, unless it says 'network-mode: none'"
+            )
+            sound = False
+        endpoint = Endpoint(node, interface, mac)
         first = self.taken.setdefault(endpoint, value)
         if first is not value:
             found = f"endpoint {shown(str(endpoint))} again, first on line {first.line}"
@@ -113,16 +120,18 @@ class Wiring:
             return None, None
         return node or None, interface or None
 
-    def _typed(self, value: Value) -> tuple[str | None, str | None]:
+    def _typed(self, value: Value) -> tuple[str | None, str | None, str | None]:
         if not isinstance(value.node, yaml.MappingNode):
             value.complain("a mapping such as {node: a, interface: eth1}, as the link says 'type: veth'")
-            return None, None
+            return None, None, None
         fields = value.fields("an endpoint", keys.supported(keys.ENDPOINT), keys.refused(keys.ENDPOINT))
-        texts = {key: fields[key].text("a name") for key in fields}
+        texts = {key: fields[key].text("a MAC" if key == "mac" else "a name") for key in fields}
+        if (mac := texts.get("mac")) and not _MAC.fullmatch(mac):
+            fields["mac"].complain("a MAC of one interface such as 02:00:00:00:00:01")
         for key in ("node", "interface"):
             if key not in fields:
                 value.complain_missing(key, "a name")
-        return texts.get("node"), texts.get("interface")
+        return texts.get("node"), texts.get("interface"), mac.lower() if mac else None
 
 
 def _interface_problem(name: str) -> str | None:

@@ -17,7 +17,8 @@ class Follower:
 
     def __init__(self, node: str, ends: Ends) -> None:
         self._node = node
-        self._ends = ends
+        self._ends = {index: end for index, end in ends.items() if end[0] == node}
+        self._peers = {interface: peer for _, interface, peer in self._ends.values()}
         self._links: dict[int, Link] = {}
         self._addresses: set[tuple[int, str]] = set()
         self._neighbours: dict[tuple[int, str], str] = {}
@@ -35,11 +36,16 @@ class Follower:
     def _event(
         self, entry: Entry, source: str, what: str, detail: str, index: int | None, prefix: str | None
     ) -> TimelineEvent:
-        end = self._ends.get(index or 0)
-        peer = end[2] if end is not None and end[0] == self._node else None
+        peer = None if index is None else self._peer(index)
         interface = None if index is None else self._name(index)
         acc = entry.t_ns - entry.since_ns
         return TimelineEvent(entry.t_ns, acc, self._node, source, what, detail, peer, interface, prefix)
+
+    def _peer(self, index: int) -> str | None:
+        """By its name, if the kernel has told it: the wires' numbers need not be the kernel's."""
+        if known := self._links.get(index):
+            return self._peers.get(known.name)
+        return self._ends[index][2] if index in self._ends else None
 
     def _name(self, index: int) -> str:
         known = self._links.get(index)

@@ -17,7 +17,7 @@ ON_LINK = frozenset((1, 254, 255))
 """TTLs of sessions between the two ends of a link: eBGP, GTSM (RFC 5082) less a hop at most, BFD (RFC 5881)."""
 
 Ends = Mapping[int, tuple[str, str, str]]
-"""Interface index (unique in the lab) → node, interface, node at the other end."""
+"""What the wires call an end (its interface index, where that is unique in the lab) → node, interface, other node."""
 
 
 class Heard(Protocol):

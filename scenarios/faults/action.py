@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from scenarios.faults.base import FaultFailed, FaultPlan
 from topologies.contract import Action, Contract
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Instant
+from topologies.linux.lab import LinuxLab
+from topologies.linux.wire import Instant
 from topologies.problems import BadInput, Problem
 
 ACTION_S = 5.0  # exit 0 within this, says the contract
@@ -22,7 +22,7 @@ class ActionFault:
     """Effective when the node carries no client's frame any more. One that answers clients itself (an L7 node) may go on with
     the UDP flows it had, since nothing tells when such a flow is over; its connections have to be gone."""
 
-    lab: OciLab
+    lab: LinuxLab
     contract: Contract
     plan: FaultPlan
     action: Action

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from topologies.linux.wire import Instant
 from topologies.model import Link
-from topologies.oci.wire import Instant
 
 
 @dataclass(frozen=True, slots=True)

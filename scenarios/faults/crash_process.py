@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from scenarios.faults.base import FaultFailed, FaultPlan, kind_of
 from topologies.contract import Contract
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Instant
+from topologies.linux.lab import LinuxLab
+from topologies.linux.wire import Instant
 from topologies.problems import BadInput, Problem
 
 
-def signalled(lab: OciLab, node: str, process: str, number: int) -> tuple[tuple[int, ...], Instant]:
+def signalled(lab: LinuxLab, node: str, process: str, number: int) -> tuple[tuple[int, ...], Instant]:
     """Sends a signal to every process of that name in a node: who got it, and when. Raises FaultFailed where there is none."""
     before = time.monotonic_ns()
     got = lab.signal(node, process, number)
@@ -28,7 +28,7 @@ class CrashFault:
     """Effective when the processes that were there are gone. At the heal a node that has not brought the process back by
     itself is restarted whole."""
 
-    lab: OciLab
+    lab: LinuxLab
     plan: FaultPlan
     process: str
     _killed: tuple[int, ...] = ()
@@ -62,7 +62,7 @@ def chosen_process(contract: Contract, role: str | None) -> str:
     return listed[0]
 
 
-def crash_process(lab: OciLab, contract: Contract, node: str, process: str | None = None) -> CrashFault:
+def crash_process(lab: LinuxLab, contract: Contract, node: str, process: str | None = None) -> CrashFault:
     """A crash of a process of `node`: the one named, or the first that the contract lists for its role. Raises BadInput where
     the contract lists none."""
     role = lab.topology.nodes[node].role

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scenarios.faults.base import FaultPlan
+from topologies.linux.lab import LinuxLab
+from topologies.linux.wire import Instant
 from topologies.model import Link
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Instant
 
 
 @dataclass
@@ -15,7 +15,7 @@ class CutLinkFault:
     """Effective while neither end receives a frame over the link, by the interfaces' own counters; with loss of carrier, when
     both ends have lost it besides."""
 
-    lab: OciLab
+    lab: LinuxLab
     plan: FaultPlan
     carrier_lost: bool
     _frames: int = 0
@@ -48,7 +48,7 @@ class CutLinkFault:
         return "" if all(self.lab.carriers(self.link)) else f"{self.link} has no carrier"
 
 
-def cut_link(lab: OciLab, link: Link, *, carrier_lost: bool) -> CutLinkFault:
+def cut_link(lab: LinuxLab, link: Link, *, carrier_lost: bool) -> CutLinkFault:
     """A cut of `link`. Its role, for budgets, is that of its first end."""
     how = "with loss of carrier" if carrier_lost else "silently"
     role = lab.topology.nodes[link.endpoints[0].node].role

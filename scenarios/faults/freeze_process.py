@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from scenarios.faults.base import FaultPlan, kind_of
 from scenarios.faults.crash_process import chosen_process, signalled
 from topologies.contract import Contract
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Instant
+from topologies.linux.lab import LinuxLab
+from topologies.linux.wire import Instant
 
 
 @dataclass
 class FreezeFault:
     """Effective while every process that was there is stopped, as the kernel says. The heal lets them go on."""
 
-    lab: OciLab
+    lab: LinuxLab
     plan: FaultPlan
     process: str
     _frozen: tuple[int, ...] = ()
@@ -43,7 +43,7 @@ class FreezeFault:
         return f"{self.process} in {self.plan.target} is still stopped" if any(map(self.lab.stopped, running)) else ""
 
 
-def freeze_process(lab: OciLab, contract: Contract, node: str, process: str | None = None) -> FreezeFault:
+def freeze_process(lab: LinuxLab, contract: Contract, node: str, process: str | None = None) -> FreezeFault:
     """A freeze of a process of `node`: the one named, or the first that the contract lists for its role. Raises BadInput where
     the contract lists none."""
     role = lab.topology.nodes[node].role

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scenarios.faults.base import FaultPlan
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Instant
+from topologies.linux.lab import LinuxLab
+from topologies.linux.wire import Instant
 
 
 @dataclass
 class KillFault:
     """Effective while not one frame arrives at a neighbour: counted by the neighbours' interfaces, not by what cut them."""
 
-    lab: OciLab
+    lab: LinuxLab
     plan: FaultPlan
     _frames: int = 0
 

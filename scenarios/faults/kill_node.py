@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from scenarios.faults.base import FaultPlan, kind_of
 from scenarios.faults.kill import KillFault
-from topologies.oci.lab import OciLab
+from topologies.linux.lab import LinuxLab
 
 
-def kill_node(lab: OciLab, node: str) -> KillFault:
+def kill_node(lab: LinuxLab, node: str) -> KillFault:
     """A silent kill of `node`."""
     role = lab.topology.nodes[node].role
     element = f"{kind_of(role)} {node}"

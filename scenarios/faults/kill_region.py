@@ -5,10 +5,10 @@ from __future__ import annotations
 from scenarios.faults.base import FaultPlan
 from scenarios.faults.kill import KillFault
 from scenarios.targets import region_nodes
-from topologies.oci.lab import OciLab
+from topologies.linux.lab import LinuxLab
 
 
-def kill_region(lab: OciLab, region: str) -> KillFault:
+def kill_region(lab: LinuxLab, region: str) -> KillFault:
     """A silent kill of `region`. Raises BadInput where it has no node that can fail."""
     nodes, element = region_nodes(lab.topology, region), f"region {region}"
     return KillFault(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from scenarios.faults.action import ActionFault
 from scenarios.faults.base import FaultPlan, kind_of
 from topologies.contract import Contract
-from topologies.oci.lab import OciLab
+from topologies.linux.lab import LinuxLab
 
 
-def withdraw(lab: OciLab, contract: Contract, node: str) -> ActionFault:
+def withdraw(lab: LinuxLab, contract: Contract, node: str) -> ActionFault:
     """A withdrawal by `node`. Raises BadInput where the contract has no such action for its role."""
     role = lab.topology.nodes[node].role
     element = f"{kind_of(role)} {node}"

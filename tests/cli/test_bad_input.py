@@ -87,7 +87,7 @@ def test_a_topology_without_its_contract_is_bad_input(host: Host) -> None:
     path = host.stack()
     missing = path.with_name("small.contract.yml")
     missing.unlink()
-    ended = host.nospof("up", path)
+    ended = host.nospof("run", "--topology", path)
     assert ended.code == 2, ended.err
     assert str(missing) in ended.err
     assert host.labs() == []

@@ -15,7 +15,7 @@ import pytest
 from tests.reference.conftest import ROOT
 from tests.reference.network import Network, namespaces
 from tests.reference.tier import until
-from topologies.oci.links import restore_static, save_static
+from topologies.linux.links import restore_static, save_static
 
 SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 ABOVE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8:a::1"}

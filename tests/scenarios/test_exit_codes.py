@@ -15,7 +15,7 @@ import pytest
 from reports.evidence.reader import read_evidence
 from tests.scenarios.busy import ATTEMPTS, too_busy
 from tests.scenarios.stack import write_stack
-from topologies.oci.state import ROOT as STATE
+from topologies.linux.state import ROOT as STATE
 
 ROOT = Path(__file__).resolve().parents[2]
 

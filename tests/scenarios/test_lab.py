@@ -28,8 +28,8 @@ from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario
 from tests.scenarios.busy import ATTEMPTS, too_busy
 from tests.scenarios.stack import write_stack
+from topologies.linux.wire import Instant
 from topologies.oci.destroy import destroy
-from topologies.oci.wire import Instant
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 

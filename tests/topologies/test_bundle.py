@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from topologies.model import Node
-from topologies.oci.bundle import GATE, INIT, config_of, process_of
+from topologies.model import Endpoint, Link, Node, Topology
+from topologies.oci.bundle import GATE, INIT, Process, config_of, process_of
 
 NODE = Node(
     "r1",
@@ -29,10 +29,16 @@ NODE = Node(
 )
 
 
+def _process(node: Node = NODE) -> Process:
+    peer = Node("r2", "linux", "nospof/base:latest")
+    links = tuple(Link((Endpoint("r1", f"eth{n}"), Endpoint("r2", f"eth{n}"))) for n in (1, 2))
+    return process_of(Topology("lab1", Path("/labs/lab1.clab.yml"), "clab", {"r1": node, "r2": peer}, links), node)
+
+
 def _config(node: Node = NODE) -> dict[str, Any]:
     made = config_of(
         node,
-        "lab1",
+        _process(node),
         rootfs=Path("/labs/lab1/nodes/r1/rootfs"),
         netns=Path("/labs/lab1/netns/r1"),
         gate=Path("/labs/lab1/gate"),
@@ -48,7 +54,7 @@ def _mounts(node: Node = NODE) -> dict[str, dict[str, Any]]:
 
 
 def _environment(node: Node) -> dict[str, str]:
-    return dict(line.split("=", 1) for line in process_of(node, "lab1").env)
+    return dict(line.split("=", 1) for line in _process(node).env)
 
 
 def test_a_node_joins_its_network_namespace_and_has_every_other_one_of_its_own() -> None:
@@ -80,11 +86,27 @@ def test_the_nodes_own_environment_wins() -> None:
     assert environment["PATH"] == "/opt/bin"
     assert environment["PORT"] == "80"
     assert environment["HOSTNAME"] == environment["CLAB_LABEL_CLAB_NODE_NAME"] == "r1"
-    assert environment["LAB"] == "lab1"
+
+
+def test_a_node_is_told_how_many_links_it_has_who_it_is_and_its_labels() -> None:
+    environment = _environment(replace(NODE, labels={"nospof.role": "l4"}, group="core"))
+    assert environment["CLAB_INTFS"] == "2"
+    told = {
+        name.removeprefix("CLAB_LABEL_"): text for name, text in environment.items() if name.startswith("CLAB_LABEL_")
+    }
+    assert told == {
+        "NOSPOF_ROLE": "l4",
+        "CONTAINERLAB": "lab1",
+        "CLAB_NODE_NAME": "r1",
+        "CLAB_NODE_LONGNAME": "clab-lab1-r1",
+        "CLAB_NODE_KIND": "linux",
+        "CLAB_NODE_GROUP": "core",
+        "CLAB_TOPO_FILE": "/labs/lab1.clab.yml",
+    }
 
 
 def test_an_init_comes_first_then_the_gate_then_the_command() -> None:
-    args = process_of(NODE, "lab1").args
+    args = _process().args
     assert args[: len(INIT)] == INIT
     assert args[-1] == f"{shlex.join(GATE)}; exec run --it 'with spaces'"
 
@@ -101,21 +123,21 @@ def test_an_init_comes_first_then_the_gate_then_the_command() -> None:
 def test_entrypoint_and_command_are_joined_as_containers_do(
     entrypoint: tuple[str, ...] | None, cmd: tuple[str, ...] | None, expected: str
 ) -> None:
-    script = process_of(replace(NODE, entrypoint=entrypoint, cmd=cmd), "lab1").args[-1]
+    script = _process(replace(NODE, entrypoint=entrypoint, cmd=cmd)).args[-1]
     assert script.endswith(f"; exec {expected}")
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12), min_size=1, max_size=4))
 def test_a_shell_gives_the_command_its_arguments_unchanged(arguments: list[str]) -> None:
-    script = process_of(replace(NODE, cmd=("run", *arguments)), "lab1").args[-1]
+    script = _process(replace(NODE, cmd=("run", *arguments))).args[-1]
     assert shlex.split(script.partition("; exec ")[2]) == ["run", *arguments]
 
 
 def test_awkward_arguments_pass_a_real_shell() -> None:
     awkward = ["", "a b", "$HOME", "it's", "`id`", "\\", "*", "\n", "é"]
     printf = shutil.which("printf") or "printf"
-    script = process_of(replace(NODE, cmd=(printf, "%s\\0", *awkward)), "lab1").args[-1]
+    script = _process(replace(NODE, cmd=(printf, "%s\\0", *awkward))).args[-1]
     without_gate = script.partition("; ")[2]
     done = subprocess.run(["/bin/sh", "-c", without_gate], capture_output=True, check=True, env=dict(os.environ))
     assert done.stdout.decode().split("\0")[:-1] == awkward

@@ -8,9 +8,8 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from topologies.linux.ends import FIRST_INDEX, ends_of, mac_of, pairs_of
 from topologies.model import Endpoint, Link, Node, Topology
-from topologies.oci.lab import FIRST_INDEX, ends_of, pairs_of
-from topologies.oci.links import mac_of
 from topologies.reference.plan import network
 
 _NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,12}", fullmatch=True)
@@ -59,7 +58,7 @@ def test_every_node_has_the_ends_that_its_links_give_it(topology: Topology) -> N
 @patient
 @given(topologies())
 def test_pairs_are_the_links_in_the_order_of_the_file(topology: Topology) -> None:
-    found = [tuple(Endpoint(end.node, end.interface) for end in pair) for pair in pairs_of(topology)]
+    found = [tuple(Endpoint(end.node, end.interface) for end in pair) for pair in pairs_of(ends_of(topology))]
     assert found == [link.endpoints for link in topology.links]
 
 
@@ -67,7 +66,7 @@ def test_pairs_are_the_links_in_the_order_of_the_file(topology: Topology) -> Non
 @given(topologies())
 def test_indices_and_addresses_are_the_same_every_time(topology: Topology) -> None:
     assert ends_of(topology) == ends_of(topology)
-    assert [end for pair in pairs_of(topology) for end in pair] == sorted(
+    assert [end for pair in pairs_of(ends_of(topology)) for end in pair] == sorted(
         chain.from_iterable(ends_of(topology).values()), key=lambda end: end.index
     )
 

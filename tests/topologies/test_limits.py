@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.topologies.files import GOOD, only, problems_of_topology, written
 from topologies.limits import Limits, cpu_set_of, cpus_of, size_of
 from topologies.model import Node
-from topologies.oci.bundle import config_of
+from topologies.oci.bundle import Process, config_of
 from topologies.source import load_topology
 
 
@@ -83,11 +83,11 @@ def test_what_makes_no_difference_is_read(tmp_path: Path) -> None:
 def test_limits_become_a_containers(tmp_path: Path) -> None:
     limited = node(tmp_path, "memory: 64MiB, cpu: 0.25, cpu-set: 0-1, shm-size: 1MB")
     places = {"rootfs": tmp_path, "netns": tmp_path, "gate": tmp_path, "cgroup": "/x", "capabilities": ()}
-    config = config_of(limited, "lab", **places)  # type: ignore[arg-type]
+    config = config_of(limited, Process((), ()), **places)  # type: ignore[arg-type]
     resources = config["linux"]["resources"]  # type: ignore[index]
     assert resources["memory"] == {"limit": 64 << 20}
     assert resources["cpu"] == {"quota": 25_000, "period": 100_000, "cpus": "0-1"}
     shm = next(m for m in config["mounts"] if m["destination"] == "/dev/shm")  # type: ignore[attr-defined]
     assert "size=1000000" in shm["options"]
-    free = config_of(node(tmp_path, "cmd: x"), "lab", **places)  # type: ignore[arg-type]
+    free = config_of(node(tmp_path, "cmd: x"), Process((), ()), **places)  # type: ignore[arg-type]
     assert set(free["linux"]["resources"]) == {"devices"}  # type: ignore[index]

@@ -83,7 +83,7 @@ def test_an_unknown_key_is_named_with_the_closest_known_one(
         assert problem.expected.endswith(f"(did you mean '{hint}'?)")
 
 
-@pytest.mark.parametrize("key", ["ports", "stages", "healthcheck", "startup-delay", "mgmt-ipv4", "user"])
+@pytest.mark.parametrize("key", ["ports", "user", "restart-policy", "tmpfs"])
 def test_a_key_that_only_containerlab_acts_on_is_refused_by_name(tmp_path: Path, key: str) -> None:
     problem = only(problems_of_topology(tmp_path, GOOD.replace("    b: {", f"    b: {{{key}: x, ")))
     assert problem.line == 6
@@ -168,12 +168,6 @@ def test_a_go_template_is_refused_by_name_even_where_it_is_no_yaml(tmp_path: Pat
     text = GOOD + "{{ range seq 3 }}\n"
     problem = only(problems_of_topology(tmp_path, text))
     assert (problem.line, problem.field) == (9, "template")
-
-
-@pytest.mark.parametrize("value", ["${X}", "${X:=1500}", "$HOME/x"])
-def test_environment_substitution_is_refused_not_taken_literally(tmp_path: Path, value: str) -> None:
-    problem = only(problems_of_topology(tmp_path, GOOD.replace("    b: {", f"    b: {{env: {{A: '{value}'}}, ")))
-    assert (problem.line, problem.field) == (6, "substitution")
 
 
 def test_a_dollar_in_a_comment_or_before_a_digit_is_no_substitution(tmp_path: Path) -> None:

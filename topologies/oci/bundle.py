@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from topologies.limits import Limits
-from topologies.model import Node
+from topologies.model import Node, Topology
 
 INIT = ("/usr/bin/tini", "-g", "--")
 IDLE = ("sleep", "infinity")
@@ -29,18 +30,26 @@ class Process(msgspec.Struct, frozen=True):
     env: tuple[str, ...]
 
 
-def process_of(node: Node, lab: str) -> Process:
+def environment_of(topology: Topology, node: Node) -> dict[str, str]:
+    """What containerlab tells a node: how many links it has, its labels, and who it is."""
+    told = {
+        **node.labels,
+        "containerlab": topology.name,
+        "clab-node-name": node.name,
+        "clab-node-longname": topology.container_name(node.name),
+        "clab-node-kind": node.kind,
+        "clab-node-group": node.group or "",
+        "clab-topo-file": str(topology.path.resolve()),
+    }
+    labels = {f"CLAB_LABEL_{re.sub('[^A-Za-z0-9_]', '_', name).upper()}": text for name, text in told.items()}
+    return {"CLAB_INTFS": str(len(topology.links_of(node.name))), **labels, **node.env}
+
+
+def process_of(topology: Topology, node: Node) -> Process:
     """The node's process: init, gate, then its entrypoint and command."""
     command = [*(node.entrypoint or ()), *(node.cmd or ())] or list(IDLE)
     script = f"{shlex.join(GATE)}; exec {shlex.join(command)}"
-    env = {
-        "PATH": PATH,
-        "HOSTNAME": node.name,
-        "CLAB_INTFS": "0",
-        "CLAB_LABEL_CLAB_NODE_NAME": node.name,
-        "LAB": lab,
-        **node.env,
-    }
+    env = {"PATH": PATH, "HOSTNAME": node.name, **environment_of(topology, node)}
     return Process((*INIT, "/bin/sh", "-c", script), tuple(f"{k}={v}" for k, v in env.items()))
 
 
@@ -73,7 +82,7 @@ def _resources(limits: Limits) -> Json:
 
 def config_of(
     node: Node,
-    lab: str,
+    process: Process,
     *,
     rootfs: Path,
     netns: Path,
@@ -82,7 +91,6 @@ def config_of(
     capabilities: Sequence[str],
 ) -> Json:
     """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has."""
-    process = process_of(node, lab)
     binds = []
     for bind in node.binds:
         source, to, *mode = bind.split(":")

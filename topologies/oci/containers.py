@@ -15,11 +15,12 @@ from pathlib import Path
 import msgspec
 
 from topologies.image.recipe import layers
+from topologies.linux import netns
+from topologies.linux.mgmt import hosts_of
+from topologies.linux.state import Places
 from topologies.model import Topology
-from topologies.oci import netns
 from topologies.oci.accounting import share
-from topologies.oci.bundle import config_of
-from topologies.oci.state import Places
+from topologies.oci.bundle import config_of, process_of
 from topologies.runtime import RuntimeFailure
 
 STARTERS = 2 * (os.cpu_count() or 1)
@@ -41,13 +42,16 @@ def host_capabilities() -> tuple[str, ...]:
     return tuple(f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if bits >> number & 1)
 
 
-def _stack(places: Places, node: str, image: str) -> None:
+def _stack(topology: Topology, places: Places, node: str, image: str) -> None:
     """The node's own writable layer over the image's shared ones."""
     bundle = places.bundle(node)
     for name in ("upper", "work", "rootfs"):
         (bundle / name).mkdir(parents=True, exist_ok=True)
     if os.path.ismount(places.rootfs(node)):
         return
+    hosts = bundle / "upper/etc/hosts"
+    hosts.parent.mkdir(exist_ok=True)
+    hosts.write_text(hosts_of(topology, node))
     lower = ":".join(str(path) for path in layers(image))
     netns.mount(
         "overlay",
@@ -60,11 +64,11 @@ def _stack(places: Places, node: str, image: str) -> None:
 
 def _run(topology: Topology, places: Places, node: str) -> None:
     spec = topology.nodes[node]
-    _stack(places, node, spec.image)
+    _stack(topology, places, node, spec.image)
     bundle = places.bundle(node)
     config = config_of(
         spec,
-        topology.name,
+        process_of(topology, spec),
         rootfs=places.rootfs(node),
         netns=places.netns(node),
         gate=places.gate,
@@ -113,6 +117,12 @@ def starting(topology: Topology, places: Places, nodes: Sequence[str]) -> Iterat
             except BaseException:
                 pool.shutdown(cancel_futures=True)  # the rest would hold up taking back what there is
                 raise
+
+
+def run_one(topology: Topology, places: Places, node: str) -> None:
+    """Starts one node, whose links are there already. Raises RuntimeFailure."""
+    places.gate.touch()
+    _run(topology, places, node)
 
 
 def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:

@@ -18,8 +18,8 @@ from reports.evidence.schema import Stage
 from tests.probes.conftest import wait_until
 from tests.probes.watch.routers import CLIENT, VIP, square
 from tests.topologies.lab.conftest import Describe, Up
-from topologies.oci.lab import OciLab, pairs_of
-from topologies.oci.wire import CUT_IN, CUT_OUT
+from topologies.linux.wire import CUT_IN, CUT_OUT
+from topologies.oci.lab import OciLab
 
 pytestmark = pytest.mark.lab
 CUT_LINK = frozenset({("a", "eth2"), ("d", "eth1")})
@@ -80,7 +80,7 @@ class Watched:
 @pytest.fixture
 def square_of_routers(describe: Describe, up: Up, tmp_path: Path, scratch: Path) -> Iterator[Watched]:
     lab = up(describe(square(tmp_path)))
-    ends = {e.index: (e.node, e.interface, p.node) for a, b in pairs_of(lab.topology) for e, p in ((a, b), (b, a))}
+    ends = {e.number: (e.node, e.interface, p.node) for a, b in lab.pairs() for e, p in ((a, b), (b, a))}
     nodes = {node: lab.netns(node) for node in lab.topology.nodes}
     with lab.wire.hear() as hearing, Watch(scratch, nodes, ends, hearing) as watch:
         watched = Watched(lab, watch)

@@ -20,7 +20,7 @@ from probes.watch.journal import Entry, Kind
 from tests.probes.conftest import wait_until
 from tests.probes.watch import made
 from tests.probes.watch.test_handed import Node, line
-from topologies.oci import netns
+from topologies.linux import netns
 
 pytestmark = pytest.mark.lab
 ENDS = {50: ("r", "eth1", "b"), 51: ("b", "eth1", "r")}

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from topologies.containerlab import tool
+from topologies.containerlab.containers import engine
 from topologies.model import Topology
-from topologies.oci.deploy import deploy
-from topologies.oci.destroy import destroy
-from topologies.oci.lab import OciLab
-from topologies.runtime import NoSuchLab
+from topologies.runtime import NoSuchLab, RuntimeMissing
+from topologies.runtimes import LinuxLab, deploy, destroy
 from topologies.source import load_topology
 
-Describe = Callable[[str], Topology]
-Up = Callable[[Topology], OciLab]
+Describe = Callable[..., Topology]
+Up = Callable[[Topology], LinuxLab]
 _numbers = itertools.count()
 
 PAIR = """\
@@ -46,11 +46,12 @@ def describe(tmp_path: Path) -> Iterator[Describe]:
     """Writes and reads a topology from its nodes and links; whatever was deployed of it is taken down at the end."""
     names: list[str] = []
 
-    def described(body: str) -> Topology:
+    def described(body: str, *, managed: bool = False) -> Topology:
         name = f"test-{os.getpid()}-{next(_numbers)}"
         names.append(name)
         path = tmp_path / f"{name}.clab.yml"
-        defaults = "{kind: linux, image: nospof/base:latest, network-mode: none, cmd: sleep infinity}"
+        mode = "" if managed else "network-mode: none, "
+        defaults = f"{{kind: linux, image: nospof/base:latest, {mode}cmd: sleep infinity}}"
         path.write_text(f"name: {name}\ntopology:\n  defaults: {defaults}\n{body}")
         return load_topology(path)
 
@@ -61,12 +62,34 @@ def describe(tmp_path: Path) -> Iterator[Describe]:
 
 
 @pytest.fixture
-def up() -> Iterator[Up]:
-    """Deploys a topology and closes the lab's maps at the end; taking it down is for `describe`."""
-    opened: list[OciLab] = []
+def runtime(request: pytest.FixtureRequest) -> str:
+    """What runs the nodes. Tests of what is the same on both say `both_runtimes`; the others are of our own one."""
+    name = str(getattr(request, "param", "oci"))
+    if name == "containerlab":
+        require_containerlab()
+    return name
 
-    def started(topology: Topology) -> OciLab:
-        opened.append(deploy(topology).lab)
+
+both_runtimes = pytest.mark.parametrize("runtime", ["oci", "containerlab"], indirect=True)
+
+
+def require_containerlab() -> None:
+    """Skips the test where containerlab or Docker is missing, with the reason; CI has both, and fails."""
+    try:
+        tool.version()
+        with engine():
+            pass
+    except RuntimeMissing as error:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(error))
+
+
+@pytest.fixture
+def up(runtime: str) -> Iterator[Up]:
+    """Deploys a topology and closes the lab's maps at the end; taking it down is for `describe`."""
+    opened: list[LinuxLab] = []
+
+    def started(topology: Topology) -> LinuxLab:
+        opened.append(deploy(topology, runtime=runtime).lab)
         return opened[-1]
 
     yield started

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from types import TracebackType
 
-from topologies.oci.netns import inside
+from topologies.linux.netns import inside
 
 ETH_P_ALL = 3
 PACKET_OUTGOING = 4

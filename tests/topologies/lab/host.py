@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from topologies.linux.bpf import BpfError, Map
+from topologies.linux.ends import mac_of
 from topologies.model import Topology
-from topologies.oci.bpf import BpfError, Map
-from topologies.oci.lab import OciLab
-from topologies.oci.links import mac_of
+from topologies.runtimes import LinuxLab
 
 RUN = Path("/run/nospof/labs")
 
@@ -87,6 +87,6 @@ def traces(
     ]
 
 
-def ping(lab: OciLab, node: str, address: str, *, count: int = 1) -> bool:
+def ping(lab: LinuxLab, node: str, address: str, *, count: int = 1) -> bool:
     """Whether every one of `count` pings, 10 ms apart, was answered within a second."""
     return lab.exec(node, ["ping", "-n", "-q", "-c", str(count), "-i", "0.01", "-W", "1", address]).code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-from topologies.oci.bpf import _lib
+from topologies.linux.bpf import _lib
 
 LO = 1  # the interface that every namespace has
 

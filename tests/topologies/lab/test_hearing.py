@@ -12,8 +12,8 @@ import pytest
 from tests.topologies.lab.conftest import PAIR, Describe, Up
 from tests.topologies.lab.frames import ethernet, ip_packet, send_raw, udp_packet
 from tests.topologies.lab.once import LO, run_once
-from topologies.oci.hearing import Hearing
-from topologies.oci.wire import CUT_OUT, Wire
+from topologies.linux.hearing import Hearing
+from topologies.linux.wire import CUT_OUT, Wire
 
 pytestmark = pytest.mark.lab
 HERE, THERE = 5, 6

@@ -5,37 +5,37 @@ from __future__ import annotations
 import pytest
 
 from tests.probes.conftest import wait_until
-from tests.topologies.lab.conftest import CHAIN, Describe, Up
+from tests.topologies.lab.conftest import CHAIN, Describe, Up, both_runtimes
 from tests.topologies.lab.frames import Capture, ethernet, send_connected, send_raw, udp_packet
 from tests.topologies.lab.host import ping
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import CUT_OUT
+from topologies.linux.wire import CUT_OUT
 from topologies.runtime import RuntimeFailure
+from topologies.runtimes import LinuxLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, both_runtimes]
 PORT = 4000
 FRAMES = 200
 A, B = ("10.0.1.1", PORT), ("10.0.2.1", PORT)
 
 
 @pytest.fixture
-def chain(describe: Describe, up: Up) -> OciLab:
+def chain(describe: Describe, up: Up) -> LinuxLab:
     """a – r – b, with r forwarding in its kernel alone; shown to carry packets."""
     lab = up(describe(CHAIN))
     assert ping(lab, "a", B[0], count=3)
     return lab
 
 
-def _cut_frames(lab: OciLab, node: str) -> int:
+def _cut_frames(lab: LinuxLab, node: str) -> int:
     return lab.wire.cut_frames(lab.numbers[node])
 
 
-def _frame_from_r(lab: OciLab) -> bytes:
+def _frame_from_r(lab: LinuxLab) -> bytes:
     mac = {(end.node, end.interface): end.mac for ends in lab.ends.values() for end in ends}
     return ethernet(mac["b", "eth1"], mac["r", "eth2"], udp_packet(A, B))
 
 
-def test_not_one_frame_leaves_a_killed_node(chain: OciLab) -> None:
+def test_not_one_frame_leaves_a_killed_node(chain: LinuxLab) -> None:
     chain.kill(["r"])
     received, dropped = chain.frames_from(["r"]), {node: _cut_frames(chain, node) for node in "arb"}
     with Capture(chain.netns("a")) as at_a, Capture(chain.netns("b")) as at_b:
@@ -52,7 +52,7 @@ def test_not_one_frame_leaves_a_killed_node(chain: OciLab) -> None:
     assert not ping(chain, "a", "10.0.1.2")
 
 
-def test_a_node_without_processes_would_still_forward(chain: OciLab) -> None:
+def test_a_node_without_processes_would_still_forward(chain: LinuxLab) -> None:
     """Why a kill cuts links first; and that the captures above would have seen a frame."""
     instant = chain.kill(["r"])
     assert chain.pids("r") == {}
@@ -67,7 +67,7 @@ def test_a_node_without_processes_would_still_forward(chain: OciLab) -> None:
     assert chain.frames_from(["r"]) - before >= 2 * FRAMES
 
 
-def test_a_kill_is_total_and_touches_no_other_node(chain: OciLab) -> None:
+def test_a_kill_is_total_and_touches_no_other_node(chain: LinuxLab) -> None:
     others = {node: chain.pids(node) for node in "ab"}
     snapshots = chain.snapshots(["a", "b"])
     assert "sleep" in chain.pids("r").values()
@@ -81,7 +81,7 @@ def test_a_kill_is_total_and_touches_no_other_node(chain: OciLab) -> None:
         chain.exec("r", ["true"])
 
 
-def test_nodes_killed_together_go_silent_together_and_come_back_together(chain: OciLab) -> None:
+def test_nodes_killed_together_go_silent_together_and_come_back_together(chain: LinuxLab) -> None:
     before = chain.snapshots(["a", "r", "b"])
     chain.kill(["r", "b"])
     assert chain.pids("r") == chain.pids("b") == {}
@@ -91,7 +91,7 @@ def test_nodes_killed_together_go_silent_together_and_come_back_together(chain: 
     assert ping(chain, "a", B[0], count=3)
 
 
-def test_a_restarted_node_is_as_it_was(chain: OciLab) -> None:
+def test_a_restarted_node_is_as_it_was(chain: LinuxLab) -> None:
     before = chain.snapshots(["a", "r", "b"])
     pids = chain.pids("r")
     chain.kill(["r"])
@@ -104,26 +104,27 @@ def test_a_restarted_node_is_as_it_was(chain: OciLab) -> None:
     assert _frames_cut_by_pings(chain) == 0
 
 
-def _frames_cut_by_pings(lab: OciLab) -> int:
+def _frames_cut_by_pings(lab: LinuxLab) -> int:
     before = sum(_cut_frames(lab, node) for node in "arb")
     assert ping(lab, "b", A[0], count=5)
     return sum(_cut_frames(lab, node) for node in "arb") - before
 
 
-def test_routes_of_a_dead_daemon_do_not_outlive_it(chain: OciLab) -> None:
-    for proto in ("bgp", "static"):
-        added = chain.exec("r", ["ip", "route", "add", f"198.51.100.{len(proto)}/32", "via", B[0], "proto", proto])
-        assert added.code == 0, added.err
+def test_routes_of_a_dead_daemon_do_not_outlive_it_and_the_files_do(describe: Describe, up: Up) -> None:
+    line = "ip address add 10.0.2.2/24 dev eth2]"
+    chain = up(describe(CHAIN.replace(line, f"{line[:-1]}, ip route add 198.51.100.6/32 via {B[0]} proto static]")))
+    added = chain.exec("r", ["ip", "route", "add", "198.51.100.3/32", "via", B[0], "proto", "bgp"])
+    assert added.code == 0, added.err
     chain.kill(["r"])
-    assert any("198.51.100.3/" in line for line in chain.snapshot("r")), "a killed node's kernel keeps its routes"
+    assert any("198.51.100.3/" in route for route in chain.snapshot("r")), "a killed node's kernel keeps its routes"
     chain.restart(["r"])
     lines = chain.snapshot("r")
     assert not any("198.51.100.3/" in line for line in lines), "the daemon's went with it"
-    assert any("198.51.100.6/" in line for line in lines), "the file's stay"
+    assert any("198.51.100.6/" in line for line in lines), "the file's is there"
 
 
-def test_one_direction_of_one_end_can_be_cut(chain: OciLab) -> None:
-    (towards_b,) = [end.index for end in chain.ends["r"] if end.interface == "eth2"]
+def test_one_direction_of_one_end_can_be_cut(chain: LinuxLab) -> None:
+    (towards_b,) = [end.number for end in chain.ends["r"] if end.interface == "eth2"]
     with Capture(chain.netns("a")) as at_a, Capture(chain.netns("b")) as at_b:
         chain.wire.cut_ends([towards_b], CUT_OUT)
         dropped = _cut_frames(chain, "r")

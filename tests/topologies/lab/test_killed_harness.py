@@ -12,11 +12,11 @@ import pytest
 from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import PAIR, Describe
 from tests.topologies.lab.host import RUN, held_namespaces, ping, traces
+from topologies.linux.state import Places
 from topologies.model import Topology
 from topologies.oci.deploy import deploy
 from topologies.oci.destroy import destroy
 from topologies.oci.lab import OciLab
-from topologies.oci.state import Places
 from topologies.runtime import LabExists, NoSuchLab
 
 pytestmark = pytest.mark.lab
@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[3]
 HARNESS = """\
 import os, signal, sys, threading
 from pathlib import Path
-from topologies.oci import containers, deploy, links, netns
+from topologies.linux import links, netns
+from topologies.oci import containers, deploy
 from topologies.source import load_topology
 
 calls = 0
@@ -118,7 +119,8 @@ def test_a_harness_killed_at_any_step_of_a_deploy_is_cleaned_up_after(
 def test_a_harness_killed_while_a_node_runs_an_exec_line_leaves_no_process(describe: Describe, tmp_path: Path) -> None:
     signs = tmp_path / "signs"
     signs.mkdir()
-    body = PAIR.replace("b: {exec: [", f"b: {{binds: ['{signs}:/signs'], exec: ['touch /signs/here; sleep 1000', ")
+    line = """'sh -c "touch /signs/here; sleep 1000"', """
+    body = PAIR.replace("b: {exec: [", f"b: {{binds: ['{signs}:/signs'], exec: [{line}")
     topology = describe(body)
     harness = _harness(topology)
     wait_until((signs / "here").exists, "the exec line's sign")

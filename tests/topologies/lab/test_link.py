@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import pytest
 
-from tests.topologies.lab.conftest import CHAIN, Describe, Up
+from tests.topologies.lab.conftest import CHAIN, Describe, Up, both_runtimes
 from tests.topologies.lab.host import ping
 from topologies.model import Link
-from topologies.oci.lab import OciLab
+from topologies.runtimes import LinuxLab
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, both_runtimes]
 FAR = "10.0.2.1"
 
 
 @pytest.fixture
-def chain(describe: Describe, up: Up) -> OciLab:
+def chain(describe: Describe, up: Up) -> LinuxLab:
     """a – r – b, with static routes only."""
     lab = up(describe(CHAIN))
     assert ping(lab, "a", FAR, count=3)
     return lab
 
 
-def _link(lab: OciLab, a: str, b: str) -> Link:
+def _link(lab: LinuxLab, a: str, b: str) -> Link:
     return next(x for x in lab.topology.links_of(a) if x.end_beyond(a).node == b)
 
 
-def test_a_silent_cut_lets_nothing_through_and_keeps_carrier(chain: OciLab) -> None:
+def test_a_silent_cut_lets_nothing_through_and_keeps_carrier(chain: LinuxLab) -> None:
     link = _link(chain, "a", "r")
     before = chain.snapshots(["a", "r", "b"])
     chain.cut_link(link)
@@ -40,7 +40,7 @@ def test_a_silent_cut_lets_nothing_through_and_keeps_carrier(chain: OciLab) -> N
     assert ping(chain, "a", FAR, count=3)
 
 
-def test_a_cut_with_carrier_loss_is_seen_at_both_ends_and_mended_whole(chain: OciLab) -> None:
+def test_a_cut_with_carrier_loss_is_seen_at_both_ends_and_mended_whole(chain: LinuxLab) -> None:
     for number in range(2):
         link = _link(chain, *(("a", "r") if number == 0 else ("r", "b")))
         before = chain.snapshots(["a", "r", "b"])
@@ -54,7 +54,7 @@ def test_a_cut_with_carrier_loss_is_seen_at_both_ends_and_mended_whole(chain: Oc
         assert ping(chain, "a", FAR, count=3)
 
 
-def test_a_signal_reaches_the_processes_of_that_name_and_no_others(chain: OciLab) -> None:
+def test_a_signal_reaches_the_processes_of_that_name_and_no_others(chain: LinuxLab) -> None:
     (pid,) = chain.processes("a", "sleep")
     assert chain.processes("a", "envoy") == ()
     assert chain.signal("a", "sleep", 0) == (pid,)

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from topologies.oci.wire import Wire
+from topologies.linux.wire import Wire
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from tests.topologies.lab.conftest import CHAIN, Describe, Up
-from topologies.oci import routes
-from topologies.oci.dumps import Dumps
-from topologies.oci.lab import OciLab
-from topologies.oci.netns import inside
+from topologies.linux import routes
+from topologies.linux.dumps import Dumps
+from topologies.linux.netns import inside
+from topologies.runtimes import LinuxLab
 
 pytestmark = pytest.mark.lab
 MORE = (
@@ -22,7 +22,7 @@ MORE = (
 )
 
 
-def by_iproute(lab: OciLab, node: str) -> set[str]:
+def by_iproute(lab: LinuxLab, node: str) -> set[str]:
     found = set()
     index = {end.interface: end.index for end in lab.ends[node]} | {"lo": 1}
     tables = {"main": 254, "local": 255}
@@ -41,7 +41,7 @@ def by_iproute(lab: OciLab, node: str) -> set[str]:
     return found
 
 
-def read(lab: OciLab, node: str) -> set[str]:
+def read(lab: LinuxLab, node: str) -> set[str]:
     def body() -> set[str]:
         with Dumps() as dumps:
             return routes.lines(dumps)

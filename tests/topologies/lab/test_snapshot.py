@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 
 from tests.topologies.lab.conftest import CHAIN, Describe, Up
-from topologies.oci.lab import OciLab
+from topologies.runtimes import LinuxLab
 
 pytestmark = pytest.mark.lab
 
 
-def shown(lab: OciLab, node: str, *command: str) -> list[dict[str, Any]]:
+def shown(lab: LinuxLab, node: str, *command: str) -> list[dict[str, Any]]:
     rows = json.loads(lab.exec(node, command).out)
     assert isinstance(rows, list)
     return rows
 
 
-def by_iproute(lab: OciLab, node: str) -> set[str]:
+def by_iproute(lab: LinuxLab, node: str) -> set[str]:
     index = {end.interface: end.index for end in lab.ends[node]} | {"lo": 1}
     links = shown(lab, node, "ip", "-j", "-d", "address", "show")
     found = {f"link {one['ifindex']} {one['operstate']} mtu {one['mtu']} xdp {int('xdp' in one)}" for one in links}

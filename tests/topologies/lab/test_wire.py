@@ -12,8 +12,8 @@ import pytest
 from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import Describe, Up
 from tests.topologies.lab.frames import IPIP, Capture, ip_packet, send_connected, send_ip, udp_packet
-from topologies.oci.lab import OciLab
-from topologies.oci.wire import Flow, Seen
+from topologies.linux.wire import Flow, Seen
+from topologies.runtimes import LinuxLab
 
 pytestmark = pytest.mark.lab
 SOCKETS = 100
@@ -50,13 +50,13 @@ FORK = """\
 
 
 @pytest.fixture
-def fork(describe: Describe, up: Up) -> OciLab:
+def fork(describe: Describe, up: Up) -> LinuxLab:
     """c – r = s: two equal next hops from r to s, and a link from c to s past r."""
     return up(describe(FORK))
 
 
 @pytest.fixture
-def at_s(fork: OciLab) -> Iterator[Capture]:
+def at_s(fork: LinuxLab) -> Iterator[Capture]:
     with Capture(fork.netns("s")) as capture:
         yield capture
 
@@ -67,12 +67,12 @@ def _arrived(at_s: Capture, count: int) -> Counter[str]:
     return at_s.udp(PORT)
 
 
-def test_one_5_tuple_takes_one_path_whatever_socket_sends_it(fork: OciLab, at_s: Capture) -> None:
+def test_one_5_tuple_takes_one_path_whatever_socket_sends_it(fork: LinuxLab, at_s: Capture) -> None:
     send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), sockets=SOCKETS)
     assert list(_arrived(at_s, SOCKETS).values()) == [SOCKETS]
 
 
-def test_5_tuples_spread_over_both_paths(fork: OciLab, at_s: Capture) -> None:
+def test_5_tuples_spread_over_both_paths(fork: LinuxLab, at_s: Capture) -> None:
     for port in range(5000, 5000 + SOCKETS):
         send_connected(fork.netns("c"), (CLIENT, port), (SERVER, PORT))
     arrived = _arrived(at_s, SOCKETS)
@@ -80,7 +80,7 @@ def test_5_tuples_spread_over_both_paths(fork: OciLab, at_s: Capture) -> None:
     assert min(arrived.values()) > SOCKETS // 10  # a fair coin gives less in one of 10^17 runs
 
 
-def test_without_the_wire_one_5_tuple_would_take_both_paths(fork: OciLab, at_s: Capture) -> None:
+def test_without_the_wire_one_5_tuple_would_take_both_paths(fork: LinuxLab, at_s: Capture) -> None:
     """Shows that the first test can fail: a bare veth hands the sending socket's own hash to the router."""
     for node in "cr":
         command = ["nsenter", f"--net={fork.netns(node)}", "tc", "qdisc", "del", "dev", "eth1", "clsact"]
@@ -89,16 +89,16 @@ def test_without_the_wire_one_5_tuple_would_take_both_paths(fork: OciLab, at_s: 
     assert set(_arrived(at_s, SOCKETS)) == {"eth1", "eth2"}
 
 
-def _tapped(lab: OciLab) -> dict[tuple[str, str, Flow], Seen]:
+def _tapped(lab: LinuxLab) -> dict[tuple[str, str, Flow], Seen]:
     return {(c.sender, c.receiver, c.flow): c.seen for c in lab.tapped()}
 
 
-def _tap_anew(lab: OciLab, node: str) -> None:
+def _tap_anew(lab: LinuxLab, node: str) -> None:
     lab.wire.forget_taps()
     lab.tap([node])
 
 
-def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fork: OciLab, at_s: Capture) -> None:
+def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fork: LinuxLab, at_s: Capture) -> None:
     _tap_anew(fork, "r")
     with Capture(fork.netns("c")) as at_c:
         send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), sockets=SOCKETS)
@@ -114,7 +114,7 @@ def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fo
     assert fork.wire.tap_overflow() == 0
 
 
-def test_a_tap_names_a_tunnels_inner_flow(fork: OciLab) -> None:
+def test_a_tap_names_a_tunnels_inner_flow(fork: LinuxLab) -> None:
     inner = udp_packet(("198.51.100.1", 1234), ("203.0.113.20", PORT))
     with Capture(fork.netns("s")) as at_s:
         _tap_anew(fork, "r")
@@ -124,7 +124,7 @@ def test_a_tap_names_a_tunnels_inner_flow(fork: OciLab) -> None:
     assert set(_tapped(fork)) == {("c", "r", flow), ("r", "s", flow)}
 
 
-def test_a_tap_on_links_does_not_see_their_nodes_other_links(fork: OciLab, at_s: Capture) -> None:
+def test_a_tap_on_links_does_not_see_their_nodes_other_links(fork: LinuxLab, at_s: Capture) -> None:
     links = [x for x in fork.topology.links_of("r") if x.end_beyond("r").node == "s"]
     fork.wire.forget_taps()
     fork.tap(links=links)
@@ -133,7 +133,7 @@ def test_a_tap_on_links_does_not_see_their_nodes_other_links(fork: OciLab, at_s:
     assert set(_tapped(fork)) == {("r", "s", Flow(CLIENT, 5000, SERVER, PORT, UDP))}
 
 
-def test_a_tap_knows_an_echo_by_its_identifier_and_no_connection_by_its_syn(fork: OciLab) -> None:
+def test_a_tap_knows_an_echo_by_its_identifier_and_no_connection_by_its_syn(fork: LinuxLab) -> None:
     _tap_anew(fork, "r")
     assert fork.exec("c", ["ping", "-c1", "-e", "7", SERVER]).code == 0
     syn = ip_packet(CLIENT, SERVER, 6, struct.pack("!HHIIBBHHH", 6000, 80, 1, 0, 5 << 4, 2, 8192, 0, 0))
@@ -144,7 +144,7 @@ def test_a_tap_knows_an_echo_by_its_identifier_and_no_connection_by_its_syn(fork
     assert {flow for _, _, flow in _tapped(fork)} == {echo, echo.reversed()}
 
 
-def test_a_tap_that_was_closed_records_no_more_and_a_new_one_forgets(fork: OciLab, at_s: Capture) -> None:
+def test_a_tap_that_was_closed_records_no_more_and_a_new_one_forgets(fork: LinuxLab, at_s: Capture) -> None:
     _tap_anew(fork, "r")
     send_connected(fork.netns("c"), (CLIENT, 5000), (SERVER, PORT), each=10)
     _arrived(at_s, 10)

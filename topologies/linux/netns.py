@@ -67,6 +67,13 @@ def create(path: Path) -> None:
     _in_thread(body)
 
 
+def hold(path: Path, namespace: Path) -> None:
+    """Keeps an existing namespace alive by a bind mount at `path`, in place of what was held there before."""
+    unmount(path)
+    path.touch()
+    mount(str(namespace), str(path), None, MS_BIND)
+
+
 def remove(path: Path) -> None:
     """Lets go of the namespace; it ends when its last process and socket are gone."""
     unmount(path)

@@ -30,7 +30,7 @@
 struct end {
   __u32 node;
   __u32 peer;        // the node at the other end
-  __u32 peer_index;  // and its interface
+  __u32 peer_index;  // and its end
   __u32 flags;
 };
 
@@ -40,7 +40,7 @@ struct tuple {
   __u16 sport;
   __u16 dport;
   __u16 proto;
-  __u16 from;   // interface index of the end that sent it
+  __u16 from;   // number of the end that sent it
 };
 
 struct seen {
@@ -60,7 +60,7 @@ struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, _
 // A packet in which a router told its neighbour something new, as it left its sender; from its IP header on.
 struct heard {
   __u64 t;       // ktime, ns
-  __u32 index;   // the sending interface
+  __u32 index;   // the sending end
   __u32 node;
   __u32 length;  // of the packet
   __u32 copied;  // bytes of it that follow
@@ -215,7 +215,8 @@ static __always_inline void overhear(struct __sk_buff *skb, __u32 index, __u32 n
 
 static __always_inline int wire(struct __sk_buff *skb, int sending) {
   bpf_set_hash_invalid(skb);  // a wire carries no socket's hash: the next router hashes the packet itself
-  __u32 index = skb->ifindex;
+  // An end is known by the filter's class, where its interface's index would not be unique in the lab.
+  __u32 index = skb->tc_classid ? skb->tc_classid : skb->ifindex;
   struct end *end = bpf_map_lookup_elem(&ends, &index);
   if (!end) return TC_ACT_UNSPEC;
   __u32 here = end->node, there = end->peer;

@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import array
 import fcntl
-import hashlib
 import socket
 import struct
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pyroute2 import IPRoute
 
-from topologies.oci import netlink
-from topologies.oci.netns import inside
+from topologies.linux import netlink
+from topologies.linux.ends import End
+from topologies.linux.netns import inside
 
 SIOCETHTOOL = 0x8946
 ETHTOOL_STXCSUM = 0x17
 ETHTOOL_SGRO = 0x2C
 INGRESS = 0xFFFFFFF2
 EGRESS = 0xFFFFFFF3
+BASE_SYSCTLS = (
+    ("net.ipv6.conf.all.accept_dad", "0"),
+    ("net.ipv6.conf.default.accept_dad", "0"),
+    ("net.ipv6.conf.all.keep_addr_on_down", "1"),
+    ("net.ipv6.conf.default.keep_addr_on_down", "1"),
+    ("net.ipv6.conf.default.router_solicitations", "0"),
+)
+"""Link-local addresses without waiting for duplicates that cannot be, and kept through a link's fall."""
+IFF_UP = 1
 RTPROT_STATIC = 4  # rtnetlink(7): higher numbers are routing daemons
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """One end of a link: node's number and name, interface, index (unique in the lab), link MTU, MAC from the names."""
-
-    node: str
-    interface: str
-    index: int
-    mtu: int
-    mac: str
-
-
-def mac_of(lab: str, node: str, interface: str) -> str:
-    """A locally administered MAC from the names: the same lab has the same link-local addresses every time."""
-    raw = bytearray(hashlib.sha256(f"{lab}/{node}/{interface}".encode()).digest()[:6])
-    raw[0] = (raw[0] & 0xFC) | 0x02
-    return raw.hex(":")
 
 
 def _ethtool(sock: socket.socket, interface: str, command: int, value: int) -> None:
@@ -86,12 +76,17 @@ def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
     inside(namespace, body)
 
 
-def equip(namespace: Path, ends: Sequence[End], wires: Sequence[bytes]) -> None:
-    """Offloads and wires (see `wire_requests`) for every end in the namespace, while it is still down.
+Wires = Callable[[End], Sequence[bytes]]
+"""The requests that put a wire on an end."""
+
+
+def equip(namespace: Path, ends: Sequence[End], wires: Wires) -> None:
+    """Offloads and wires (see `wire_requests`) for every end in the namespace.
 
     GRO on: an XDP program's redirected frames are only received by a veth whose NAPI runs. It has to be on at both ends before
-    either comes up: a veth looks at its peer only then, and would refuse to be a redirect's target for good. TX checksums in
-    software, as containerlab does: an encapsulated packet must not carry a checksum that a card was to finish.
+    either comes up, or be turned on when both are up: a veth looks at its peer only then, and would refuse to be a redirect's
+    target for good. TX checksums in software, as containerlab does: an encapsulated packet must not carry a checksum that a
+    card was to finish.
     """
 
     def body() -> None:
@@ -99,26 +94,29 @@ def equip(namespace: Path, ends: Sequence[End], wires: Sequence[bytes]) -> None:
             for end in ends:
                 _ethtool(control, end.interface, ETHTOOL_STXCSUM, 0)
                 _ethtool(control, end.interface, ETHTOOL_SGRO, 1)
-        netlink.send(netlink.for_each(wires, [end.index for end in ends]))
+        netlink.send([request for end in ends for request in wires(end)])
 
     inside(namespace, body)
 
 
-def wire_requests(wire_in: int, wire_out: int) -> list[bytes]:
-    """The requests that put a wire on one end, whatever its index: descriptors of the programs at ingress and egress."""
+def wire_requests(wire_in: int, wire_out: int) -> Wires:
+    """Made from descriptors of the programs at ingress and egress."""
 
-    def attach(parent: int, fd: int, name: str) -> bytes:
-        return netlink.compiled(
-            lambda batch: batch.tc(
-                "add-filter", "bpf", index=1, handle=1, fd=fd, name=name, parent=parent, prio=1, direct_action=True
-            )
-        )
+    def made(label: int) -> list[bytes]:
+        named = {"classid": label} if label else {}
 
-    return [
-        netlink.compiled(lambda batch: batch.tc("add", "clsact", index=1)),
-        attach(INGRESS, wire_in, "wire_in"),
-        attach(EGRESS, wire_out, "wire_out"),
-    ]
+        def attach(parent: int, fd: int, name: str) -> bytes:
+            about = {"handle": 1, "fd": fd, "name": name, "parent": parent, "prio": 1, "direct_action": True, **named}
+            return netlink.compiled(lambda batch: batch.tc("add-filter", "bpf", index=1, **about))
+
+        return [
+            netlink.compiled(lambda batch: batch.tc("add", "clsact", index=1)),
+            attach(INGRESS, wire_in, "wire_in"),
+            attach(EGRESS, wire_out, "wire_out"),
+        ]
+
+    common = made(0)  # compiled once: a lab of a hundred ends would else spend most of its start here
+    return lambda end: netlink.for_each(made(end.label) if end.label else common, [end.index])
 
 
 def bring_up(namespace: Path, ends: Sequence[End]) -> None:
@@ -139,6 +137,16 @@ def is_running(namespace: Path, end: End) -> bool:
     def body() -> bool:
         with IPRoute() as rtnl:
             return any(link.get_attr("IFLA_OPERSTATE") == "UP" for link in rtnl.get_links(end.index))
+
+    return inside(namespace, body)
+
+
+def is_set_up(namespace: Path, end: End) -> bool:
+    """Whether somebody wants the end up, carrier or not."""
+
+    def body() -> bool:
+        with IPRoute() as rtnl:
+            return any(link["flags"] & IFF_UP for link in rtnl.get_links(end.index))
 
     return inside(namespace, body)
 

@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from topologies.oci.dumps import Dumps, attributes, number
+from topologies.linux.dumps import Dumps, attributes, number
 
 _ROUTE = struct.Struct("=BBBBBBBBI")  # rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _NEXT_HOP = struct.Struct("=HBBi")

@@ -19,6 +19,9 @@ class LabState(msgspec.Struct, frozen=True):
     nodes: tuple[str, ...]
     up: bool = False
     map_ids: dict[str, int] = {}
+    runtime: str = "oci"
+    variables: dict[str, str] = {}
+    program_ids: tuple[int, int] = (0, 0)
 
 
 class Places:

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from topologies.oci import routes
-from topologies.oci.dumps import Dumps, attributes, number
-from topologies.oci.netns import inside
+from topologies.linux import routes
+from topologies.linux.dumps import Dumps, attributes, number
+from topologies.linux.netns import inside
 
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
 _ADDRESS = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index

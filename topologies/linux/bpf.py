@@ -161,6 +161,17 @@ class RingBuffer:
             self._handle = None
 
 
+class _ProgramInfo(ctypes.Structure):
+    """The head of struct bpf_prog_info."""
+
+    _fields_ = (("type", ctypes.c_uint32), ("id", ctypes.c_uint32))
+
+
+def program_by_id(number: int) -> int:
+    """A descriptor of the loaded program with this kernel id. Raises BpfError when it is gone."""
+    return _check(_lib().bpf_prog_get_fd_by_id(ctypes.c_uint32(number)), f"opening BPF program {number}")
+
+
 class Object:
     """A loaded BPF object file. Its programs and maps live while it, an attachment or a `Map` holds them."""
 
@@ -176,6 +187,13 @@ class Object:
         if not found:
             raise BpfError(2, f"no program {name}")
         return int(_lib().bpf_program__fd(found))
+
+    def program_id(self, name: str) -> int:
+        """The kernel's id of a program, by which `program_by_id` finds it while it is attached somewhere."""
+        info, size = _ProgramInfo(), ctypes.c_uint32(ctypes.sizeof(_ProgramInfo))
+        code = _lib().bpf_obj_get_info_by_fd(self.program_fd(name), ctypes.byref(info), ctypes.byref(size))
+        _check(code, "reading a program's description")
+        return int(info.id)
 
     def map(self, name: str) -> Map:
         found = _lib().bpf_object__find_map_by_name(self._handle, name.encode())

@@ -6,7 +6,7 @@ import struct
 from dataclasses import dataclass
 from types import TracebackType
 
-from topologies.oci.bpf import Map, RingBuffer
+from topologies.linux.bpf import Map, RingBuffer
 
 _HEAD = struct.Struct("=QIIII")  # `struct heard` in wire.bpf.c
 
@@ -14,7 +14,7 @@ _HEAD = struct.Struct("=QIIII")  # `struct heard` in wire.bpf.c
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One packet at its sender's egress, before any cut. `packet` begins with the IP header; `length` is what it had
-    in full. `t_ns` is CLOCK_MONOTONIC, `index` the interface that sent it, `node` the sender's number."""
+    in full. `t_ns` is CLOCK_MONOTONIC, `index` the number of the end that sent it, `node` the sender's number."""
 
     t_ns: int
     index: int

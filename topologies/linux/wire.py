@@ -1,6 +1,6 @@
 """The wire on every link: cutting nodes and links in one step, and tapping which flows cross a node.
 
-It speaks of node numbers and interface indices only; names belong to the lab. Source: wire.bpf.c.
+It speaks of node numbers and numbers of link ends only; names belong to the lab. Source: wire.bpf.c.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from topologies.image.native import compile_bpf
-from topologies.oci.bpf import Map, Object
-from topologies.oci.hearing import Hearing
+from topologies.linux.bpf import Map, Object
+from topologies.linux.hearing import Hearing
 
 NODE_CUT = 1
 CUT_OUT = 1
@@ -23,7 +23,7 @@ CUT_IN = 2
 TAP = 4
 _PORTS, _TAIL = struct.Struct("!HH"), struct.Struct("=HH")
 _SEEN = struct.Struct("=QQQ")  # frames, first, last
-_END = struct.Struct("=IIII")  # node, peer, peer's interface index, flags
+_END = struct.Struct("=IIII")  # node, peer, peer's end, flags
 MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
 
 
@@ -101,7 +101,7 @@ class Wire:
         return {name: m.id for name, m in self._maps.items()}
 
     def place(self, ends: Iterable[tuple[int, int, int, int]]) -> None:
-        """Tells the wires who is where: (interface index, node number, peer's number, peer's interface index)."""
+        """Tells the wires who is where: (end's number, its node's, the peer node's, the peer's end's)."""
         self._maps["ends"].update_all([(_u32(i), _END.pack(node, peer, there, 0)) for i, node, peer, there in ends])
 
     def _flags(self, node: int) -> int:
@@ -134,6 +134,12 @@ class Wire:
         """Cuts these directions (`CUT_OUT`, `CUT_IN`) of these ends in one step, and mends their others; 0 mends both."""
         return self._flag_ends(indices, flags, CUT_OUT | CUT_IN)
 
+    def cuts(self) -> set[int]:
+        """Numbers of the ends that are cut in some direction now."""
+        ends = self._maps["ends"]
+        found = ((key, ends.get(key)) for key in ends.keys())  # noqa: SIM118 - no dictionary
+        return {int.from_bytes(key, "little") for key, raw in found if raw and _END.unpack(raw)[3] & (CUT_OUT | CUT_IN)}
+
     def cut_frames(self, node: int) -> int:
         """Frames of this node dropped by a cut so far."""
         return int.from_bytes(self._maps["cut_frames"].get(_u32(node)) or b"\0", "little")
@@ -151,7 +157,7 @@ class Wire:
         self._flag_ends(indices, 0, TAP)
 
     def tapped(self) -> dict[tuple[int, Flow], Seen]:
-        """What the taps saw: (interface index of the sending end, flow) → times."""
+        """What the taps saw: (number of the sending end, flow) → times."""
         found = {}
         for key, value in self._maps["taps"].items():
             protocol, sender = _TAIL.unpack_from(key, 36)

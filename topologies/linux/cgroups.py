@@ -1,0 +1,68 @@
+"""Control groups of both versions: where a process is, what it spent, and taking empty ones away. It knows no lab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+
+from topologies.runtime import RuntimeFailure
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def _cgroup_roots() -> list[Path]:
+    """Mount points of every cgroup hierarchy, old and new."""
+    lines = Path("/proc/mounts").read_text().splitlines()
+    return [Path(f[1]) for f in (line.split() for line in lines) if f[2] in ("cgroup", "cgroup2")]
+
+
+def remove_cgroups(group: str, *, deadline_s: float = 3) -> None:
+    """Removes the group's directories below every hierarchy, waiting for the kernel to let go of ended processes."""
+    end = time.monotonic() + deadline_s
+    for root in _cgroup_roots():
+        top = root / group.lstrip("/")
+        for directory, _, _ in os.walk(top, topdown=False):
+            while True:
+                try:
+                    Path(directory).rmdir()
+                    break
+                except FileNotFoundError:
+                    break
+                except OSError as error:
+                    if time.monotonic() > end:
+                        raise RuntimeFailure(f"cgroup {directory} stayed: {error.strerror}") from error
+                    os.sched_yield()
+        with contextlib.suppress(OSError):
+            top.parent.rmdir()
+
+
+def _of_process(pid: int) -> dict[str, Path]:
+    """Controller (or `unified`) → the directory of the process's group, as cgroups(7) has it."""
+    found = {}
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, names, path = line.split(":", 2)
+        for name in names.split(",") if names else ["unified"]:
+            root = ROOT if name == "unified" and (ROOT / "cgroup.controllers").exists() else ROOT / name
+            if (root / path.lstrip("/")).is_dir():
+                found[name] = root / path.lstrip("/")
+    return found
+
+
+def groups_of_process(pid: int) -> list[Path]:
+    """Files that a process has to be written into (`0`, by itself) to be where this one is."""
+    with contextlib.suppress(OSError):
+        return sorted({group / "cgroup.procs" for group in _of_process(pid).values()})
+    return []
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU seconds that the process's group has spent; 0 where the host accounts for none."""
+    with contextlib.suppress(OSError, ValueError):
+        groups = _of_process(pid)
+        if "cpuacct" in groups:
+            return int((groups["cpuacct"] / "cpuacct.usage").read_text()) / 1e9
+        lines = (groups["unified"] / "cpu.stat").read_text().split()
+        return int(lines[lines.index("usage_usec") + 1]) / 1e6
+    return 0.0

@@ -1,0 +1,31 @@
+"""A lab's name on this host, taken by one harness at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from topologies.linux.state import Places
+from topologies.runtime import LabExists
+
+
+def claim(places: Places) -> None:
+    """Makes the lab's directory. Raises LabExists when there is one: up, being made, or left by a harness that was killed."""
+    while True:
+        # Another lab's end may remove their common parent in between: then it is made again.
+        places.root.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            places.root.mkdir()
+        except FileNotFoundError:
+            continue
+        except FileExistsError:
+            raise LabExists(f"lab {places.lab} {_found(places)}; `nospof down {places.lab}` takes it down") from None
+        return
+
+
+def _found(places: Places) -> str:
+    known = places.read()
+    if known is not None and known.up:
+        return "is up already"
+    if known is not None and Path(f"/proc/{known.owner_pid}").exists():
+        return f"is being made by process {known.owner_pid}"
+    return "was left half made by a harness that was killed"

@@ -1,0 +1,47 @@
+"""Takes what a lab has on this host off it, whole or half made, whoever made it. It trusts only what its directory holds."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from topologies.linux import netns
+from topologies.linux.processes import by_namespace, kill_and_wait, namespace_id
+from topologies.linux.state import Places
+
+
+def _namespaces(places: Places) -> dict[str, Path]:
+    held = places.root / "netns"
+    return {p.name: p for p in held.iterdir()} if held.exists() else {}
+
+
+def end_processes(places: Places) -> None:
+    """Kills what runs in the lab's namespaces, ours included. Raises RuntimeFailure."""
+    spaces = _namespaces(places)
+    own = namespace_id(Path("/proc/self/ns/net"))
+    # A namespace whose mount never happened is a plain file; the host's own must never be taken for a lab's.
+    spaces = {
+        node: path
+        for node, path in spaces.items()
+        if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev
+    }
+    for _ in range(3):  # a process may have been forked while the list was read
+        pids = [pid for found in by_namespace(spaces).values() for pid in found]
+        if not pids:
+            break
+        kill_and_wait(pids)
+
+
+def clear(places: Places) -> None:
+    """Ends its processes, unmounts, and removes every trace. Raises RuntimeFailure."""
+    end_processes(places)
+    prefix = f"{places.root}/"
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):
+        netns.unmount(Path(target))
+    shutil.rmtree(places.scratch, ignore_errors=True)
+    shutil.rmtree(places.root)
+    with contextlib.suppress(OSError):
+        places.root.parent.rmdir()
+        places.root.parent.parent.rmdir()
