@@ -20,6 +20,7 @@ from topologies.linux.links import restore_static, save_static
 SIOCGIFFLAGS, IFF_RUNNING = 0x8913, 0x40
 ABOVE = {socket.AF_INET: "198.51.100.1", socket.AF_INET6: "2001:db8:a::1"}
 BOTH = ("one", "two")
+MANY = 20
 
 
 @pytest.fixture
@@ -98,10 +99,13 @@ def _frames_aside(network: Network) -> int:
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 def test_what_lost_its_uplink_goes_by_the_other_router(built: Network, family: socket.AddressFamily) -> None:
     before = _frames_aside(built)
-    assert _arrives(built, family)
-    assert _frames_aside(built) == before, "with an uplink nothing goes by the other router"
+    assert all(_arrives(built, family) for _ in range(MANY))
+    # Neighbours tell each other something now and then, whoever forwards.
+    assert _frames_aside(built) - before < MANY, "with an uplink nothing goes by the other router"
     built.ip("one", "link set eth1 down")
-    assert _arrives(built, family)
+    before = _frames_aside(built)
+    assert all(_arrives(built, family) for _ in range(MANY))
+    assert _frames_aside(built) - before >= MANY, "without, all of it does"
 
 
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
