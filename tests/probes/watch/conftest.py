@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.topologies.lab.conftest import describe, up
+from tests.topologies.lab.conftest import describe, runtime, up
 
-__all__ = ["describe", "up"]
+__all__ = ["describe", "runtime", "up"]
