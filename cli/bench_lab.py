@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from cli.rows import show
 from topologies.containerlab import containers, tool
 from topologies.containerlab.images import provide
 from topologies.model import Topology
-from topologies.runtime import RuntimeMissing
+from topologies.runtime import NoSuchLab, RuntimeMissing
 from topologies.runtimes import LinuxLab, deploy, destroy
 from topologies.source import load_topology
 
@@ -88,7 +89,13 @@ def _ours(topology: Topology) -> tuple[float, float]:
         finally:
             made.close()
 
-    return _timed(up), _timed(lambda: destroy(topology.name))
+    try:
+        took = _timed(up)
+    except BaseException:
+        with contextlib.suppress(NoSuchLab):  # it did not come up at all
+            destroy(topology.name)
+        raise
+    return took, _timed(lambda: destroy(topology.name))
 
 
 def _theirs(topology: Topology, scratch: Path) -> tuple[float, float]:

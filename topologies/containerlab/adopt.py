@@ -58,7 +58,7 @@ def found_ends(namespace: Path, expected: Sequence[End]) -> list[End]:
 
 
 def move(places: Places, ends: Sequence[End], pid: int) -> None:
-    """The link ends of a dead node into the namespace of its new first process, which is held from then on."""
+    """The link ends of a dead node into the namespace of its new first process."""
     if not ends:
         return
     node = ends[0].node

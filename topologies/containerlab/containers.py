@@ -51,7 +51,6 @@ class Running:
 
     pid: int
     environment: tuple[str, ...]
-    user: str
 
 
 def running(node: str, container: Container) -> Running:
@@ -62,8 +61,7 @@ def running(node: str, container: Container) -> Running:
         state = container.attrs["State"]
         words = container.logs(tail=3).decode(errors="replace").strip().replace("\n", " / ")
         raise RuntimeFailure(f"node {node} ended with {state['ExitCode']}: {words or 'it said nothing'}")
-    config = container.attrs["Config"]
-    return Running(pid, tuple(config.get("Env") or ()), config.get("User") or "")
+    return Running(pid, tuple(container.attrs["Config"].get("Env") or ()))
 
 
 def addresses(container: Container) -> dict[int, str]:

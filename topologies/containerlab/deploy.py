@@ -13,7 +13,7 @@ from topologies.containerlab.adopt import hold
 from topologies.containerlab.destroy import destroy
 from topologies.containerlab.images import provide
 from topologies.containerlab.lab import ContainerlabLab
-from topologies.linux.claim import claim
+from topologies.linux.claim import claim, taken_back
 from topologies.linux.lab import Deployed
 from topologies.linux.state import LabState, Places
 from topologies.linux.wire import Wire
@@ -38,18 +38,13 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
         topology.name, str(path), os.getpid(), tuple(topology.nodes), runtime="containerlab", variables=variables
     )
     began = time.monotonic()
-    try:
+    with taken_back(topology.name, destroy):
         places.write(state)
         tool.deploy(path, places.root)
         lab, programs = _adopt(topology, places)
         lab.say = say
         whole = time.monotonic()
         places.write(structs.replace(state, up=True, map_ids=lab.wire.ids(), program_ids=programs))
-    except BaseException as error:
-        destroy(topology.name)
-        if isinstance(error, OSError):
-            raise RuntimeFailure(str(error)) from error
-        raise
     return Deployed(lab, whole - began)
 
 

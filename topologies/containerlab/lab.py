@@ -22,7 +22,7 @@ from topologies.linux.links import Wires, wire_requests
 from topologies.linux.mgmt import HOUSE, mgmt_pairs
 from topologies.linux.state import Places
 from topologies.linux.wire import Wire
-from topologies.runtime import NoSuchLab, RuntimeFailure
+from topologies.runtime import RuntimeFailure
 from topologies.source import load_topology
 
 
@@ -38,9 +38,7 @@ class ContainerlabLab(LinuxLab):
     def open(cls, name: str) -> ContainerlabLab:
         """The lab of that name. Raises NoSuchLab when it is not up."""
         places = Places(name)
-        state = places.read()
-        if state is None or not state.up:
-            raise NoSuchLab(f"lab {name} is not up")
+        state = places.running()
         programs = program_by_id(state.program_ids[0]), program_by_id(state.program_ids[1])
         return cls(
             load_topology(Path(state.topology), None, state.variables), places, Wire.open(state.map_ids), programs

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from topologies.linux.state import Places
-from topologies.runtime import LabExists
+from topologies.runtime import LabExists, RuntimeFailure
 
 
 def claim(places: Places) -> None:
@@ -20,6 +22,18 @@ def claim(places: Places) -> None:
         except FileExistsError:
             raise LabExists(f"lab {places.lab} {_found(places)}; `nospof down {places.lab}` takes it down") from None
         return
+
+
+@contextmanager
+def taken_back(lab: str, destroy: Callable[[str], None]) -> Iterator[None]:
+    """Takes the lab off the host before an error leaves the block; one of the host's own leaves as RuntimeFailure."""
+    try:
+        yield
+    except BaseException as error:
+        destroy(lab)
+        if isinstance(error, OSError):
+            raise RuntimeFailure(str(error)) from error
+        raise
 
 
 def _found(places: Places) -> str:

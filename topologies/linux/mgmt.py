@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 
 from pyroute2 import IPRoute
@@ -88,6 +87,5 @@ def hosts_of(topology: Topology, node: str) -> str:
             f"{address.ip} {topology.container_name(name)} {name}"
             for name, found in addresses.items()
             for address in found
-            if isinstance(address, ipaddress.IPv4Interface | ipaddress.IPv6Interface)
         ]
     return "\n".join([*lines, ""])

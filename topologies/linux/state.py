@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from topologies.runtime import NoSuchLab
+
 ROOT = Path(os.environ.get("NOSPOF_RUN", "/run/nospof")) / "labs"
 
 
@@ -56,6 +58,13 @@ class Places:
             return msgspec.json.decode(self.state.read_bytes(), type=LabState)
         except (FileNotFoundError, msgspec.DecodeError):
             return None
+
+    def running(self) -> LabState:
+        """The state of a lab that is up. Raises NoSuchLab for one that is not."""
+        state = self.read()
+        if state is None or not state.up:
+            raise NoSuchLab(f"lab {self.lab} is not up")
+        return state
 
     def write(self, state: LabState) -> None:
         fresh = self.state.with_suffix(".new")

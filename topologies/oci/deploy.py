@@ -13,7 +13,7 @@ from msgspec import structs
 
 from topologies.image.recipe import layers
 from topologies.linux import links, netns
-from topologies.linux.claim import claim
+from topologies.linux.claim import claim, taken_back
 from topologies.linux.ends import End
 from topologies.linux.lab import Deployed
 from topologies.linux.mgmt import build_house, connect
@@ -25,7 +25,7 @@ from topologies.oci.accounting import prefer
 from topologies.oci.destroy import destroy
 from topologies.oci.lab import OciLab
 from topologies.oci.ordering import Ordering
-from topologies.runtime import RuntimeFailure, Say
+from topologies.runtime import Say
 
 T = TypeVar("T")
 
@@ -103,13 +103,8 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     path, variables = str(Path(topology.path).resolve()), dict(topology.variables)
     state = LabState(topology.name, path, os.getpid(), tuple(topology.nodes), variables=variables)
     began = time.monotonic()
-    try:
+    with taken_back(topology.name, destroy):
         places.write(state)
         lab, whole = _make(topology, places, say)
         places.write(structs.replace(state, up=True, map_ids=lab.wire.ids()))
-    except BaseException as error:
-        destroy(topology.name)
-        if isinstance(error, OSError):
-            raise RuntimeFailure(str(error)) from error
-        raise
     return Deployed(lab, whole - began)

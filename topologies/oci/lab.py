@@ -15,7 +15,7 @@ from topologies.linux.wire import Wire
 from topologies.oci import containers
 from topologies.oci.accounting import cpu_seconds, groups_of, join
 from topologies.oci.bundle import process_of
-from topologies.runtime import NoSuchLab, RuntimeFailure
+from topologies.runtime import RuntimeFailure
 from topologies.source import load_topology
 
 
@@ -27,9 +27,7 @@ class OciLab(LinuxLab):
     def open(cls, name: str) -> OciLab:
         """The lab of that name. Raises NoSuchLab when it is not up."""
         places = Places(name)
-        state = places.read()
-        if state is None or not state.up:
-            raise NoSuchLab(f"lab {name} is not up")
+        state = places.running()
         return cls(load_topology(Path(state.topology), variables=state.variables), places, Wire.open(state.map_ids))
 
     def __post_init__(self) -> None:

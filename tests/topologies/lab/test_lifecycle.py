@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,24 +18,11 @@ from topologies.oci.accounting import V1_SHARES
 from topologies.oci.deploy import deploy
 from topologies.oci.destroy import destroy
 from topologies.oci.lab import OciLab
-from topologies.runtime import LabExists, NoSuchLab, RuntimeFailure
+from topologies.runtime import NoSuchLab, RuntimeFailure
 from topologies.source import load_topology
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).resolve().parents[3]
-# What `containerlab inspect --format json` gives for every node.
-INSPECTED = {
-    "lab_name", "labPath", "absLabPath", "name", "container_id", "image", "kind", "group", "state", "status",
-    "ipv4_address", "ipv6_address", "ports", "owner",
-}  # fmt: skip
-
-
-def _inspected(lab: str) -> list[dict[str, object]]:
-    command = [sys.executable, "-m", "cli", "inspect", lab, "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    rows = json.loads(done.stdout)[lab]
-    assert isinstance(rows, list)
-    return rows
 
 
 def test_a_lab_carries_packets_and_leaves_nothing_when_destroyed(describe: Describe, up: Up) -> None:
@@ -98,26 +83,6 @@ def _group_of(text: str, controller: str) -> str:
     """Of cgroups(7): in a hierarchy with that controller, or else in the one of version 2."""
     groups = [line.split(":", 2) for line in text.splitlines()]
     return next((path for _, names, path in groups if controller in names.split(",")), groups[-1][2])
-
-
-def test_inspect_has_containerlabs_shape_and_tells_the_dead_from_the_living(describe: Describe, up: Up) -> None:
-    topology = describe(PAIR)
-    up(topology).kill(["b"])
-    rows = {str(row["container_id"]).partition("/")[2]: row for row in _inspected(topology.name)}
-    assert [set(row) for row in rows.values()] == [INSPECTED, INSPECTED]
-    assert rows["a"]["name"] == f"clab-{topology.name}-a"
-    assert rows["a"]["image"] == "nospof/base:latest"
-    assert {node: row["state"] for node, row in rows.items()} == {"a": "running", "b": "exited"}
-
-
-def test_a_lab_that_is_up_is_not_deployed_again_and_goes_on(describe: Describe, up: Up) -> None:
-    topology = describe(PAIR)
-    lab = up(topology)
-    before = {node: (lab.pids(node), lab.snapshot(node)) for node in topology.nodes}
-    with pytest.raises(LabExists, match=topology.name):
-        deploy(topology)
-    assert {node: (lab.pids(node), lab.snapshot(node)) for node in topology.nodes} == before
-    assert ping(lab, "a", "10.0.0.2")
 
 
 def test_a_lab_that_is_not_up_can_be_neither_destroyed_nor_opened(describe: Describe) -> None:
