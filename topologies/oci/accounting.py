@@ -47,10 +47,14 @@ def share(lab: str, node: str) -> None:
     version 2 a process is in one group for all that is counted and limited.
     """
     group = V1_SHARES / Places(lab).cgroup.lstrip("/")
+    seen: set[str] = set()
     with contextlib.suppress(FileNotFoundError):
-        for pid in (group / node / "cgroup.procs").read_text().split():
-            with contextlib.suppress(ProcessLookupError):
-                (group / "cgroup.procs").write_text(pid)
+        # Again until nobody new is there: one that was forked while its parent was moved stays behind.
+        while fresh := set((group / node / "cgroup.procs").read_text().split()) - seen:
+            seen |= fresh
+            for pid in fresh:
+                with contextlib.suppress(ProcessLookupError):
+                    (group / "cgroup.procs").write_text(pid)
 
 
 def groups_of(lab: str, node: Node) -> list[Path]:

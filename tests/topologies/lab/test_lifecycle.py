@@ -14,6 +14,7 @@ from topologies.linux.bpf import Object
 from topologies.linux.state import labs
 from topologies.linux.wire import Wire
 from topologies.model import Topology
+from topologies.oci import accounting
 from topologies.oci.accounting import V1_SHARES
 from topologies.oci.deploy import deploy
 from topologies.oci.destroy import destroy
@@ -73,6 +74,27 @@ def test_nodes_compete_for_cpu_by_process_and_only_a_limited_one_by_itself(descr
         assert _group_of(lab.exec("b", ["cat", "/proc/self/cgroup"]).out, "cpu") == f"{own}/b"
         lab.kill(["a", "b"])
         lab.restart(["a", "b"])
+
+
+@pytest.mark.skipif(not V1_SHARES.exists(), reason="the host's CPU groups are those of all that is counted")
+def test_a_process_that_is_forked_meanwhile_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's files as plain ones: the child shows in the group only once its parent has been moved."""
+    group = tmp_path / "nospof/forked"
+    (group / "a").mkdir(parents=True)
+    (group / "a/cgroup.procs").write_text("10")
+    moved: list[str] = []
+
+    def write(path: Path, text: str) -> int:
+        assert path == group / "cgroup.procs"
+        moved.append(text)
+        with (group / "a/cgroup.procs").open("w") as left:
+            left.write("11" if moved == ["10"] else "")
+        return len(text)
+
+    monkeypatch.setattr(accounting, "V1_SHARES", tmp_path)
+    monkeypatch.setattr(Path, "write_text", write)
+    accounting.share("forked", "a")
+    assert moved == ["10", "11"]
 
 
 def _cpu_group(pid: int) -> str:
