@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -143,8 +144,12 @@ def impostor(lab: Wire, what: str) -> None:
 
 def test_a_rst_that_acknowledges_nothing_resets(lab: Wire, scratch: Path, prober_binary: Path) -> None:
     impostor(lab, "stray")
+    began = time.monotonic_ns()
     with Prober(prober_binary, lab.netns("c"), syns(dst=NOWHERE), scratch) as prober:
-        t0, t1 = run_for(600)
+        wait_until(
+            lambda: any(RESET in trace.state for trace in prober.window(began, time.monotonic_ns()).flows), "a reset"
+        )
+        t0, t1 = run_for(400)
         settle(prober, t1)
         (trace,) = prober.window(t0, t1).flows
     assert set(np.unique(trace.state[-30:])) == {RESET}
