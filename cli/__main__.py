@@ -6,8 +6,9 @@ import sys
 
 import click
 
-from cli import bench, demo, down, exec_, inspect_, report, reset, run, setup, up
+from cli import bench, demo, down, events, exec_, image, inspect_, link, manifest, report, reset, run, setup, up
 from cli.outcome import BadUsage, HostFailure, explain
+from topologies.image.importing import BadImage
 from topologies.image.native import CompileError
 from topologies.image.recipe import ImageError
 from topologies.problems import BadInput
@@ -28,6 +29,10 @@ for command in (
     down.command,
     inspect_.command,
     exec_.command,
+    link.command,
+    events.command,
+    image.command,
+    manifest.command,
     reset.command,
     run.command,
     report.command,
@@ -51,7 +56,7 @@ def entry() -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except (BadInput, LabExists, NoSuchLab, BadUsage) as error:
+    except (BadInput, BadImage, LabExists, NoSuchLab, BadUsage) as error:
         explain(str(error))
         return 2
     except (RuntimeFailure, RuntimeMissing, ImageError, CompileError, HostFailure) as error:

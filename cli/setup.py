@@ -18,6 +18,9 @@ def command() -> int:
     """Build the lab image and the compiled parts, where the cache has none."""
     say = stamp()
     compile_bpf(HERE / "topologies/linux/wire.bpf.c")
+    compile_bpf(HERE / "topologies/linux/impair/splice.bpf.c")
+    for native in ("linux/impair/splice", "oci/init"):
+        compile_program(HERE / f"topologies/{native}.c")
     for name in ("prober", "wakeups"):
         compile_program(HERE / f"probes/native/{name}.c")
     layers("nospof/reference:latest", say)

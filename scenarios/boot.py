@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scenarios.answers import missing_answer
+from scenarios.steady import Stillness, unanswered
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
@@ -17,9 +16,9 @@ from topologies.model import Topology
 from topologies.runtime import RuntimeFailure, Say
 from topologies.runtimes import deploy, destroy, images_of
 from topologies.source import load_topology
+from topologies.stages import waited_for
 
 CONVERGED_WITHIN_S = 60.0
-SETTLED_FOR_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,40 +36,6 @@ class Booted:
     unreached: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
-def _unanswered(lab: LinuxLab, contract: Contract) -> dict[tuple[str, str], str]:
-    asked = [
-        (v.name, s, vip)
-        for v in lab.topology.nodes_with_role("client")
-        for s in contract.services.values()
-        for vip in s.vip
-    ]
-    with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda q: missing_answer(lab.netns(q[0]), q[1], q[2]), asked)
-    return {
-        (vantage, vip): f"{vantage} → {service.name} {vip} ({why})"
-        for (vantage, service, vip), why in zip(asked, answers, strict=True)
-        if why
-    }
-
-
-class Stillness:
-    """Whether every node's addresses and routes have stayed as they are for a while."""
-
-    def __init__(self, lab: LinuxLab) -> None:
-        self._lab = lab
-        self._last: dict[str, frozenset[str]] = {}
-        self._since = 0
-
-    def missing(self) -> str:
-        """Empty once nothing has changed for `SETTLED_FOR_NS`."""
-        now = dict(self._lab.snapshots(list(self._lab.topology.nodes)))
-        moved = [n for n in now if now[n] != self._last.get(n)]
-        if moved:
-            self._last, self._since = now, time.monotonic_ns()
-            return f"routes still change in {', '.join(moved[:4])}"
-        return "" if time.monotonic_ns() - self._since >= SETTLED_FOR_NS else "routes have only just settled"
-
-
 @dataclass(frozen=True, slots=True)
 class Alone:
     """A lab without a contract: nobody was promised anything, so nothing is asked for. Times as in `Booted`."""
@@ -81,15 +46,34 @@ class Alone:
     seconds: float
 
 
+def refuse_ended(lab: LinuxLab) -> None:
+    """Raises RuntimeFailure for nodes whose command has ended, with their last words; not for those that are there to end."""
+    meant = {
+        node
+        for node, stage in waited_for({n: node.stages for n, node in lab.topology.nodes.items()})
+        if stage == "exit"
+    }
+    for node in lab.ended():
+        if node not in meant:
+            spec = lab.topology.nodes[node]
+            command = " ".join([*(spec.entrypoint or ()), *(spec.cmd or ())]) or f"the command of {spec.image}"
+            said = lab.log(node).strip().splitlines()[-1:]
+            raise RuntimeFailure(
+                f"node {node}: its command ended at once: `{command}`: {said[0] if said else 'it said nothing'}"
+            )
+
+
 def boot_alone(topology_path: Path, *, runtime: str = "oci", say: Say = lambda _: None) -> Alone:
     """Deploys and waits until the routes have settled. Raises as `boot` does."""
     topology = load_topology(topology_path, images_of(runtime))
     began = time.monotonic()
     deployed = deploy(topology, runtime=runtime, say=say)
     try:
-        wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
-    except DeadlineMissed as late:  # a lab may be one that never rests
-        say(str(late))
+        try:
+            wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
+        except DeadlineMissed as late:  # a lab may be one that never rests
+            say(str(late))
+        refuse_ended(deployed.lab)
     except BaseException:
         deployed.lab.close()
         destroy(topology.name)
@@ -113,8 +97,9 @@ def boot(
         unreached: dict[tuple[str, str], str] = {}
 
         def missing() -> str:
+            refuse_ended(deployed.lab)
             unreached.clear()
-            unreached.update(_unanswered(deployed.lab, contract))
+            unreached.update(unanswered(deployed.lab, contract))
             return "; ".join(unreached.values())
 
         try:

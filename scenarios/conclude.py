@@ -46,6 +46,7 @@ from scenarios.record import (
 )
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
+from topologies.linux.impair.doing import Impaired
 from topologies.linux.lab import Crossing
 from topologies.linux.wire import Flow
 
@@ -92,7 +93,11 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()}
     measured = _measure(done, windows, instruments)
     instruments.begin_renewal()  # for the next scenario, now that the records of this one are read: it takes a second
-    checks = (*done.doubts, *check_trust(_readings(done, windows, instruments, measured)))
+    checks = (
+        *done.doubts,
+        *check_trust(_readings(done, windows, instruments, measured)),
+        *impairment_checks(booted.lab.impaired()),
+    )
     judged = judge(
         plan,
         measured,
@@ -112,6 +117,22 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing())
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
     return Concluded(verdict, verdict.verdict == "unknown" and disturbed(checks))
+
+
+def impairment_checks(impaired: Sequence[Impaired]) -> list[TrustCheck]:
+    """What stood in the way of packets beside the fault, since it is a part of every figure; one that did not do what was asked
+    is a reason not to trust them."""
+    return [
+        TrustCheck(
+            "impairment",
+            not one.trouble,
+            None,
+            None,
+            "",
+            f"{one.standing}" + (f": {one.trouble}." if one.trouble else " was in the path."),
+        )
+        for one in impaired
+    ]
 
 
 def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: Instruments) -> list[TimelineEvent]:

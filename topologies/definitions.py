@@ -14,6 +14,7 @@ from typing import TypeVar
 from topologies import keys
 from topologies.document import Value, shown
 from topologies.env_files import RULE, read_env_file
+from topologies.image.store import canonical
 from topologies.limits import CPU_RULE, CPU_SET_RULE, SIZE_RULE, Limits, cpu_set_of, cpus_of, size_of
 from topologies.model import LABELS, REGION_LABEL, ROLE_LABEL, ROLES, Node
 from topologies.problems import closest, one_of
@@ -48,6 +49,7 @@ _EXAMPLES = {
     "exec": "a list of command lines",
 }
 _CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{3,40}|ALL", re.IGNORECASE)
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 ONLY_NODES = ("mgmt-ipv4", "mgmt-ipv6")
 _PULL_POLICIES = ("IfNotPresent", "Never")
 
@@ -141,6 +143,7 @@ class Definitions:
             line=at.key_line,
             group=group or None,
             limits=_limits(layers),
+            user=_user(layers),
             env_files=tuple(str(path) for _, path in self._env_files(layers, name)),
             stages=joined(layer.stages for layer in layers),
             healthcheck=next((layer.healthcheck for layer in reversed(layers) if "healthcheck" in layer.values), None),
@@ -176,9 +179,9 @@ class Definitions:
         known = "an image's name" if self.images is None else one_of(self.images)
         if not image:
             at.complain_missing("image", known)
-        elif self.images is not None and image not in self.images and (where := _last(layers, "image")):
+        elif self.images is not None and canonical(image) not in self.images and (where := _last(layers, "image")):
             found = f"image {shown(image)}, which cannot be mapped to a root file system"
-            where.complain(f"{known}{closest(image, self.images)}", found)
+            where.complain(f"{known}{closest(image, self.images)}; `nospof image import` brings in others", found)
         return image
 
     def _labels(self, layers: Sequence[Definition]) -> dict[str, tuple[Value, str]]:
@@ -351,6 +354,14 @@ def _argv(layers: Sequence[Definition], key: str) -> tuple[str, ...] | None:
         where.complain(f"a command line that a shell could split ({str(error).lower()})")
         return None
     return argv or None
+
+
+def _user(layers: Sequence[Definition]) -> str:
+    """`user[:group]`; whether there is such a one, the image knows."""
+    text, where = _last_text(layers, "user"), _last(layers, "user")
+    if where is not None and not _USER.fullmatch(text):
+        where.complain("a user's name or number, and perhaps a group: frr, 1000, frr:frrvty")
+    return text
 
 
 def _network_mode(layers: Sequence[Definition]) -> str | None:

@@ -68,7 +68,7 @@ NODE = (
     _yes(
         "healthcheck", "run while somebody waits for the node to be healthy; one that never passes ends the deployment"
     ),
-    _yes("image", "one that `nospof` makes itself"),
+    _yes("image", "one that `nospof` makes itself, or one brought in by `nospof image import`"),
     _yes("image-pull-policy", "`IfNotPresent` or `Never`: there is no registry to ask"),
     _yes("kind", "`linux`"),
     _yes("labels", "merged by name; `nospof.role`, `nospof.region` and `nospof.domain` mean something here"),
@@ -84,6 +84,7 @@ NODE = (
     _yes("stages", "`wait-for` and `exec` of each; links are there before the first node starts"),
     _yes("startup-delay", "in seconds, before the node is started"),
     _yes("sysctls", "of the node's own namespaces"),
+    _yes("user", "`user[:group]` of the image, by name or number; it wins over the image's own word"),
     _no("aliases", "further names in the management network"),
     _no("auto-remove", "of a container that ended"),
     _no("certificate", "issued by containerlab"),
@@ -105,7 +106,6 @@ NODE = (
     _no("suppress-startup-config", "of network operating systems"),
     _no("tmpfs", "mounts"),
     _no("type", "of network operating systems"),
-    _no("user", "processes are root's"),
     _no("volumes", "of Docker"),
 )
 

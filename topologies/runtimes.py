@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from topologies.image import store
 from topologies.linux.lab import Deployed, LinuxLab
 from topologies.linux.state import Places, labs
 from topologies.model import IMAGES, Topology
@@ -14,7 +15,7 @@ RUNTIMES = ("oci", "containerlab")
 
 def images_of(runtime: str) -> frozenset[str] | None:
     """Names of the images that a runtime can run; None where it takes any."""
-    return None if runtime == "containerlab" else IMAGES
+    return None if runtime == "containerlab" else IMAGES | {one.name for one in store.imported()}
 
 
 def deploy(topology: Topology, *, runtime: str = "oci", say: Say = lambda _: None) -> Deployed:

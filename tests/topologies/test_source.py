@@ -83,7 +83,7 @@ def test_an_unknown_key_is_named_with_the_closest_known_one(
         assert problem.expected.endswith(f"(did you mean '{hint}'?)")
 
 
-@pytest.mark.parametrize("key", ["ports", "user", "restart-policy", "tmpfs"])
+@pytest.mark.parametrize("key", ["ports", "volumes", "restart-policy", "tmpfs"])
 def test_a_key_that_only_containerlab_acts_on_is_refused_by_name(tmp_path: Path, key: str) -> None:
     problem = only(problems_of_topology(tmp_path, GOOD.replace("    b: {", f"    b: {{{key}: x, ")))
     assert problem.line == 6
@@ -102,13 +102,15 @@ def test_an_image_that_cannot_be_mapped_is_refused_with_those_that_can(tmp_path:
     problem = only(problems_of_topology(tmp_path, GOOD.replace("    b: {", "    b: {image: frr:10, ")))
     assert problem.line == 6
     assert problem.found == "image 'frr:10', which cannot be mapped to a root file system"
-    assert problem.expected == "one of nospof/base:latest, nospof/reference:latest"
+    assert problem.expected == (
+        "one of nospof/base:latest, nospof/reference:latest; `nospof image import` brings in others"
+    )
 
 
 def test_an_image_in_defaults_is_complained_of_once_not_per_node(tmp_path: Path) -> None:
     problem = only(problems_of_topology(tmp_path, GOOD.replace("nospof/base:latest", "nospof/bse:latest")))
     assert (problem.line, problem.field) == (3, "topology.defaults.image")
-    assert problem.expected.endswith("(did you mean 'nospof/base:latest'?)")
+    assert "(did you mean 'nospof/base:latest'?)" in problem.expected
 
 
 def test_images_can_be_given_by_the_caller(tmp_path: Path) -> None:
@@ -119,7 +121,7 @@ def test_images_can_be_given_by_the_caller(tmp_path: Path) -> None:
 def test_every_problem_is_told_not_only_the_first(tmp_path: Path) -> None:
     text = (
         GOOD.replace("name: lab", "name: la b")
-        .replace("    a: {", "    a: {user: x, ")
+        .replace("    a: {", "    a: {ports: [80], ")
         .replace("    b: {", "    b: {image: x, ")
         .replace("b:eth1", "z:eth1")
     )

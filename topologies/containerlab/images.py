@@ -14,9 +14,10 @@ from topologies.image.cache import digest
 from topologies.image.recipe import layers
 from topologies.linux import netns
 from topologies.model import IMAGES
-from topologies.oci.bundle import IDLE, INIT, PATH
+from topologies.oci.bundle import IDLE, PATH
 from topologies.runtime import RuntimeFailure, Say
 
+INIT = ("/usr/bin/tini", "-g", "--")
 KEY_LABEL = "nospof.key"
 CHUNK = 1 << 20
 

@@ -120,6 +120,7 @@ class ContainerlabLab(LinuxLab):
                 self.equip(node)
                 if node in self._policies:
                     containers.set_policy(found[node], self._policies.pop(node))
+        self.impairer.again(nodes)
         self.run_execs(nodes)
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from topologies.image import store
 from topologies.image.cache import cache_root, digest
 from topologies.image.native import compile_bpf, compile_program
 
@@ -180,13 +181,18 @@ def reference_layer(say: Say = lambda _: None) -> Path:
 def layers(image: str, say: Say = lambda _: None) -> tuple[Path, ...]:
     """Directories of an image, uppermost first, as overlayfs' `lowerdir` wants them.
 
-    Raises ImageError for a name that no recipe makes.
+    Raises ImageError for a name that no recipe makes and nobody imported.
     """
-    if image == "nospof/base:latest":
+    name = store.canonical(image)
+    if name == "nospof/base:latest":
         return (base_image(say),)
-    if image == "nospof/reference:latest":
+    if name == "nospof/reference:latest":
         base = base_image(say)
         return (reference_layer(say), base)
+    if found := store.find(name):
+        return (found.root,)
+    known = ["nospof/base:latest", "nospof/reference:latest", *(one.name for one in store.imported())]
     raise ImageError(
-        f"image {image!r} cannot be mapped to a root file system; known: nospof/base:latest, nospof/reference:latest"
+        f"image {image!r} cannot be mapped to a root file system; known: {', '.join(known)}. "
+        f"`nospof image import` brings in an archive, a directory, or docker:{image}"
     )

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from topologies.linux import netns
+from topologies.linux.impair import doing as impairments
 from topologies.linux.processes import by_namespace, kill_and_wait, namespace_id
 from topologies.linux.state import Places
 
@@ -36,6 +37,7 @@ def end_processes(places: Places) -> None:
 def clear(places: Places) -> None:
     """Ends its processes, unmounts, and removes every trace. Raises RuntimeFailure."""
     end_processes(places)
+    impairments.clear(places.root)
     prefix = f"{places.root}/"
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):

@@ -36,7 +36,7 @@ class Dumps:
         """The bodies of all messages that answer a dump request (RTM_GET…). Raises OSError with the kernel's reason."""
         self._link.send(_HEADER.pack(_HEADER.size + len(body), kind, _REQUEST_DUMP, 1, 0) + body)
         while True:
-            for what, answer in _messages(self._link.recv(1 << 17)):
+            for what, answer in messages(self._link.recv(1 << 17)):
                 if what == _DONE:
                     return
                 if what == _ERROR:
@@ -60,7 +60,8 @@ def number(value: bytes) -> int:
     return found
 
 
-def _messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
+def messages(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """(type, body) of the messages in what a netlink socket received."""
     at = 0
     while at + _HEADER.size <= len(raw):
         length, kind, _, _, _ = _HEADER.unpack_from(raw, at)

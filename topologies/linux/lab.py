@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,8 +19,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from topologies.impairment import Impairment
 from topologies.linux import links
 from topologies.linux.ends import End, ends_of, pairs_of
+from topologies.linux.impair.doing import Impaired, Impairer, Standing
 from topologies.linux.processes import by_namespace, kill_and_wait
 from topologies.linux.snapshot import snapshot
 from topologies.linux.state import Places
@@ -30,8 +35,19 @@ from topologies.runtime import Done, RuntimeFailure, Say
 AT_ONCE = 2
 # A command is weighed and limited as its node is, and not as one of the harness's, which has to wait behind the whole lab.
 JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1" || :; shift; done 2>/dev/null; shift; exec "$@"'
+ENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
 START_S = 5.0
 EXEC_S = 60.0
+
+
+def _user_of(pid: int) -> list[tuple[str, int]]:
+    """User and group of a process, where it is not root's."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    found = {line[:3]: int(line.split()[1]) for line in lines if line.startswith(("Uid:", "Gid:"))}
+    return [("uid", found["Uid"]), ("gid", found["Gid"])] if any(found.values()) else []
 
 
 def _nobody(_: str) -> None:
@@ -70,7 +86,6 @@ class LinuxLab(ABC):
         pairs = [(a, b) for x, y in self.pairs() for a, b in ((x, y), (y, x))]
         self._ways = {a.number: (a.node, b.node) for a, b in pairs}
         self._ran: dict[str, Counter[str]] = {}
-        self._kept: dict[int, Sequence[bytes]] = {}
         self.say: Say = _nobody
 
     @abstractmethod
@@ -137,6 +152,11 @@ class LinuxLab(ABC):
             return None
         return pid if pid in by_namespace({node: self.netns(node)})[node] else None
 
+    def ended(self) -> list[str]:
+        """Nodes in which nothing runs: killed, or their command has ended."""
+        found = by_namespace({n: self.netns(n) for n in self.topology.nodes})
+        return [node for node, pids in found.items() if not pids]
+
     def pids(self, node: str) -> dict[int, str]:
         """Every process of the node: pid → command name."""
         return by_namespace({node: self.netns(node)})[node]
@@ -146,24 +166,11 @@ class LinuxLab(ABC):
         pid = self.init_pid(node)
         if pid is None:
             raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
-        enter = [
-            "sh",
-            "-c",
-            JOIN,
-            "join",
-            *map(str, self.groups(node)),
-            "--",
-            "nsenter",
-            f"--target={pid}",
-            "--mount",
-            "--uts",
-            "--ipc",
-            "--net",
-            "--pid",
-            "--root",
-        ]
-        # The directory is changed inside: nsenter would take the host's `/` along.
-        return [*enter, "env", "-i", "-C", "/", *self.environment(node), *argv]
+        joined = ["sh", "-c", JOIN, "join", *map(str, self.groups(node)), "--"]
+        # Nothing but the command itself has to be in the node: its image may have neither `env` nor a shell.
+        clean = ["env", "-i", *self.environment(node), shutil.which("nsenter") or "nsenter"]
+        enter = [*ENTER, *(f"--set{kind}={number}" for kind, number in _user_of(pid)), f"--target={pid}", "--"]
+        return [*joined, *clean, *enter, *argv]
 
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)
@@ -219,20 +226,57 @@ class LinuxLab(ABC):
         """Drops every frame on the link, both directions, in one step; carrier stays at both ends."""
         return self.wire.cut_ends(self._numbers((), (link,)))
 
+    def cut_links(self) -> list[Link]:
+        """Links that are cut silently now, by themselves and not with a node of theirs."""
+        cut = self.wire.cuts()
+        return [link for link in self.topology.links if cut & {*self._numbers((), (link,))}]
+
     def mend_link(self, link: Link) -> Instant:
         """Undoes `cut_link`."""
         return self.wire.cut_ends(self._numbers((), (link,)), 0)
+
+    @property
+    def impairer(self) -> Impairer:
+        return Impairer(self.wire, self.places.root, self.netns, lambda node: self.ends[node])
+
+    def _directions(self, link: Link, toward: str | None) -> list[tuple[End, End]]:
+        """(sender, receiver), both or the one that ends at a node."""
+        first, second = (self._end(point) for point in link.endpoints)
+        return [(a, b) for a, b in ((first, second), (second, first)) if toward in (None, b.node)]
+
+    def impair(self, link: Link, how: Impairment, toward: str | None = None) -> list[Standing]:
+        """Impairs a link from now on, both directions or the one `toward` a node, in place of what impaired it before.
+
+        Raises RuntimeFailure naming what this host's kernel would need; the link is as it was then.
+        """
+        ways = self._directions(link, toward)
+        for sender, receiver in ways:
+            self.impairer.plan(sender, receiver, how)
+        return [self.impairer.impair(sender, receiver, how) for sender, receiver in ways]
+
+    def heal_impairment(self, link: Link, toward: str | None = None) -> bool:
+        """Undoes `impair`; whether there was anything. Frames on their way still arrive."""
+        healed = [self.impairer.heal(sender, receiver) for sender, receiver in self._directions(link, toward)]
+        return any(healed)
+
+    def impaired(self) -> list[Impaired]:
+        """Every direction of a link that is impaired now, and what that did so far."""
+        return self.impairer.standing()
 
     def keep_static(self, link: Link) -> None:
         """Keeps what the kernel of the link's second end forgets with its interface (static routes), for `raise_carrier`. It
         takes some CPU: best before anybody measures."""
         end = self._end(link.endpoints[1])
-        self._kept[end.number] = links.save_static(self.netns(end.node))
+        self._kept(end).write_bytes(msgspec.msgpack.encode(links.save_static(self.netns(end.node))))
+
+    def _kept(self, end: End) -> Path:
+        """On disk, since another process may have to raise the carrier."""
+        return self.places.root / f"static-of-{end.number}"
 
     def drop_carrier(self, link: Link) -> Instant:
         """Takes the link's second end down, so that its first end loses carrier, and no frame passes."""
         end = self._end(link.endpoints[1])
-        if end.number not in self._kept:
+        if not self._kept(end).exists():
             self.keep_static(link)
         before = time.monotonic_ns()
         links.set_state(self.netns(end.node), end, "down")
@@ -242,7 +286,11 @@ class LinuxLab(ABC):
         """Undoes `drop_carrier`."""
         end = self._end(link.endpoints[1])
         links.set_state(self.netns(end.node), end, "up")
-        links.restore_static(self.netns(end.node), self._kept.pop(end.number, ()))
+        with contextlib.suppress(FileNotFoundError):
+            links.restore_static(
+                self.netns(end.node), msgspec.msgpack.decode(self._kept(end).read_bytes(), type=list[bytes])
+            )
+            self._kept(end).unlink()
 
     def mgmt_addresses(self, node: str) -> dict[int, str]:
         """IP version → the node's address in the management network with its prefix length."""
@@ -344,9 +392,11 @@ class LinuxLab(ABC):
             if not links.is_set_up(self.netns(end.node), end):
                 self.raise_carrier(link)
                 said.append(f"{link} is up again")
-        cut = self.wire.cuts()
-        said += [f"{link} carries frames again" for link in self.topology.links if cut & {*self._numbers((), (link,))}]
+        said += [f"{link} carries frames again" for link in self.cut_links()]
         self.wire.cut_ends(self._numbers((), self.topology.links), 0)
+        for link in self.topology.links:
+            if self.heal_impairment(link):
+                said.append(f"{link} is no longer impaired")
         if dead:
             self.restart(dead)
             said.append(f"{', '.join(dead)} started anew")

@@ -35,14 +35,30 @@ def snapshot(namespace: Path) -> frozenset[str]:
     return inside(namespace, body)
 
 
-def _links(dumps: Dumps) -> Iterator[str]:
+def xdp_indices(namespace: Path) -> frozenset[int]:
+    """Indices of the interfaces in a namespace that have an XDP program. Raises OSError."""
+
+    def body() -> frozenset[int]:
+        with Dumps() as dumps:
+            return frozenset(index for index, found in _each_link(dumps) if _has_xdp(found))
+
+    return inside(namespace, body)
+
+
+def _each_link(dumps: Dumps) -> Iterator[tuple[int, dict[int, bytes]]]:
     for body in dumps.ask(_GET_LINK, bytes(_LINK.size) + _SKIP_STATS):
-        _, _, index, _, _ = _LINK.unpack_from(body)
-        found = dict(attributes(body, _LINK.size))
-        attached = dict(attributes(found.get(_XDP, b""))).get(_XDP_ATTACHED, b"\0")[0]
+        yield _LINK.unpack_from(body)[2], dict(attributes(body, _LINK.size))
+
+
+def _has_xdp(found: dict[int, bytes]) -> bool:
+    return bool(dict(attributes(found.get(_XDP, b""))).get(_XDP_ATTACHED, b"\0")[0])
+
+
+def _links(dumps: Dumps) -> Iterator[str]:
+    for index, found in _each_link(dumps):
         state = found[_OPERSTATE][0]
         name = _OPERSTATES[state] if state < len(_OPERSTATES) else str(state)
-        yield f"link {index} {name} mtu {number(found[_MTU])} xdp {int(bool(attached))}"
+        yield f"link {index} {name} mtu {number(found[_MTU])} xdp {int(_has_xdp(found))}"
 
 
 def _addresses(dumps: Dumps) -> Iterator[str]:

@@ -1,4 +1,4 @@
-// Both ends of every link run this at ingress and egress: it makes a veth behave like a wire, cuts it, and taps it, and
+// Both ends of every link run this at ingress and egress: it makes a veth behave like a wire, cuts it, impairs it, taps it, and
 // hands over what routers tell each other. It must not know what the frames mean, beyond the 5-tuple and what is not news.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -16,6 +16,10 @@
 #define CUT_OUT 1   // this end's frames do not leave
 #define CUT_IN 2    // this end's frames do not arrive
 #define TAP 4       // flows over this link are recorded; set at both of its ends
+#define IMPAIR_OUT 8   // this end's sending hook impairs
+#define IMPAIR_IN 16   // its receiving hook does
+#define CAME_BACK 0x6e6f7370  // mark of a frame that was in the wire in user space; as in impair/splice.bpf.c
+#define COPY 0x6e6f7371       // mark of a duplicate, which is not impaired again
 #define TCP_SYN 0x02
 #define TCP_RST 0x04
 
@@ -49,7 +53,21 @@ struct seen {
   __u64 last;
 };
 
+// What a hook does to frames. Lots are drawn against shares of 2^32.
+struct impairment {
+  __u64 loss;
+  __u64 corruption;
+  __u64 duplication;
+  __u64 detour;  // index of the tap that frames go through first, or 0
+  __u64 frames;
+  __u64 lost;
+  __u64 corrupted;
+  __u64 duplicated;
+};
+
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 4096); __type(key, __u32); __type(value, struct end); } ends SEC(".maps");
+// By the end's number times two, plus one for its sending hook.
+struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8192); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, __u32); __type(value, struct impairment); } impairments SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1024); __type(key, __u32); __type(value, __u32); } nodes SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 65536); __uint(map_flags, BPF_F_NO_PREALLOC); __type(key, struct tuple); __type(value, struct seen); } taps SEC(".maps");
 // Frames dropped by a cut, by the node that sent them.
@@ -213,24 +231,71 @@ static __always_inline void overhear(struct __sk_buff *skb, __u32 index, __u32 n
   if (news) hand_over(skb, index, node);
 }
 
+// A frame that a wire loses is lost without a word: a drop at egress would be told to whoever sent it (ENOBUFS).
+static __always_inline int lose(int sending) { return sending ? TC_ACT_STOLEN : TC_ACT_SHOT; }
+
+// One bit of the packet flipped, and whoever verifies checksums is made to. A train of segments has only one checksum yet, which
+// would be made to fit: it is dropped, as the receiver would drop a segment.
+static __noinline int corrupt(struct __sk_buff *skb, int sending) {
+  __u32 length = skb->len;
+  if (skb->gso_size || length <= ETH_HLEN) return lose(sending);
+  __u32 at = ETH_HLEN + bpf_get_prandom_u32() % (length - ETH_HLEN);
+  __u8 byte;
+  if (bpf_skb_load_bytes(skb, at, &byte, 1)) return TC_ACT_UNSPEC;
+  byte ^= 1 << (bpf_get_prandom_u32() & 7);
+  bpf_skb_store_bytes(skb, at, &byte, 1, 0);
+  bpf_csum_level(skb, BPF_CSUM_LEVEL_RESET);
+  return TC_ACT_UNSPEC;
+}
+
+static __noinline int impair(struct __sk_buff *skb, __u32 index, int sending, int came_back) {
+  __u32 key = index << 1 | sending;
+  struct impairment *how = bpf_map_lookup_elem(&impairments, &key);
+  if (!how) return TC_ACT_UNSPEC;
+  if (!came_back) {
+    __sync_fetch_and_add(&how->frames, 1);
+    if (how->detour) return bpf_redirect(how->detour, 0);
+  }
+  if (bpf_get_prandom_u32() < how->loss) {
+    __sync_fetch_and_add(&how->lost, 1);
+    return lose(sending);
+  }
+  if (bpf_get_prandom_u32() < how->duplication) {
+    __sync_fetch_and_add(&how->duplicated, 1);
+    skb->mark = COPY;
+    bpf_clone_redirect(skb, skb->ifindex, sending ? 0 : BPF_F_INGRESS);
+    skb->mark = 0;
+  }
+  if (bpf_get_prandom_u32() < how->corruption) {
+    __sync_fetch_and_add(&how->corrupted, 1);
+    return corrupt(skb, sending);
+  }
+  return TC_ACT_UNSPEC;
+}
+
 static __always_inline int wire(struct __sk_buff *skb, int sending) {
   bpf_set_hash_invalid(skb);  // a wire carries no socket's hash: the next router hashes the packet itself
   // An end is known by the filter's class, where its interface's index would not be unique in the lab.
   __u32 index = skb->tc_classid ? skb->tc_classid : skb->ifindex;
+  // Nobody but us marks a frame that crosses a link, and no mark of ours gets further than this.
+  int came_back = skb->mark == CAME_BACK, copy = skb->mark == COPY;
+  if (came_back || copy) skb->mark = 0;
+  if (copy) return TC_ACT_UNSPEC;
   struct end *end = bpf_map_lookup_elem(&ends, &index);
   if (!end) return TC_ACT_UNSPEC;
   __u32 here = end->node, there = end->peer;
-  if (sending) overhear(skb, index, here);  // before any cut: what a cut-off node says was still said
+  if (sending && !came_back) overhear(skb, index, here);  // before any cut: what a cut-off node says was still said
   __u32 *mine = bpf_map_lookup_elem(&nodes, &here), *theirs = bpf_map_lookup_elem(&nodes, &there);
   if (!mine || !theirs) return TC_ACT_UNSPEC;
   if (((*mine | *theirs) & NODE_CUT) || (end->flags & (sending ? CUT_OUT : CUT_IN))) {
     __u32 sender = sending ? here : there;
     __u64 *dropped = bpf_map_lookup_elem(&cut_frames, &sender);
     if (dropped) __sync_fetch_and_add(dropped, 1);
-    return TC_ACT_SHOT;
+    return lose(sending);
   }
   // Watched at both ends: frames that a node's XDP program takes or sends never pass that node's own hooks.
-  if (end->flags & TAP) tap(skb, sending ? index : end->peer_index);
+  if (end->flags & TAP && !came_back) tap(skb, sending ? index : end->peer_index);
+  if (end->flags & (sending ? IMPAIR_OUT : IMPAIR_IN)) return impair(skb, index, sending, came_back);
   return TC_ACT_UNSPEC;
 }
 

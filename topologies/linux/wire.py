@@ -1,4 +1,4 @@
-"""The wire on every link: cutting nodes and links in one step, and tapping which flows cross a node.
+"""The wire on every link: cutting nodes and links in one step, impairing links, and tapping which flows cross a node.
 
 It speaks of node numbers and numbers of link ends only; names belong to the lab. Source: wire.bpf.c.
 """
@@ -21,10 +21,13 @@ NODE_CUT = 1
 CUT_OUT = 1
 CUT_IN = 2
 TAP = 4
+IMPAIR_OUT = 8
+IMPAIR_IN = 16
 _PORTS, _TAIL = struct.Struct("!HH"), struct.Struct("=HH")
 _SEEN = struct.Struct("=QQQ")  # frames, first, last
 _END = struct.Struct("=IIII")  # node, peer, peer's end, flags
-MAPS = ("ends", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
+_IMPAIRMENT = struct.Struct("=8Q")  # loss, corruption, duplication, detour; frames, lost, corrupted, duplicated
+MAPS = ("ends", "impairments", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,27 @@ class Instant:
     @property
     def spread_ns(self) -> int:
         return self.after_ns - self.before_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Lots:
+    """What a hook draws for each frame, as probabilities, and the index of the tap that frames go through first (0: none)."""
+
+    loss: float = 0.0
+    corruption: float = 0.0
+    duplication: float = 0.0
+    detour: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Frames that came to an impairing hook since it was told to impair, and what it did to them. Of a train of segments that
+    the kernel sends as one, it sees one."""
+
+    frames: int = 0
+    lost: int = 0
+    corrupted: int = 0
+    duplicated: int = 0
 
 
 def _u32(value: int) -> bytes:
@@ -139,6 +163,23 @@ class Wire:
         ends = self._maps["ends"]
         found = ((key, ends.get(key)) for key in ends.keys())  # noqa: SIM118 - no dictionary
         return {int.from_bytes(key, "little") for key, raw in found if raw and _END.unpack(raw)[3] & (CUT_OUT | CUT_IN)}
+
+    def impair(self, number: int, *, sending: bool, lots: Lots | None) -> None:
+        """Has the end's sending or receiving hook draw lots from now on, or draw none."""
+        flag = IMPAIR_OUT if sending else IMPAIR_IN
+        key = _u32(number << 1 | sending)
+        if lots is None:
+            self._flag_ends([number], 0, flag)
+            self._maps["impairments"].delete(key)
+            return
+        shares = (round(share * (1 << 32)) for share in (lots.loss, lots.corruption, lots.duplication))
+        self._maps["impairments"].update(key, _IMPAIRMENT.pack(*shares, lots.detour, 0, 0, 0, 0))
+        self._flag_ends([number], flag, 0)
+
+    def drawn(self, number: int, *, sending: bool) -> Drawn:
+        """What an impairing hook did so far; nothing where there is none."""
+        raw = self._maps["impairments"].get(_u32(number << 1 | sending))
+        return Drawn(*_IMPAIRMENT.unpack(raw)[4:]) if raw else Drawn()
 
     def cut_frames(self, node: int) -> int:
         """Frames of this node dropped by a cut so far."""

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from topologies.image.store import ImageConfig
 from topologies.limits import Limits
 from topologies.model import Node, Topology
+from topologies.oci.users import ROOT, User
 
-INIT = ("/usr/bin/tini", "-g", "--")
+GATE, INIT = "/run/nospof-gate", "/run/nospof-init"
+"""In the node: a file whose lock the harness holds until the lab is whole, and the program that waits for it (init.c)."""
 IDLE = ("sleep", "infinity")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# Opens when the harness lets go of its lock; a node that is restarted later passes at once.
-GATE = ("flock", "-s", "/run/nospof-gate", "true")
-
+OURS = ImageConfig()
 CFS_PERIOD_US = 100_000  # as containerlab has it
+
+_MODES = {"/tmp": "1777"}
 
 Json = dict[str, object]
 
@@ -28,6 +30,7 @@ class Process(msgspec.Struct, frozen=True):
 
     args: tuple[str, ...]
     env: tuple[str, ...]
+    directory: str = "/"
 
 
 def environment_of(topology: Topology, node: Node) -> dict[str, str]:
@@ -45,12 +48,15 @@ def environment_of(topology: Topology, node: Node) -> dict[str, str]:
     return {"CLAB_INTFS": str(len(topology.links_of(node.name))), **labels, **node.env}
 
 
-def process_of(topology: Topology, node: Node) -> Process:
-    """The node's process: init, gate, then its entrypoint and command."""
-    command = [*(node.entrypoint or ()), *(node.cmd or ())] or list(IDLE)
-    script = f"{shlex.join(GATE)}; exec {shlex.join(command)}"
-    env = {"PATH": PATH, "HOSTNAME": node.name, **environment_of(topology, node)}
-    return Process((*INIT, "/bin/sh", "-c", script), tuple(f"{k}={v}" for k, v in env.items()))
+def process_of(topology: Topology, node: Node, image: ImageConfig = OURS) -> Process:
+    """The node's process: init, then entrypoint and command, the node's own before the image's. As with Docker, an entrypoint
+    of the node's makes the image's command void."""
+    entrypoint = image.entrypoint if node.entrypoint is None else node.entrypoint
+    otherwise = image.cmd if node.entrypoint is None else ()
+    command = [*entrypoint, *(otherwise if node.cmd is None else node.cmd)] or list(IDLE)
+    of_image = dict(line.partition("=")[::2] for line in image.env)
+    env = {"PATH": PATH, "HOSTNAME": node.name, **of_image, **environment_of(topology, node)}
+    return Process((INIT, GATE, *command), tuple(f"{k}={v}" for k, v in env.items()), image.directory)
 
 
 def _mount(kind: str, to: str, options: Sequence[str] = ()) -> Json:
@@ -87,10 +93,16 @@ def config_of(
     rootfs: Path,
     netns: Path,
     gate: Path,
+    init: Path,
     cgroup: str,
     capabilities: Sequence[str],
+    user: User = ROOT,
+    fresh: Sequence[str] = ("/run", "/tmp"),
 ) -> Json:
-    """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has."""
+    """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has.
+
+    `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories that are empty and in memory.
+    """
     binds = []
     for bind in node.binds:
         source, to, *mode = bind.split(":")
@@ -101,10 +113,10 @@ def config_of(
         "hostname": node.name,
         "process": {
             "terminal": False,
-            "user": {"uid": 0, "gid": 0},
+            "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.further)},
             "args": list(process.args),
             "env": list(process.env),
-            "cwd": "/",
+            "cwd": process.directory,
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
         },
         "root": {"path": str(rootfs), "readonly": False},
@@ -113,10 +125,10 @@ def config_of(
             _mount("tmpfs", "/dev", ("nosuid", "mode=755")),
             _mount("devpts", "/dev/pts", ("newinstance", "ptmxmode=0666", "mode=0620")),
             _mount("tmpfs", "/dev/shm", ("nosuid", "nodev", "mode=1777", *_shm_size(node.limits))),
-            _mount("tmpfs", "/run", ("nosuid", "mode=755")),
-            _mount("tmpfs", "/tmp", ("nosuid", "mode=1777")),
+            *(_mount("tmpfs", to, ("nosuid", f"mode={_MODES.get(to, '755')}")) for to in fresh),
             _mount("sysfs", "/sys", ("nosuid", "noexec", "nodev")),
-            _bind(str(gate), "/run/nospof-gate"),
+            _bind(str(gate), GATE),
+            _bind(str(init), INIT, "ro"),
             *binds,
         ],
         "linux": {

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import msgspec
 
+from topologies.image import store
+from topologies.image.native import compile_program
 from topologies.image.recipe import layers
 from topologies.linux import netns
 from topologies.linux.mgmt import hosts_of
 from topologies.linux.state import Places
 from topologies.model import Topology
 from topologies.oci.accounting import share
-from topologies.oci.bundle import config_of, process_of
+from topologies.oci.bundle import OURS, config_of, process_of
+from topologies.oci.users import look_up
 from topologies.runtime import RuntimeFailure
 
 STARTERS = 2 * (os.cpu_count() or 1)
@@ -40,6 +43,12 @@ def host_capabilities() -> tuple[str, ...]:
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("CapBnd:"))
     bits = int(line.split()[1], 16)
     return tuple(f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if bits >> number & 1)
+
+
+@lru_cache
+def init_program() -> Path:
+    """The static program that is every node's first process."""
+    return compile_program(Path(__file__).with_name("init.c"))
 
 
 def _stack(topology: Topology, places: Places, node: str, image: str) -> None:
@@ -66,14 +75,24 @@ def _run(topology: Topology, places: Places, node: str) -> None:
     spec = topology.nodes[node]
     _stack(topology, places, node, spec.image)
     bundle = places.bundle(node)
+    brought = store.find(spec.image)
+    image = brought.config if brought else OURS
+    try:
+        user = look_up(spec.user or image.user, [places.rootfs(node)])
+    except RuntimeFailure as error:
+        raise RuntimeFailure(f"node {node}: {error}") from error
     config = config_of(
         spec,
-        process_of(topology, spec),
+        process_of(topology, spec, image),
         rootfs=places.rootfs(node),
         netns=places.netns(node),
         gate=places.gate,
+        init=init_program(),
         cgroup=f"{places.cgroup}/{node}",
         capabilities=host_capabilities(),
+        user=user,
+        # What another image has there may be what its programs need.
+        fresh=() if brought else ("/run", "/tmp"),
     )
     (bundle / "config.json").write_bytes(msgspec.json.encode(config))
     shutil.rmtree(places.runc / node, ignore_errors=True)  # what runc remembers of a killed predecessor

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from topologies.image import store
 from topologies.linux.ends import End
 from topologies.linux.lab import LinuxLab
 from topologies.linux.mgmt import HOUSE, mgmt_pairs
@@ -14,7 +15,7 @@ from topologies.linux.state import Places
 from topologies.linux.wire import Wire
 from topologies.oci import containers
 from topologies.oci.accounting import cpu_seconds, groups_of, join
-from topologies.oci.bundle import process_of
+from topologies.oci.bundle import OURS, process_of
 from topologies.runtime import RuntimeFailure
 from topologies.source import load_topology
 
@@ -28,7 +29,7 @@ class OciLab(LinuxLab):
         """The lab of that name. Raises NoSuchLab when it is not up."""
         places = Places(name)
         state = places.running()
-        return cls(load_topology(Path(state.topology), variables=state.variables), places, Wire.open(state.map_ids))
+        return cls(load_topology(Path(state.topology), None, state.variables), places, Wire.open(state.map_ids))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +48,8 @@ class OciLab(LinuxLab):
         return [*super().placed(), *self.mgmt]
 
     def environment(self, node: str) -> Sequence[str]:
-        return process_of(self.topology, self.node(node)).env
+        brought = store.find(self.node(node).image)
+        return process_of(self.topology, self.node(node), brought.config if brought else OURS).env
 
     def groups(self, node: str) -> Sequence[Path]:
         return groups_of(self.topology.name, self.node(node))
