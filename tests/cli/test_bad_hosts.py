@@ -93,7 +93,7 @@ def test_a_subnet_that_docker_has_given_away_is_named(host: Host, taken: str) ->
         "topology:", f"mgmt: {{{{network: over{os.getpid()}, ipv4-subnet: {taken}}}}}\ntopology:"
     )
     ended = host.nospof("up", _file(host, "    a: {cmd: sleep infinity}\n", head), "--runtime", "containerlab")
-    _refused(ended, host, 3, "overlap")
+    _refused(ended, host, 3, f"Subnet {taken} already in use by Docker network")
 
 
 def test_an_image_without_room_to_be_built_says_how_much_it_needs(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

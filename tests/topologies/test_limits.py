@@ -82,7 +82,7 @@ def test_what_makes_no_difference_is_read(tmp_path: Path) -> None:
 
 def test_limits_become_a_containers(tmp_path: Path) -> None:
     limited = node(tmp_path, "memory: 64MiB, cpu: 0.25, cpu-set: 0-1, shm-size: 1MB")
-    places = {"rootfs": tmp_path, "netns": tmp_path, "gate": tmp_path, "cgroup": "/x", "capabilities": ()}
+    places = dict.fromkeys(("rootfs", "netns", "gate", "init"), tmp_path) | {"cgroup": "/x", "capabilities": ()}
     config = config_of(limited, Process((), ()), **places)  # type: ignore[arg-type]
     resources = config["linux"]["resources"]  # type: ignore[index]
     assert resources["memory"] == {"limit": 64 << 20}

@@ -100,6 +100,15 @@ def remove_all(client: docker.DockerClient, lab: str) -> None:
             container.remove(force=True, v=True)
 
 
+def remove_unused_networks(client: docker.DockerClient) -> None:
+    """Management networks that containerlab made and that no container is on, as it does itself at a lab's end."""
+    for network in client.networks.list(filters={"label": "containerlab"}):
+        with contextlib.suppress(NotFound, APIError):  # somebody came meanwhile
+            network.reload()
+            if not network.containers:
+                network.remove()
+
+
 def logs(containers: Mapping[str, Container], node: str) -> str:
     """What the node's processes printed."""
     return containers[node].logs().decode(errors="replace") if node in containers else ""

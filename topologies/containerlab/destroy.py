@@ -21,4 +21,7 @@ def destroy(lab: str) -> None:
             with contextlib.suppress(RuntimeFailure, RuntimeMissing):  # half made, it may not know it; Docker does
                 tool.destroy(lab, places.root)
         containers.remove_all(client, lab)
+        state = places.read()
+        if state is None or not state.up:  # half made: its network may be there before its first container is
+            containers.remove_unused_networks(client)
     clear(places)

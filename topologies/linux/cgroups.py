@@ -7,6 +7,7 @@ import os
 import time
 from pathlib import Path
 
+from topologies.linux.processes import kill_and_wait
 from topologies.runtime import RuntimeFailure
 
 ROOT = Path("/sys/fs/cgroup")
@@ -18,8 +19,23 @@ def _cgroup_roots() -> list[Path]:
     return [Path(f[1]) for f in (line.split() for line in lines) if f[2] in ("cgroup", "cgroup2")]
 
 
+def _strays(directory: Path) -> list[int]:
+    """Processes of a group, without ourselves."""
+    with contextlib.suppress(OSError):
+        return [
+            pid
+            for line in (directory / "cgroup.procs").read_text().split()
+            if (pid := int(line)) not in (0, os.getpid())
+        ]
+    return []
+
+
 def remove_cgroups(group: str, *, deadline_s: float = 3) -> None:
-    """Removes the group's directories below every hierarchy, waiting for the kernel to let go of ended processes."""
+    """Removes the group's directories below every hierarchy, waiting for the kernel to let go of ended processes.
+
+    Whatever is still in one is killed: a command that was on its way into a node when its harness was, is in no namespace of
+    the lab's yet. Raises RuntimeFailure.
+    """
     end = time.monotonic() + deadline_s
     for root in _cgroup_roots():
         top = root / group.lstrip("/")
@@ -33,6 +49,7 @@ def remove_cgroups(group: str, *, deadline_s: float = 3) -> None:
                 except OSError as error:
                     if time.monotonic() > end:
                         raise RuntimeFailure(f"cgroup {directory} stayed: {error.strerror}") from error
+                    kill_and_wait(_strays(Path(directory)))
                     os.sched_yield()
         with contextlib.suppress(OSError):
             top.parent.rmdir()

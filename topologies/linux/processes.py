@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from topologies.runtime import RuntimeFailure
@@ -36,6 +36,22 @@ def by_namespace(namespaces: Mapping[str, Path]) -> dict[str, dict[int, str]]:
             if node is not None:
                 found[node][int(entry.name)] = Path(entry.path, "comm").read_text().strip()
     return found
+
+
+def by_argument(programs: Collection[str], below: Path) -> list[int]:
+    """Pids of these programs that were given a path at or below this one."""
+    found = []
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                program, *arguments = map(os.fsdecode, Path(entry.path, "cmdline").read_bytes().split(b"\0"))
+                if Path(program).name in programs and any(_is_below(argument, below) for argument in arguments):
+                    found.append(int(entry.name))
+    return found
+
+
+def _is_below(text: str, path: Path) -> bool:
+    return text == str(path) or text.startswith(f"{path}/")
 
 
 def kill_and_wait(pids: Iterable[int], *, deadline_s: float = 5) -> None:

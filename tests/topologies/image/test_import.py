@@ -43,7 +43,8 @@ pytestmark = pytest.mark.lab
 
 
 def test_what_docker_saved_comes_in_under_its_own_name(small: Small, tmp_path: Path) -> None:
-    (found,) = import_image(str(small.docker_archive(tmp_path / "saved:by docker.tar")), None)
+    awkward = small.docker_archive(tmp_path / "saved.tar").rename(tmp_path / "saved:by docker.tar")
+    (found,) = import_image(str(awkward), None)
     assert (found.name, found.config) == (small.name, CONFIG)
     assert sorted(p.name for p in found.root.iterdir()) == ["etc", "say", "srv"]
     assert layers(small.name) == (found.root,)

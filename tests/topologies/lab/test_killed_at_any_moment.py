@@ -97,7 +97,10 @@ def _taken_down(topology: Topology, runtime: str, links: set[str]) -> None:
         destroy(topology.name)
     held = {node: inode for node, inode in namespaces.items() if inode != host}
     assert traces(topology, namespaces=held) + _wires(topology.name) + _of_docker(topology.name, runtime) == []
-    wait_until(lambda: _links() <= links, "the end of interfaces on the host")
+    try:
+        wait_until(lambda: _links() <= links, "the end of interfaces on the host")
+    except AssertionError as late:
+        raise AssertionError(f"{late}: {sorted(_links() - links)}") from late
 
 
 def _moments(runtime: str, describe: Describe, begin: str, longest_ms: int) -> None:

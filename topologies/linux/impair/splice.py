@@ -28,7 +28,7 @@ from topologies.linux.bpf import Object
 from topologies.linux.impair.queue import TUN
 from topologies.linux.links import INGRESS
 from topologies.linux.netns import inside
-from topologies.linux.processes import kill_and_wait
+from topologies.linux.processes import by_argument, kill_and_wait
 from topologies.runtime import RuntimeFailure
 
 HERE = Path(__file__).parent
@@ -195,19 +195,7 @@ def take_out(control: Path, longest_ns: int) -> None:
 
 def _processes(control: Path) -> list[int]:
     """Pids of the wire with this control file, or of all with one in this folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                argv = (entry / "cmdline").read_bytes().split(b"\0")
-                if len(argv) > 1 and argv[0].endswith(b"/splice") and control in _with_parents(argv[1]):
-                    found.append(int(entry.name))
-    return found
-
-
-def _with_parents(raw: bytes) -> list[Path]:
-    path = Path(os.fsdecode(raw))
-    return [path, *path.parents]
+    return by_argument(("splice",), control)
 
 
 def end_all(folder: Path) -> None:
