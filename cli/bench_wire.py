@@ -22,7 +22,7 @@ from topologies.runtimes import LinuxLab, deploy, destroy
 from topologies.source import load_topology
 
 FAR, PORT, BYTES = "10.0.0.2", 9, 64
-RATES = (5_000, 10_000, 20_000, 40_000, 60_000, 80_000, 120_000, 160_000, 240_000, 320_000)
+RATES = (10_000, 40_000, 80_000, 160_000, 240_000, 320_000, 400_000, 480_000, 560_000, 640_000, 800_000)
 SECONDS = 2.0
 NOTHING = Impairment(delay_ns=1)
 PAIR = """\
