@@ -15,6 +15,7 @@ from statistics import median
 import click
 import msgspec
 
+from cli.bench_munet import beside_munet
 from cli.bench_reset import resets, twins
 from cli.figures import Row, exit_code, row
 from cli.lab import REFERENCE
@@ -38,12 +39,13 @@ def lab(rounds: int, as_json: bool) -> int:
     """Deploy and destroy labs, ours and containerlab's in turns, and print how long it took.
 
     The reference topology is deployed until every node answers a command, by our own runtime and, where it is installed, by
-    containerlab with Docker; it is hurt and reset; two of it stand side by side; then labs of 30 nodes in a line, and of 300 bare
+    containerlab with Docker; the same without programs, by ours and by munet; it is hurt and reset; two of it stand side by side; then labs of 30 nodes in a line, and of 300 bare
     ones. Exit code 1: a target was missed; 3: one
     was not measured, as where containerlab is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="nospof-bench-") as scratch:
         rows = _against_containerlab(rounds, Path(scratch))
+        rows += beside_munet(load_topology(REFERENCE), _ours, rounds, Path(scratch))
         one, other = (_renamed(REFERENCE, f"bench-{which}", Path(scratch)) for which in ("one", "other"))
         rows += [*resets(one, rounds), *twins(one, other), *_sizes(rounds, Path(scratch))]
     if as_json:

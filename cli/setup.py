@@ -19,7 +19,7 @@ def command() -> int:
     say = stamp()
     compile_bpf(HERE / "topologies/linux/wire.bpf.c")
     compile_bpf(HERE / "topologies/linux/impair/splice.bpf.c")
-    for native in ("linux/impair/splice", "oci/init"):
+    for native in ("linux/enter", "linux/impair/splice", "oci/init"):
         compile_program(HERE / f"topologies/{native}.c")
     for name in ("prober", "wakeups"):
         compile_program(HERE / f"probes/native/{name}.c")

@@ -74,6 +74,7 @@ def boot_alone(topology_path: Path, *, runtime: str = "oci", say: Say = lambda _
         except DeadlineMissed as late:  # a lab may be one that never rests
             say(str(late))
         refuse_ended(deployed.lab)
+        deployed.lab.prefer()
     except BaseException:
         deployed.lab.close()
         destroy(topology.name)
@@ -112,6 +113,7 @@ def boot(
                 raise  # nothing answers anybody: there is nothing to measure
             say(f"going on with the rest, which cannot pass: {late}")
         seconds = time.monotonic() - began
+        deployed.lab.prefer()
         wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
         say(f"routes are settled after {time.monotonic() - began:.1f} s")
     except BaseException as error:

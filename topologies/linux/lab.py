@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import threading
@@ -24,6 +23,7 @@ import msgspec
 from topologies.impairment import Impairment
 from topologies.linux import links
 from topologies.linux.ends import End, ends_of, pairs_of
+from topologies.linux.entering import argv_into
 from topologies.linux.impair.doing import Impaired, Impairer, Standing
 from topologies.linux.processes import by_namespace, kill_and_wait
 from topologies.linux.snapshot import snapshot
@@ -33,21 +33,8 @@ from topologies.model import Endpoint, Link, Node, Topology
 from topologies.runtime import Done, RuntimeFailure, Say
 
 AT_ONCE = 2
-# A command is weighed and limited as its node is, and not as one of the harness's, which has to wait behind the whole lab.
-JOIN = 'while [ "$1" != -- ]; do echo 0 >"$1" || :; shift; done 2>/dev/null; shift; exec "$@"'
-ENTER = ("--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd")
 START_S = 5.0
 EXEC_S = 60.0
-
-
-def _user_of(pid: int) -> list[tuple[str, int]]:
-    """User and group of a process, where it is not root's."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    found = {line[:3]: int(line.split()[1]) for line in lines if line.startswith(("Uid:", "Gid:"))}
-    return [("uid", found["Uid"]), ("gid", found["Gid"])] if any(found.values()) else []
 
 
 def _nobody(_: str) -> None:
@@ -99,6 +86,10 @@ class LinuxLab(ABC):
     @abstractmethod
     def take_in(self, pid: int) -> None:
         """Has the host give a process of ours its CPU as it gives it to the nodes' processes. Raises RuntimeFailure."""
+
+    def prefer(self) -> None:  # noqa: B027 - where every container is weighed by itself, there is nothing to do
+        """Has the host weigh the lab as what it is, many machines, from now on. Not before it is in service: whoever asks a node
+        something meanwhile would have to wait until all of them have booted."""
 
     @abstractmethod
     def cpu_seconds(self) -> float:
@@ -166,11 +157,7 @@ class LinuxLab(ABC):
         pid = self.init_pid(node)
         if pid is None:
             raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
-        joined = ["sh", "-c", JOIN, "join", *map(str, self.groups(node)), "--"]
-        # Nothing but the command itself has to be in the node: its image may have neither `env` nor a shell.
-        clean = ["env", "-i", *self.environment(node), shutil.which("nsenter") or "nsenter"]
-        enter = [*ENTER, *(f"--set{kind}={number}" for kind, number in _user_of(pid)), f"--target={pid}", "--"]
-        return [*joined, *clean, *enter, *argv]
+        return argv_into(pid, self.groups(node), self.environment(node), argv)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)

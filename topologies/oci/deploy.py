@@ -21,7 +21,6 @@ from topologies.linux.state import LabState, Places
 from topologies.linux.wire import Wire
 from topologies.model import Topology
 from topologies.oci import containers
-from topologies.oci.accounting import prefer
 from topologies.oci.destroy import destroy
 from topologies.oci.lab import OciLab
 from topologies.oci.ordering import Ordering
@@ -51,12 +50,10 @@ def _make(topology: Topology, places: Places, say: Say) -> tuple[OciLab, float]:
         lab = _wire_up(topology, places)
         lab.say = say
         Ordering(lab, lambda node: containers.run_one(topology, places, node), containers.STARTERS, say).run()
-        prefer(topology.name)
         return lab, time.monotonic()
     with containers.starting(topology, places, list(topology.nodes)) as started:
         lab = _wire_up(topology, places)
         started()
-        prefer(topology.name)
         whole = time.monotonic()
     lab.say = say
     lab.run_execs(list(topology.nodes))

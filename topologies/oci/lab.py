@@ -14,7 +14,7 @@ from topologies.linux.mgmt import HOUSE, mgmt_pairs
 from topologies.linux.state import Places
 from topologies.linux.wire import Wire
 from topologies.oci import containers
-from topologies.oci.accounting import cpu_seconds, groups_of, join
+from topologies.oci.accounting import cpu_seconds, groups_of, join, prefer
 from topologies.oci.bundle import OURS, process_of
 from topologies.runtime import RuntimeFailure
 from topologies.source import load_topology
@@ -59,6 +59,9 @@ class OciLab(LinuxLab):
             join(self.topology.name, pid)
         except OSError as error:
             raise RuntimeFailure(f"lab {self.topology.name} takes no process of ours in: {error}") from error
+
+    def prefer(self) -> None:
+        prefer(self.topology.name)
 
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.topology.name)

@@ -17,7 +17,7 @@ from topologies.linux.wire import CUT_OUT, Wire
 
 pytestmark = pytest.mark.lab
 HERE, THERE = 5, 6
-TC_ACT_SHOT = 2
+TC_ACT_STOLEN = 4  # dropped, and the sender is not told
 MACS = ("02:00:00:00:00:01", "02:00:00:00:00:02")
 A, B = "10.0.0.1", "10.0.0.2"
 UP, DOWN, ADMIN_DOWN = 3, 1, 0
@@ -120,10 +120,10 @@ def test_what_others_send_is_not_heard(bench: Bench, hearing: Hearing) -> None:
 
 def test_a_cut_end_and_a_killed_node_are_still_heard_speaking(bench: Bench, hearing: Hearing) -> None:
     bench.wire.cut_ends([LO], CUT_OUT)
-    assert bench.send(bfd_packet(DOWN)) == TC_ACT_SHOT
+    assert bench.send(bfd_packet(DOWN)) == TC_ACT_STOLEN
     bench.wire.cut_ends([LO], 0)
     bench.wire.cut_nodes([HERE])
-    assert bench.send(bfd_packet(DOWN, EXPIRED)) == TC_ACT_SHOT
+    assert bench.send(bfd_packet(DOWN, EXPIRED)) == TC_ACT_STOLEN
     assert [heard.packet for heard in hearing.read()] == [bfd_packet(DOWN), bfd_packet(DOWN, EXPIRED)]
     assert bench.wire.cut_frames(HERE) == 2
 
