@@ -39,9 +39,9 @@ def lab(rounds: int, as_json: bool) -> int:
     """Deploy and destroy labs, ours and containerlab's in turns, and print how long it took.
 
     The reference topology is deployed until every node answers a command, by our own runtime and, where it is installed, by
-    containerlab with Docker; the same without programs, by ours and by munet; it is hurt and reset; two of it stand side by side; then labs of 30 nodes in a line, and of 300 bare
-    ones. Exit code 1: a target was missed; 3: one
-    was not measured, as where containerlab is not installed.
+    containerlab with Docker; the same without programs, by ours and by munet; it is hurt and reset; two of it stand side by side;
+    then labs of 30 nodes in a line, and of 300 bare ones. Exit code 1: a target was missed; 3: one was not measured, as where a
+    peer is not installed.
     """
     with tempfile.TemporaryDirectory(prefix="nospof-bench-") as scratch:
         rows = _against_containerlab(rounds, Path(scratch))
