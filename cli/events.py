@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
 
 import click
-import msgspec
 
 from cli.outcome import BadUsage
 from topologies.linux.events import LabEvent, LabEvents
+from topologies.model import Topology
 from topologies.runtimes import labs, open_lab
 
 
 @click.command("events")
 @click.argument("lab", required=False)
-@click.option("--json", "as_json", is_flag=True, help="A JSON object per line.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="A JSON object per line, as of `containerlab events --format json`."
+)
 def command(lab: str | None, as_json: bool) -> int:
     """Follow LAB (default: the one that is up) until Ctrl-C: nodes that end and start, interfaces that come, go and change."""
     names = labs()
@@ -24,13 +27,29 @@ def command(lab: str | None, as_json: bool) -> int:
     try:
         with LabEvents(opened) as events:
             for event in events:
-                sys.stdout.write((msgspec.json.encode(event).decode() if as_json else _line(event)) + "\n")
+                told = json.dumps(_as_json(event, opened.topology)) if as_json else _line(event)
+                sys.stdout.write(f"{told}\n")
                 sys.stdout.flush()
     except (KeyboardInterrupt, BrokenPipeError):
         pass
     finally:
         opened.close()
     return 0
+
+
+def _as_json(event: LabEvent, topology: Topology) -> dict[str, object]:
+    """The keys of containerlab's own event stream, and `t_ns`, the host's CLOCK_MONOTONIC."""
+    name = topology.container_name(event.node)
+    return {
+        "timestamp": event.timestamp,
+        "type": event.type,
+        "action": event.action,
+        "actor_id": f"{topology.name}/{event.node}",
+        "actor_name": name,
+        "actor_full_id": f"{topology.name}/{event.node}",
+        "attributes": {"lab": topology.name, "name": name, **event.attributes},
+        "t_ns": event.t_ns,
+    }
 
 
 def _line(event: LabEvent) -> str:

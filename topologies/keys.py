@@ -117,7 +117,6 @@ LINK = (
     _no("dst-port", "of VXLAN"),
     _no("endpoint", "of links with one end"),
     _no("host-interface", "a door out of the lab"),
-    _no("impairment", "not set yet"),
     _no("ipv4", "addresses; give them by `exec` or by the node's own configuration"),
     _no("ipv6", "addresses; give them by `exec` or by the node's own configuration"),
     _no("mode", "of macvlan"),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import select
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +15,7 @@ from tests.topologies.lab.conftest import PAIR, Describe, Up, both_runtimes
 from topologies.linux.events import LabEvent, LabEvents
 
 pytestmark = [pytest.mark.lab, both_runtimes]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def _until(events: LabEvents, wanted: set[tuple[str, ...]]) -> list[LabEvent]:
@@ -26,6 +32,23 @@ def _short(event: LabEvent) -> tuple[str, ...]:
     if event.type == "container":
         return event.node, event.action
     return event.node, event.action, event.attributes["ifname"], event.attributes["state"]
+
+
+def test_the_command_tells_them_with_containerlab_s_keys(describe: Describe, up: Up) -> None:
+    lab = up(describe(PAIR))
+    command = [sys.executable, "-m", "cli", "events", lab.topology.name, "--json"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        # it says nothing of its own: until it listens, the same is done again
+        while not select.select([following.stdout], [], [], 0.5)[0]:
+            lab.drop_carrier(lab.topology.links[0])
+            lab.raise_carrier(lab.topology.links[0])
+        told = json.loads(following.stdout.readline())
+        following.terminate()
+    assert set(told) == {"timestamp", "type", "action", "actor_id", "actor_name", "actor_full_id", "attributes", "t_ns"}
+    assert (told["type"], told["attributes"]["ifname"]) == ("interface", "eth1")
+    assert told["attributes"]["lab"] == lab.topology.name
+    assert told["actor_name"] in {f"clab-{lab.topology.name}-{node}" for node in "ab"}
 
 
 def test_interfaces_and_nodes_tell_what_they_do(describe: Describe, up: Up) -> None:
