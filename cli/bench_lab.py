@@ -18,7 +18,7 @@ import msgspec
 from cli.bench_munet import beside_munet
 from cli.bench_reset import resets, twins
 from cli.figures import Row, exit_code, row
-from cli.lab import REFERENCE
+from cli.lab import REFERENCE, served_first
 from cli.outcome import HostFailure, console, print_json
 from cli.rows import show
 from topologies.containerlab import containers, tool
@@ -28,13 +28,14 @@ from topologies.runtime import NoSuchLab, RuntimeMissing
 from topologies.runtimes import LinuxLab, deploy, destroy
 from topologies.source import load_topology
 
-AT_ONCE = 4
+AT_ONCE = 16
 HEAD = "name: {name}\ntopology:\n  defaults: {{kind: linux, image: nospof/base:latest, network-mode: none}}\n"
 
 
 @click.command("lab")
 @click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Of each, interleaved.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
+@served_first
 def lab(rounds: int, as_json: bool) -> int:
     """Deploy and destroy labs, ours and containerlab's in turns, and print how long it took.
 

@@ -22,7 +22,7 @@ from topologies.source import load_topology
 
 Times = tuple[float, float]
 """Seconds until every node answers, and until nothing is left."""
-AT_ONCE = 4
+AT_ONCE = 16
 UP_S = 120.0
 HEAD = "name: {name}\ntopology:\n  defaults: {{kind: linux, image: nospof/base:latest, network-mode: none, cmd: sleep infinity}}\n"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cli.lab import REFERENCE, topology_at
+from cli.lab import REFERENCE, served_first, topology_at
 from cli.outcome import BadUsage, console, print_json
 from topologies.runtimes import destroy, labs
 
@@ -16,6 +16,7 @@ from topologies.runtimes import destroy, labs
 @click.argument("topology", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every lab on this host, whole or half made.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
+@served_first
 def command(topology: str | None, everything: bool, as_json: bool) -> int:
     """Take down the lab of TOPOLOGY (a file or a lab's name; default: the reference)."""
     if everything and topology:

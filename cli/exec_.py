@@ -6,6 +6,7 @@ import subprocess
 
 import click
 
+from cli.lab import served_first
 from cli.outcome import BadUsage, print_json
 from topologies.runtimes import LinuxLab, labs, open_lab
 
@@ -33,6 +34,7 @@ def _find(lab: str | None, node: str) -> LinuxLab:
 @click.argument("argv", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--lab", help="The lab's name, where several are up.")
 @click.option("--json", "as_json", is_flag=True, help="Exit code, output and error as one JSON object.")
+@served_first
 def command(node: str, argv: tuple[str, ...], lab: str | None, as_json: bool) -> int:
     """Run ARGV in NODE: `nospof exec eu-l4-1 -- l4ctl status`."""
     opened = _find(lab, node)

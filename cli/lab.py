@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec
 
 import click
 
+from topologies.linux import cgroups
 from topologies.model import Topology
 from topologies.runtimes import RUNTIMES
 from topologies.source import load_topology
 
+P = ParamSpec("P")
 HERE = Path(__file__).resolve().parents[1]
 runtime_option = click.option(
     "--runtime",
@@ -19,6 +24,17 @@ runtime_option = click.option(
     help="What runs the nodes: our own, without a daemon, or an installed containerlab with Docker.",
 )
 REFERENCE = HERE / "topologies/reference/reference.clab.yml"
+
+
+def served_first(command: Callable[P, int]) -> Callable[P, int]:
+    """Of a command that asks a lab something while it may be busy: it is not the one that waits."""
+
+    @functools.wraps(command)
+    def called(*arguments: P.args, **options: P.kwargs) -> int:
+        with cgroups.served_first():
+            return command(*arguments, **options)
+
+    return called
 
 
 def topology_at(path: Path) -> Topology:

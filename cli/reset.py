@@ -6,6 +6,7 @@ import time
 
 import click
 
+from cli.lab import served_first
 from cli.outcome import BadUsage, console, print_json
 from scenarios.steady import Steady, wait_for_steady_state
 from scenarios.waiting import DeadlineMissed
@@ -20,6 +21,7 @@ STEADY_S = 60.0
 @click.argument("lab", required=False)
 @click.option("--no-wait", is_flag=True, help="Do not wait until routes have settled and every service answers.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
+@served_first
 def command(lab: str | None, no_wait: bool, as_json: bool) -> int:
     """Heal LAB (default: the one that is up): mend its links, let go on what is stopped, start anew what is dead.
 

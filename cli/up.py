@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.lab import REFERENCE, runtime_option
+from cli.lab import REFERENCE, runtime_option, served_first
 from cli.outcome import console, print_json, stamp
 from scenarios.boot import Alone, Booted, boot, boot_alone
 from topologies.contract import contract_path_for
@@ -16,6 +16,7 @@ from topologies.contract import contract_path_for
 @click.argument("topology", type=click.Path(path_type=Path), default=REFERENCE, required=False)
 @runtime_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
+@served_first
 def command(topology: Path, runtime: str, as_json: bool) -> int:
     """Boot TOPOLOGY (default: the reference) and wait until every service answers from every vantage.
 
