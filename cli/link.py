@@ -12,6 +12,7 @@ from cli.outcome import BadUsage, console, print_json
 from topologies.impairment import Impairment, rate_of, share_of, time_of
 from topologies.linux.impair.doing import Impaired
 from topologies.model import Link
+from topologies.problems import closest
 from topologies.runtimes import LinuxLab, labs, open_lab
 
 lab_option = click.option("--lab", help="The lab's name, where several are up.")
@@ -46,15 +47,16 @@ def _link(lab: LinuxLab, ends: tuple[str, ...]) -> Link:
         found = [x for x in links if ends[0] in map(str, x.endpoints)]
     elif len(ends) == 2:
         found = [x for x in links if {p.node for p in x.endpoints} == {*ends}]
-        for node in ends:
-            lab.node(node)
     else:
         raise BadUsage(f"{' '.join(ends)} names no link; expected two nodes, or one end such as NODE:eth1")
     if len(found) == 1:
         return found[0]
     if found:
         raise BadUsage(f"between {' and '.join(ends)} there are {', '.join(map(str, found))}: name one by an end of it")
-    near = [str(x) for x in links if {p.node for p in x.endpoints} & {e.partition(":")[0] for e in ends}]
+    names = [end.partition(":")[0] for end in ends]
+    if missing := [name for name in names if name not in lab.topology.nodes]:
+        raise BadUsage(f"no node {missing[0]!r}{closest(missing[0], lab.topology.nodes)} in lab {lab.topology.name}")
+    near = [str(x) for x in links if {p.node for p in x.endpoints} & {*names}]
     raise BadUsage(f"no link {' '.join(ends)}; there are {', '.join(near or map(str, links))}")
 
 
