@@ -21,6 +21,7 @@ COMMANDS = {
     "down": "down",
     "inspect": "inspect_",
     "exec": "exec_",
+    "copy": "copy",
     "link": "link",
     "events": "events",
     "reset": "reset",

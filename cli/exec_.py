@@ -11,7 +11,8 @@ from cli.outcome import BadUsage, print_json
 from topologies.runtimes import LinuxLab, labs, open_lab
 
 
-def _find(lab: str | None, node: str) -> LinuxLab:
+def find_node(lab: str | None, node: str) -> LinuxLab:
+    """The lab that has the node. Raises BadUsage where none has, or several have."""
     names = [lab] if lab else labs()
     holders = []
     for name in names:
@@ -37,7 +38,7 @@ def _find(lab: str | None, node: str) -> LinuxLab:
 @served_first
 def command(node: str, argv: tuple[str, ...], lab: str | None, as_json: bool) -> int:
     """Run ARGV in NODE: `nospof exec eu-l4-1 -- l4ctl status`."""
-    opened = _find(lab, node)
+    opened = find_node(lab, node)
     if as_json:
         done = opened.exec(node, argv, timeout_s=60)
         print_json({"node": node, "return-code": done.code, "stdout": done.out, "stderr": done.err})

@@ -12,7 +12,7 @@ from reports.evidence.schema import Stage
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, FlowResult, Measured
 from scenarios.record import tuple_of
-from topologies.linux.lab import Crossing
+from topologies.linux.wired import Crossing
 
 PLANNED = ("drain", "withdraw")
 

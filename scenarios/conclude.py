@@ -47,8 +47,8 @@ from scenarios.record import (
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
 from topologies.linux.impair.doing import Impaired
-from topologies.linux.lab import Crossing
 from topologies.linux.wire import Flow
+from topologies.linux.wired import Crossing
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from scenarios.instruments import Instruments, QuietFor
 from scenarios.measured import Clock
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
-from topologies.linux.lab import Crossing
+from topologies.linux.wired import Crossing
 from topologies.runtime import RuntimeFailure
 
 CONTROL_NS = 5_000_000_000

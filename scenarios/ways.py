@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from reports.evidence.schema import Moment, Path
-from topologies.linux.lab import Crossing
 from topologies.linux.wire import Flow
+from topologies.linux.wired import Crossing
 from topologies.model import Link
 
 Hops = set[tuple[str, str]]

@@ -47,6 +47,20 @@ class Lab(Protocol):
         """Runs a command in a node. Raises RuntimeFailure when it cannot be started or does not end in time."""
         ...
 
+    def copy_in(self, node: str, source: Path, target: str) -> None:
+        """The host's file in a node, with its mode. Raises RuntimeFailure."""
+        ...
+
+    def copy_out(self, node: str, source: str, target: Path) -> None:
+        """A node's file on the host, whole or not at all. Raises RuntimeFailure."""
+        ...
+
+    def freeze(self, nodes: Sequence[str]) -> None:
+        """Stops every process of the nodes; their kernels go on. `thaw` undoes it."""
+        ...
+
+    def thaw(self, nodes: Sequence[str]) -> None: ...
+
     def netns(self, node: str) -> Path:
         """Path of the node's network namespace; it outlives the node's processes."""
         ...

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+import click
 import pytest
 
-from cli.__main__ import main
+from cli.__main__ import COMMANDS, main
 from tests.cli.conftest import ROOT, Ended, Host
 from tests.reports.made.plans import DEMO
 from tests.reports.synthetic import write_run
@@ -89,7 +90,19 @@ def test_what_was_typed_wrong_is_bad_usage(host: Host, words: tuple[str, ...]) -
     sentence(host.nospof(*words), "Usage")
 
 
-@pytest.mark.parametrize("command", ["", *sorted(main.commands)])
+def _every_command() -> list[str]:
+    """All there are, those of groups too."""
+    context = click.Context(main)
+    found = [""]
+    for name in main.list_commands(context):
+        found.append(name)
+        command = main.get_command(context, name)
+        found += [f"{name} {inner}" for inner in sorted(command.commands)] if isinstance(command, click.Group) else []
+    assert len(found) > len(COMMANDS)
+    return found
+
+
+@pytest.mark.parametrize("command", _every_command())
 def test_every_command_explains_itself(host: Host, command: str) -> None:
     ended = host.nospof(*command.split(), "--help")
     assert ended.code == 0, ended.err
@@ -97,5 +110,5 @@ def test_every_command_explains_itself(host: Host, command: str) -> None:
     paragraph = ended.out.split("\n\n")[1].strip()
     assert len(paragraph) > 20, "a command without a word about itself"
     if not command:
-        assert all(name in ended.out for name in main.commands)
+        assert all(name in ended.out for name in COMMANDS)
     assert host.labs() == []

@@ -9,8 +9,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scenarios.ways import routes, ways
-from topologies.linux.lab import Crossing
 from topologies.linux.wire import Flow, Seen
+from topologies.linux.wired import Crossing
 from topologies.model import Endpoint, Link
 
 ONE, OTHER = Flow("10.0.0.1", 1, "203.0.113.20", 7, 17), Flow("10.0.0.1", 2, "203.0.113.20", 7, 17)

@@ -14,41 +14,36 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
-from topologies.impairment import Impairment
 from topologies.linux import links
-from topologies.linux.ends import End, ends_of, pairs_of
+from topologies.linux.copying import copy_in, copy_out
+from topologies.linux.ends import End, ends_of
 from topologies.linux.entering import argv_into
-from topologies.linux.impair.doing import Impaired, Impairer, Standing
 from topologies.linux.processes import by_namespace, kill_and_wait
 from topologies.linux.snapshot import snapshot
 from topologies.linux.state import Places
-from topologies.linux.wire import Flow, Instant, Seen, Wire
-from topologies.model import Endpoint, Link, Node, Topology
+from topologies.linux.wire import Instant, Wire
+from topologies.linux.wired import Links
+from topologies.model import Node, Topology
 from topologies.runtime import Done, RuntimeFailure, Say
 
 AT_ONCE = 2
 START_S = 5.0
+STOP_S = 2.0
 EXEC_S = 60.0
+
+
+def _signal_all(pids: Iterable[int], number: int) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
 
 
 def _nobody(_: str) -> None:
     """Hears what is told, where nobody else does."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crossing:
-    """One flow over one link in one direction, as a tap saw it."""
-
-    sender: str
-    receiver: str
-    flow: Flow
-    seen: Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Deployed:
 
 
 @dataclass
-class LinuxLab(ABC):
+class LinuxLab(Links, ABC):
     """Implements `topologies.runtime.Lab` where nodes are namespaces; it holds the wires' maps."""
 
     topology: Topology
@@ -87,7 +82,7 @@ class LinuxLab(ABC):
     def take_in(self, pid: int) -> None:
         """Has the host give a process of ours its CPU as it gives it to the nodes' processes. Raises RuntimeFailure."""
 
-    def prefer(self) -> None:  # noqa: B027 - where every container is weighed by itself, there is nothing to do
+    def prefer(self) -> None:
         """Has the host weigh the lab as what it is, many machines, from now on. Not before it is in service: whoever asks a node
         something meanwhile would have to wait until all of them have booted."""
 
@@ -103,15 +98,11 @@ class LinuxLab(ABC):
     def _start(self, nodes: Sequence[str]) -> None:
         """Starts dead nodes, with their links, in namespaces held where `netns` says."""
 
-    def _keep_down(self, nodes: Sequence[str]) -> None:  # noqa: B027 - most runtimes start nothing by themselves
+    def _keep_down(self, nodes: Sequence[str]) -> None:
         """Has nobody but us start these nodes again once they are killed."""
 
     def _find_ends(self) -> Mapping[str, Sequence[End]]:
         return ends_of(self.topology)
-
-    def pairs(self) -> list[tuple[End, End]]:
-        """The links as pairs of ends, in the file's order."""
-        return pairs_of(self.ends)
 
     def placed(self) -> list[tuple[End, End]]:
         """What the wires know: the links, and what else a cut has to cut."""
@@ -154,10 +145,7 @@ class LinuxLab(ABC):
 
     def exec_argv(self, node: str, argv: Sequence[str]) -> list[str]:
         """The host's command that runs `argv` inside the node. Raises RuntimeFailure when the node is dead."""
-        pid = self.init_pid(node)
-        if pid is None:
-            raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
-        return argv_into(pid, self.groups(node), self.environment(node), argv)
+        return argv_into(self._living(node), self.groups(node), self.environment(node), argv)
 
     def exec(self, node: str, argv: Sequence[str], *, timeout_s: float = 10) -> Done:
         command = self.exec_argv(node, argv)
@@ -168,6 +156,42 @@ class LinuxLab(ABC):
         except subprocess.TimeoutExpired as error:
             raise RuntimeFailure(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
         return Done(done.returncode, done.stdout, done.stderr)
+
+    def _living(self, node: str) -> int:
+        pid = self.init_pid(node)
+        if pid is None:
+            raise RuntimeFailure(f"node {node} has no processes: it was killed, or its command ended")
+        return pid
+
+    def copy_in(self, node: str, source: Path, target: str) -> None:
+        """The host's file in the node, with its mode. Raises RuntimeFailure naming what kept it out."""
+        copy_in(node, self._living(node), source, target)
+
+    def copy_out(self, node: str, source: str, target: Path) -> None:
+        """The node's file on the host, whole or not at all. Raises RuntimeFailure."""
+        copy_out(node, self._living(node), source, target)
+
+    def freeze(self, nodes: Sequence[str]) -> None:
+        """Stops every process of these nodes; their kernels go on: ARP, listening sockets, XDP. `thaw` undoes it. Returns when
+        they stand; raises RuntimeFailure for those that do not."""
+        stopped: set[int] = set()
+        # Again until nobody new is there: one may have been forked while the list was read.
+        while fresh := {pid for found in self._processes_of(nodes) for pid in found} - stopped:
+            stopped |= fresh
+            _signal_all(fresh, signal.SIGSTOP)
+        tick, end = threading.Event(), time.monotonic() + STOP_S
+        while moving := [pid for pid in stopped if Path(f"/proc/{pid}").exists() and not self.stopped(pid)]:
+            if time.monotonic() > end:
+                raise RuntimeFailure(
+                    f"processes {sorted(moving)} of {', '.join(nodes)} go on {STOP_S:g} s after SIGSTOP"
+                )
+            tick.wait(0.002)
+
+    def thaw(self, nodes: Sequence[str]) -> None:
+        _signal_all({pid for found in self._processes_of(nodes) for pid in found}, signal.SIGCONT)
+
+    def _processes_of(self, nodes: Sequence[str]) -> list[dict[int, str]]:
+        return list(by_namespace({n: self.netns(n) for n in nodes}).values())
 
     def run_execs(self, nodes: Sequence[str]) -> None:
         """Each node's `exec` lines, once its links are there; no shell reads them. One that fails is told and does not keep the
@@ -190,109 +214,10 @@ class LinuxLab(ABC):
     def snapshots(self, nodes: Sequence[str]) -> Mapping[str, frozenset[str]]:
         return {node: self.snapshot(node) for node in nodes}
 
-    def _numbers(self, nodes: Sequence[str], links: Sequence[Link]) -> list[int]:
-        """Both ends of each of these links, and of every link of these nodes."""
-        chosen = [*links, *(link for node in nodes for link in self.topology.links_of(node))]
-        return sorted({self._end(point).number for link in chosen for point in link.endpoints})
-
-    def _end(self, point: Endpoint) -> End:
-        return next(end for end in self.ends[point.node] if end.interface == point.interface)
-
-    def tap(self, nodes: Sequence[str] = (), links: Sequence[Link] = ()) -> None:
-        """Records from now on which flows cross these links, and the links of these nodes."""
-        self.wire.tap(self._numbers(nodes, links))
-
-    def untap(self, nodes: Sequence[str] = (), links: Sequence[Link] = ()) -> None:
-        self.wire.untap(self._numbers(nodes, links))
-
-    def tapped(self) -> list[Crossing]:
-        """Every flow that crossed a tapped link since `wire.forget_taps`, once per link and direction."""
-        return [Crossing(*self._ways[sender], flow, seen) for (sender, flow), seen in self.wire.tapped().items()]
-
-    def cut_link(self, link: Link) -> Instant:
-        """Drops every frame on the link, both directions, in one step; carrier stays at both ends."""
-        return self.wire.cut_ends(self._numbers((), (link,)))
-
-    def cut_links(self) -> list[Link]:
-        """Links that are cut silently now, by themselves and not with a node of theirs."""
-        cut = self.wire.cuts()
-        return [link for link in self.topology.links if cut & {*self._numbers((), (link,))}]
-
-    def mend_link(self, link: Link) -> Instant:
-        """Undoes `cut_link`."""
-        return self.wire.cut_ends(self._numbers((), (link,)), 0)
-
-    @property
-    def impairer(self) -> Impairer:
-        return Impairer(self.wire, self.places.root, self.netns, lambda node: self.ends[node])
-
-    def _directions(self, link: Link, toward: str | None) -> list[tuple[End, End]]:
-        """(sender, receiver), both or the one that ends at a node."""
-        first, second = (self._end(point) for point in link.endpoints)
-        return [(a, b) for a, b in ((first, second), (second, first)) if toward in (None, b.node)]
-
-    def impair(self, link: Link, how: Impairment, toward: str | None = None) -> list[Standing]:
-        """Impairs a link from now on, both directions or the one `toward` a node, in place of what impaired it before.
-
-        Raises RuntimeFailure naming what this host's kernel would need; the link is as it was then.
-        """
-        ways = self._directions(link, toward)
-        for sender, receiver in ways:
-            self.impairer.plan(sender, receiver, how)
-        return [self.impairer.impair(sender, receiver, how) for sender, receiver in ways]
-
-    def heal_impairment(self, link: Link, toward: str | None = None) -> bool:
-        """Undoes `impair`; whether there was anything. Frames on their way still arrive."""
-        healed = [self.impairer.heal(sender, receiver) for sender, receiver in self._directions(link, toward)]
-        return any(healed)
-
-    def impaired(self) -> list[Impaired]:
-        """Every direction of a link that is impaired now, and what that did so far."""
-        return self.impairer.standing()
-
-    def keep_static(self, link: Link) -> None:
-        """Keeps what the kernel of the link's second end forgets with its interface (static routes), for `raise_carrier`. It
-        takes some CPU: best before anybody measures."""
-        end = self._end(link.endpoints[1])
-        self._kept(end).write_bytes(msgspec.msgpack.encode(links.save_static(self.netns(end.node))))
-
-    def _kept(self, end: End) -> Path:
-        """On disk, since another process may have to raise the carrier."""
-        return self.places.root / f"static-of-{end.number}"
-
-    def drop_carrier(self, link: Link) -> Instant:
-        """Takes the link's second end down, so that its first end loses carrier, and no frame passes."""
-        end = self._end(link.endpoints[1])
-        if not self._kept(end).exists():
-            self.keep_static(link)
-        before = time.monotonic_ns()
-        links.set_state(self.netns(end.node), end, "down")
-        return Instant(before, time.monotonic_ns())
-
-    def raise_carrier(self, link: Link) -> None:
-        """Undoes `drop_carrier`."""
-        end = self._end(link.endpoints[1])
-        links.set_state(self.netns(end.node), end, "up")
-        with contextlib.suppress(FileNotFoundError):
-            links.restore_static(
-                self.netns(end.node), msgspec.msgpack.decode(self._kept(end).read_bytes(), type=list[bytes])
-            )
-            self._kept(end).unlink()
-
     def mgmt_addresses(self, node: str) -> dict[int, str]:
         """IP version → the node's address in the management network with its prefix length."""
         found = self.topology.mgmt.addresses.get(node, ()) if self.topology.mgmt else ()
         return {address.version: str(address) for address in found}
-
-    def frames_over(self, link: Link) -> int:
-        """Frames that the two ends of a link have received, by their own counters."""
-        ends = [self._end(point) for point in link.endpoints]
-        return sum(links.received_frames(self.netns(end.node), [end.index]) for end in ends)
-
-    def carriers(self, link: Link) -> tuple[bool, bool]:
-        """Whether each end of the link has carrier and is up."""
-        first, second = (self._end(point) for point in link.endpoints)
-        return links.is_running(self.netns(first.node), first), links.is_running(self.netns(second.node), second)
 
     def signal(self, node: str, process: str, number: int) -> tuple[int, ...]:
         """Sends a signal to every process of that command name in the node; the pids that got it."""
@@ -312,16 +237,6 @@ class LinuxLab(ABC):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
         return False
-
-    def frames_from(self, nodes: Sequence[str]) -> int:
-        """Frames that the neighbours of these nodes have received from them, by the neighbours' own interface counters."""
-        inner = set(nodes)
-        watched: dict[str, list[int]] = {}
-        for a, b in self.pairs():
-            for end, peer in ((a, b), (b, a)):
-                if end.node in inner and peer.node not in inner:
-                    watched.setdefault(peer.node, []).append(peer.index)
-        return sum(links.received_frames(self.netns(peer), indices) for peer, indices in watched.items())
 
     def kill(self, nodes: Sequence[str]) -> Instant:
         """Links cut in one step (the returned instant), then SIGKILL to every process and XDP off."""

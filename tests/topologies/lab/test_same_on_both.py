@@ -16,7 +16,7 @@ from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import CHAIN, PAIR, Describe, Up, both_runtimes
 from tests.topologies.lab.host import ping
 from topologies.model import Topology
-from topologies.runtime import LabExists
+from topologies.runtime import LabExists, RuntimeFailure
 from topologies.runtimes import LinuxLab, deploy, destroy
 from topologies.source import load_topology
 
@@ -106,6 +106,36 @@ def test_a_frozen_nodes_kernel_goes_on_and_its_processes_do_not(told: LinuxLab) 
     assert ping(told, "a", "10.0.0.2", count=3), "its kernel answers"
     told.signal("b", "sleep", signal.SIGCONT)
     wait_until(lambda: not told.stopped(pid), "the process's going on")
+
+
+def test_a_file_comes_in_with_its_mode_goes_out_and_no_link_leads_out_of_the_node(
+    told: LinuxLab, tmp_path: Path
+) -> None:
+    mine, back = tmp_path / "mine", tmp_path / "back"
+    mine.write_bytes(b"\0of the host\xff")
+    mine.chmod(0o751)
+    told.copy_in("a", mine, "/opt/of the host")
+    assert _out(told, "a", "stat", "-c", "%a %s", "/opt/of the host") == "751 13\n"
+    told.copy_out("a", "/opt/of the host", back)
+    assert back.read_bytes() == mine.read_bytes()
+    _out(told, "a", "ln", "-s", f"{tmp_path}/trap", "/opt/trap")
+    with pytest.raises(RuntimeFailure, match="node a: /opt/trap: No such file or directory"):
+        told.copy_in("a", mine, "/opt/trap")
+    assert not (tmp_path / "trap").exists()
+    with pytest.raises(RuntimeFailure, match="/no/such: No such file"):
+        told.copy_out("a", "/no/such", back)
+    assert sorted(p.name for p in tmp_path.iterdir() if p.name.startswith((".", "back"))) == ["back"]
+
+
+def test_a_node_is_frozen_whole_and_thawed(told: LinuxLab) -> None:
+    told.freeze(["a"])
+    pids = told.pids("a")
+    assert all(map(told.stopped, pids))
+    assert not any(map(told.stopped, told.pids("b")))
+    assert ping(told, "b", "10.0.0.1", count=3), "its kernel answers"
+    told.thaw(["a"])
+    assert not any(map(told.stopped, pids))
+    assert set(told.pids("a")) == set(pids)
 
 
 def test_inspect_has_containerlabs_shape_and_tells_the_dead_from_the_living(told: LinuxLab) -> None:
