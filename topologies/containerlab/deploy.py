@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
 from pathlib import Path
 
@@ -35,7 +36,13 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     claim(places)
     path, variables = Path(topology.path).resolve(), dict(topology.variables)
     state = LabState(
-        topology.name, str(path), os.getpid(), tuple(topology.nodes), runtime="containerlab", variables=variables
+        topology.name,
+        str(path),
+        os.getpid(),
+        tuple(topology.nodes),
+        runtime="containerlab",
+        variables=variables,
+        host_links=tuple(name for _, name in socket.if_nameindex()),
     )
     began = time.monotonic()
     with taken_back(topology.name, destroy):

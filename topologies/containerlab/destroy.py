@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
+import socket
 import threading
 import time
 
 from docker import DockerClient
+from pyroute2 import IPRoute
 
 from topologies.containerlab import containers, tool
 from topologies.linux.destroy import clear
-from topologies.linux.state import Places
+from topologies.linux.state import LabState, Places
 from topologies.runtime import NoSuchLab, RuntimeFailure, RuntimeMissing
 
 UNDER_WAY_S = 1.5
+_MADE = re.compile("clab-[0-9a-f]{8}")
 
 
 def _end_what_is_under_way(client: DockerClient, lab: str) -> None:
@@ -25,6 +29,21 @@ def _end_what_is_under_way(client: DockerClient, lab: str) -> None:
         containers.remove_all(client, lab)
         containers.remove_unused_networks(client)
         tick.wait(0.1)
+
+
+def _links_under_way(state: LabState | None) -> set[str]:
+    """Links that containerlab has made on the host and not moved into their nodes yet, of those that came with this lab."""
+    if state is None:
+        return set()
+    return {name for _, name in socket.if_nameindex() if _MADE.fullmatch(name)} - set(state.host_links)
+
+
+def _remove_links(names: set[str]) -> None:
+    """Those that nobody has moved for a while: another lab's are on the host for milliseconds."""
+    with IPRoute() as rtnl:
+        for name in sorted(names):
+            for index in rtnl.link_lookup(ifname=name):  # its other end goes with it
+                rtnl.link("del", index=index)
 
 
 def destroy(lab: str) -> None:
@@ -39,5 +58,7 @@ def destroy(lab: str) -> None:
         containers.remove_all(client, lab)
         state = places.read()
         if state is None or not state.up:
+            before = _links_under_way(state)
             _end_what_is_under_way(client, lab)
+            _remove_links(before & _links_under_way(state))
     clear(places)

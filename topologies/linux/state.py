@@ -13,7 +13,8 @@ ROOT = Path(os.environ.get("NOSPOF_RUN", "/run/nospof")) / "labs"
 
 
 class LabState(msgspec.Struct, frozen=True):
-    """`state.json` of a lab. Written before the first namespace is made, and again once the lab is up."""
+    """`state.json` of a lab. Written before the first namespace is made, and again once the lab is up. `host_links`: interfaces
+    of the host's own that were there before, where a runtime makes the lab's among them."""
 
     name: str
     topology: str
@@ -24,6 +25,7 @@ class LabState(msgspec.Struct, frozen=True):
     runtime: str = "oci"
     variables: dict[str, str] = {}
     program_ids: tuple[int, int] = (0, 0)
+    host_links: tuple[str, ...] = ()
 
 
 class Places:
