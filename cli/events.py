@@ -7,10 +7,9 @@ import sys
 
 import click
 
-from cli.outcome import BadUsage
+from cli.lab import one_lab
 from topologies.linux.events import LabEvent, LabEvents
 from topologies.model import Topology
-from topologies.runtimes import labs, open_lab
 
 
 @click.command("events")
@@ -20,10 +19,7 @@ from topologies.runtimes import labs, open_lab
 )
 def command(lab: str | None, as_json: bool) -> int:
     """Follow LAB (default: the one that is up) until Ctrl-C: nodes that end and start, interfaces that come, go and change."""
-    names = labs()
-    if lab is None and len(names) != 1:
-        raise BadUsage(f"say which lab: {', '.join(names)}" if names else "no lab is up")
-    opened = open_lab(lab or names[0])
+    opened = one_lab(lab)
     try:
         with LabEvents(opened) as events:
             for event in events:

@@ -9,9 +9,10 @@ from typing import ParamSpec
 
 import click
 
+from cli.outcome import BadUsage
 from topologies.linux import cgroups
 from topologies.model import Topology
-from topologies.runtimes import RUNTIMES
+from topologies.runtimes import RUNTIMES, LinuxLab, labs, open_lab
 from topologies.source import load_topology
 
 P = ParamSpec("P")
@@ -35,6 +36,14 @@ def served_first(command: Callable[P, int]) -> Callable[P, int]:
             return command(*arguments, **options)
 
     return called
+
+
+def one_lab(name: str | None) -> LinuxLab:
+    """The lab of that name, or the one that is up. Raises BadUsage where there is none or several, NoSuchLab."""
+    there = labs()
+    if name is None and len(there) != 1:
+        raise BadUsage(f"say which lab: {', '.join(there)}" if there else "no lab is up")
+    return open_lab(name or there[0])
 
 
 def topology_at(path: Path) -> Topology:

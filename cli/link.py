@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 import click
 from rich.table import Table
 
+from cli.lab import one_lab
 from cli.outcome import BadUsage, console, print_json
 from topologies.impairment import Impairment, rate_of, share_of, time_of
 from topologies.linux.impair.doing import Impaired
 from topologies.model import Link
 from topologies.problems import closest
-from topologies.runtimes import LinuxLab, labs, open_lab
+from topologies.runtimes import LinuxLab
 
 lab_option = click.option("--lab", help="The lab's name, where several are up.")
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object on the output.")
@@ -31,10 +32,7 @@ def command() -> None:
 
 @contextlib.contextmanager
 def _lab(name: str | None) -> Iterator[LinuxLab]:
-    there = labs()
-    if name is None and len(there) != 1:
-        raise BadUsage(f"say which lab with --lab: {', '.join(there)}" if there else "no lab is up")
-    opened = open_lab(name or there[0])
+    opened = one_lab(name)
     try:
         yield opened
     finally:

@@ -6,13 +6,13 @@ import time
 
 import click
 
-from cli.lab import served_first
-from cli.outcome import BadUsage, console, print_json
+from cli.lab import one_lab, served_first
+from cli.outcome import console, print_json
 from scenarios.steady import Steady, wait_for_steady_state
 from scenarios.waiting import DeadlineMissed
 from topologies.contract import contract_path_for, load_contract
 from topologies.runtime import RuntimeFailure
-from topologies.runtimes import LinuxLab, labs, open_lab
+from topologies.runtimes import LinuxLab
 
 STEADY_S = 60.0
 
@@ -28,10 +28,7 @@ def command(lab: str | None, no_wait: bool, as_json: bool) -> int:
     It returns when the routes have settled and, where the topology has a contract beside it, every service answers from every
     vantage.
     """
-    names = labs()
-    if lab is None and len(names) != 1:
-        raise BadUsage(f"say which lab: {', '.join(names)}" if names else "no lab is up")
-    opened = open_lab(lab or names[0])
+    opened = one_lab(lab)
     began = time.monotonic()
     try:
         said = opened.reset()
