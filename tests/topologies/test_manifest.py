@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from hypothesis import given
@@ -76,6 +77,59 @@ def test_what_no_cluster_could_find_or_hold_is_refused(tmp_path: Path) -> None:
     inner.write_text(FILE.replace("conf:", "../conf:").replace("start.sh:/", "../start.sh:/"))
     with pytest.raises(RuntimeFailure, match="lies outside"):
         _objects(inner)
+
+
+PUBLISHED: dict[str, Any] = {
+    "type": "object",
+    "required": ["apiVersion", "kind", "metadata", "spec"],
+    "properties": {
+        "spec": {
+            "type": "object",
+            "additionalProperties": False,
+            "properties": {
+                "definition": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {"containerlab": {"type": "string"}, "kne": {"type": "string"}},
+                },
+                "deployment": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "filesFromConfigMap": {
+                            "type": "object",
+                            "additionalProperties": {
+                                "type": "array",
+                                "items": {
+                                    "type": "object",
+                                    "additionalProperties": False,
+                                    "required": ["configMapName", "filePath", "mode"],
+                                    "properties": {
+                                        "configMapName": {"type": "string"},
+                                        "configMapPath": {"type": "string"},
+                                        "filePath": {"type": "string"},
+                                        "mode": {"enum": ["read", "execute"]},
+                                    },
+                                },
+                            },
+                        }
+                    },
+                },
+            },
+        }
+    },
+}
+"""What clabernetes' custom resource definition (topologies, v1alpha1) says of the fields that we write. A cluster drops a field that
+its definition lacks without a word, so here none but these may stand."""
+
+
+def test_it_is_what_the_published_definition_takes(tmp_path: Path) -> None:
+    for path in (REFERENCE, _written(tmp_path)):
+        *_, topology = _objects(path)
+        jsonschema.validate(topology, PUBLISHED)
+        topology["spec"]["deployment"]["filesFromConfigMaps"] = {}
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(topology, PUBLISHED)
 
 
 def test_the_reference_fits() -> None:

@@ -5,6 +5,8 @@ Builds directories in the cache, each named by the hash of what it is made from;
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import shutil
 import subprocess
@@ -37,6 +39,7 @@ PACKAGES = (
     "tcpdump",
     "tini",
 )
+FULL = os.strerror(errno.ENOSPC)  # as every tool says it, in the locale that they run in here
 FREE_MIB = 1500  # what a build needs on the cache's disk: root file system, packages in flight, Envoy's wheel
 REFERENCE = Path(__file__).resolve().parents[2] / "probes" / "reference"
 Say = Callable[[str], None]
@@ -60,13 +63,28 @@ def _check_room(where: Path) -> None:
         )
 
 
+def _full(where: Path) -> ImageError:
+    return ImageError(
+        f"the disk of {where.parent} became full while the image was built; it needs {FREE_MIB} MiB: "
+        "free some, or set NOSPOF_CACHE to a larger disk"
+    )
+
+
 def _run(argv: list[str], log: Path) -> None:
     with log.open("ab") as out:
         code = subprocess.run(
-            argv, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, check=False
+            argv,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "LC_ALL": "C"},
+            check=False,
         ).returncode
     if code != 0:
-        tail = log.read_text(errors="replace").splitlines()[-12:]
+        said = log.read_text(errors="replace")
+        if FULL in said:
+            raise _full(log.parent)
+        tail = said.splitlines()[-12:]
         raise ImageError(f"`{' '.join(argv[:2])} …` ended with {code}; its last lines:\n" + "\n".join(tail))
 
 
@@ -120,7 +138,7 @@ def _envoy(root: Path, log: Path) -> None:
 def base_image(say: Say = lambda _: None) -> Path:
     """Root file system shared read-only by all nodes; from the cache, or built (about 30 s).
 
-    Raises ImageError. An interrupted build is thrown away by the next one.
+    Raises ImageError. Nothing is left of a build that failed; one that was killed is thrown away by the next one.
     """
     target = cache_root() / "image" / base_key()
     if target.exists():
@@ -129,17 +147,25 @@ def base_image(say: Say = lambda _: None) -> Path:
     for leftover in target.parent.glob(".building-*"):
         shutil.rmtree(leftover, ignore_errors=True)
     scratch = Path(tempfile.mkdtemp(prefix=".building-", dir=target.parent))
-    log = scratch / "log"
-    say("image: Debian 13 root file system with FRR, HAProxy, etcd, gdnsd")
-    _debian(scratch / "root", log)
-    say("image: Envoy")
-    _envoy(scratch / "root", log)
-    for place in ("etc/reference", "opt/reference"):
-        (scratch / "root" / place).mkdir(parents=True)
-    (scratch / "root").chmod(0o755)
-    (scratch / "root").rename(target)
-    shutil.rmtree(scratch)
+    try:
+        _build(scratch, say)
+        (scratch / "root").rename(target)
+    except OSError as error:
+        raise (_full(scratch) if error.errno == errno.ENOSPC else ImageError(str(error))) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return target
+
+
+def _build(scratch: Path, say: Say) -> None:
+    root, log = scratch / "root", scratch / "log"
+    say("image: Debian 13 root file system with FRR, HAProxy, etcd, gdnsd")
+    _debian(root, log)
+    say("image: Envoy")
+    _envoy(root, log)
+    for place in ("etc/reference", "opt/reference"):
+        (root / place).mkdir(parents=True)
+    root.chmod(0o755)
 
 
 def _reference_files() -> list[Path]:
