@@ -12,12 +12,15 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "sights.h"
+
 #define NODE_CUT 1  // every link of the node is cut, both directions
 #define CUT_OUT 1   // this end's frames do not leave
 #define CUT_IN 2    // this end's frames do not arrive
 #define TAP 4       // flows over this link are recorded; set at both of its ends
 #define IMPAIR_OUT 8   // this end's sending hook impairs
 #define IMPAIR_IN 16   // its receiving hook does
+#define SIGHT 32       // probes over this link are noted one by one; set at both of its ends
 #define CAME_BACK 0x6e6f7370  // mark of a frame that was in the wire in user space; as in impair/splice.bpf.c
 #define COPY 0x6e6f7371       // mark of a duplicate, which is not impaired again
 #define TCP_SYN 0x02
@@ -291,9 +294,11 @@ static __always_inline int wire(struct __sk_buff *skb, int sending) {
     __u32 sender = sending ? here : there;
     __u64 *dropped = bpf_map_lookup_elem(&cut_frames, &sender);
     if (dropped) __sync_fetch_and_add(dropped, 1);
+    if (end->flags & SIGHT) sight(skb, sending ? index : end->peer_index, 1);
     return lose(sending);
   }
   // Watched at both ends: frames that a node's XDP program takes or sends never pass that node's own hooks.
+  if (end->flags & SIGHT && !came_back) sight(skb, sending ? index : end->peer_index, 0);
   if (end->flags & TAP && !came_back) tap(skb, sending ? index : end->peer_index);
   if (end->flags & (sending ? IMPAIR_OUT : IMPAIR_IN)) return impair(skb, index, sending, came_back);
   return TC_ACT_UNSPEC;

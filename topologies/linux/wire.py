@@ -16,18 +16,31 @@ from pathlib import Path
 from topologies.image.native import compile_bpf
 from topologies.linux.bpf import Map, Object
 from topologies.linux.hearing import Hearing
+from topologies.linux.sights import Sights
 
 NODE_CUT = 1
 CUT_OUT = 1
 CUT_IN = 2
 TAP = 4
+SIGHT = 32
 IMPAIR_OUT = 8
 IMPAIR_IN = 16
 _PORTS, _TAIL = struct.Struct("!HH"), struct.Struct("=HH")
 _SEEN = struct.Struct("=QQQ")  # frames, first, last
 _END = struct.Struct("=IIII")  # node, peer, peer's end, flags
 _IMPAIRMENT = struct.Struct("=8Q")  # loss, corruption, duplication, detour; frames, lost, corrupted, duplicated
-MAPS = ("ends", "impairments", "nodes", "taps", "cut_frames", "tap_full", "heard", "heard_lost")
+MAPS = (
+    "ends",
+    "impairments",
+    "nodes",
+    "taps",
+    "cut_frames",
+    "tap_full",
+    "heard",
+    "heard_lost",
+    "sights",
+    "sights_full",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,21 @@ class Wire:
     def tap_overflow(self) -> int:
         """Flows that could not be recorded; anything but 0 makes "touched" untrustworthy."""
         return int.from_bytes(self._maps["tap_full"].get(_u32(0)) or b"\0", "little")
+
+    def sight(self, indices: Iterable[int]) -> None:
+        """Notes from now on which probes pass the links with these ends, or are cut there; name both ends of a link. What was
+        noted before is forgotten."""
+        self._maps["sights"].clear()
+        self._maps["sights_full"].update(_u32(0), bytes(8))
+        self._flag_ends(indices, SIGHT, 0)
+
+    def unsight(self, indices: Iterable[int]) -> None:
+        self._flag_ends(indices, 0, SIGHT)
+
+    def sighted(self) -> Sights:
+        """What was noted since `sight`."""
+        full = int.from_bytes(self._maps["sights_full"].get(_u32(0)) or b"\0", "little")
+        return Sights.of(self._maps["sights"].items(), full)
 
     def hear(self) -> Hearing:
         """What routers tell each other from now on; one reader of a lab at a time. Close it before the wires."""

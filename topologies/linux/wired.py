@@ -64,6 +64,17 @@ class Links:
         """Every flow that crossed a tapped link since `wire.forget_taps`, once per link and direction."""
         return [Crossing(*self._ways[sender], flow, seen) for (sender, flow), seen in self.wire.tapped().items()]
 
+    def sight(self) -> None:
+        """Notes from now on which probes pass each link, or are cut there; what was noted before is forgotten."""
+        self.wire.sight(self._numbers(tuple(self.topology.nodes), ()))
+
+    def unsight(self) -> None:
+        self.wire.unsight(self._numbers(tuple(self.topology.nodes), ()))
+
+    def way_of(self, number: int) -> tuple[str, str]:
+        """Who sends and who receives what the end of this number sends. Raises KeyError for one that no link of the lab has."""
+        return self._ways[number]
+
     def cut_link(self, link: Link) -> Instant:
         """Drops every frame on the link, both directions, in one step; carrier stays at both ends."""
         return self.wire.cut_ends(self._numbers((), (link,)))

@@ -1,0 +1,143 @@
+"""Why a lost probe got no further than the last element that saw it, out of what was told of drops there. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from probes.attribution.trail import Place
+from probes.flows import CORRUPT, FORWARDING_DELAY_THRESHOLD_NS, LATE, REFUSED, RESET
+
+Source = Literal["cut", "kernel", "handed", "silence", "answer", "none"]
+"""Who says why: the lab's own cut; the kernel's drop reason; the node itself, by the contract's `events`; a node that did nothing
+more; the answer, which came, but late, corrupt or as a refusal; nobody."""
+
+SLACK_NS = 20_000_000
+"""What a node hands over is stamped within this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A lost probe of a flow by its id. `state` as in probes.flows; `ends_at`: the nodes at which probes of its flow were answered."""
+
+    vantage: str
+    flow: int
+    seq: int
+    due_ns: int
+    state: int
+    place: Place | None
+    ends_at: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A drop told of one probe at a node, by the kernel. `interface` is empty where it names none."""
+
+    node: str
+    interface: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """Drops that a node handed over for one flow, from its first to its last."""
+
+    node: str
+    reason: str
+    first_ns: int
+    last_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Where and why probes died. `node` is empty where nobody saw them. `toward`: at the other end of the link that was cut."""
+
+    node: str
+    reason: str
+    source: Source
+    interface: str = ""
+    toward: str = ""
+    answer: bool = False
+
+    @property
+    def attributed(self) -> bool:
+        """Whether both where and why are known."""
+        return self.source != "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All that is known of drops. `told`: (vantage, flow, sequence) → what the kernel told of it, oldest first; `handed`: (vantage,
+    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `dead`: nodes that the
+    fault killed; `interfaces`: (node, other node) → the interface of the link."""
+
+    told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
+    handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
+    silent: Collection[str] = ()
+    dead: Collection[str] = ()
+    interfaces: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def cause(lost: Lost, known: Knowledge) -> Cause:
+    """Where and why this probe died."""
+    answer = {LATE: "answered too late", CORRUPT: "answer corrupt", REFUSED: "refused", RESET: "reset"}.get(lost.state)
+    told = list(known.told.get((lost.vantage, lost.flow, lost.seq), ()))
+    place = lost.place
+    if place is not None and place.toward is not None:
+        reason = "link cut"
+        if place.toward in known.dead or place.node in known.dead:
+            reason = "node dead"
+        return _at(known, place, reason, "cut", toward=place.toward)
+    at_place = [t for t in told if place is None or t.node == place.node]
+    if at_place:
+        last = at_place[-1]
+        return Cause(last.node, last.reason, "kernel", last.interface, answer=place.answer if place else False)
+    if answer is not None:
+        return Cause(place.node if place else "", answer, "answer", answer=True)
+    if place is None:
+        if told:
+            return Cause(told[-1].node, told[-1].reason, "kernel", told[-1].interface)
+        return Cause("", "seen on no link", "none")
+    for one in known.handed.get((lost.vantage, lost.flow), ()):
+        latest = lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
+        if one.node == place.node and one.first_ns - SLACK_NS <= latest and lost.due_ns <= one.last_ns + SLACK_NS:
+            return Cause(place.node, one.reason, "handed", answer=place.answer)
+    if place.node in known.dead:
+        return Cause(place.node, "node dead", "silence", answer=place.answer)
+    if place.home:
+        return Cause(place.node, "came back, and was not taken", "none", answer=True)
+    if place.node in known.silent:
+        return Cause(place.node, "node silent", "silence", answer=place.answer)
+    if place.node in lost.ends_at and not place.answer:
+        return Cause(place.node, "not answered", "silence")
+    return Cause(place.node, "not sent on", "none", answer=place.answer)
+
+
+def _at(known: Knowledge, place: Place, reason: str, source: Source, toward: str) -> Cause:
+    return Cause(place.node, reason, source, known.interfaces.get((place.node, toward), ""), toward, place.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many probes each cause took; lost = attributed + unattributed."""
+
+    lost: int
+    attributed: int
+    causes: tuple[tuple[Cause, int], ...]
+
+    @property
+    def unattributed(self) -> int:
+        return self.lost - self.attributed
+
+
+def totals(causes: Iterable[Cause]) -> Totals:
+    """Counts them, the most frequent first."""
+    counted = Counter(causes)
+    ordered = sorted(counted.items(), key=lambda item: (-item[1], item[0].node, item[0].reason, item[0].toward))
+    return Totals(
+        lost=sum(counted.values()),
+        attributed=sum(n for c, n in counted.items() if c.attributed),
+        causes=tuple(ordered),
+    )

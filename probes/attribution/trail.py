@@ -1,0 +1,84 @@
+"""How far each lost probe came, from the links on which it was seen. Pure: it knows nodes by name, and nothing of reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A link in one direction, as a probe takes it (`answer`: its answer). `cut`: a cut took it there."""
+
+    sender: str
+    receiver: str
+    answer: bool = False
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The last element that saw a probe. `toward`: the node to which a cut link led; None where no cut took it. `answer`: it was on
+    its way back. `home`: its answer came back to the vantage."""
+
+    node: str
+    toward: str | None = None
+    answer: bool = False
+    home: bool = False
+
+
+def places(vantage: str, count: int, seen: Sequence[tuple[Leg, Bits]]) -> list[Place | None]:
+    """For each of `count` probes of a flow from `vantage`, the last element that saw it.
+
+    `seen` holds for every leg which of them were seen on it. None: it was seen on no link, so it never left the vantage, or nobody
+    looked. Raises ValueError where a leg's array has another length.
+    """
+    legs = [leg for leg, _ in seen]
+    if any(len(bits) != count for _, bits in seen):
+        raise ValueError(f"each leg must say something of each of {count} probes")
+    if not legs:
+        return [None] * count
+    table = np.array([bits for _, bits in seen], np.bool_).T
+    patterns, which = np.unique(table, axis=0, return_inverse=True)
+    found = [_place(vantage, [leg for leg, there in zip(legs, row, strict=True) if there]) for row in patterns]
+    return [found[i] for i in which.reshape(-1)]
+
+
+def _place(vantage: str, legs: Sequence[Leg]) -> Place | None:
+    if not legs:
+        return None
+    passed, cut = [leg for leg in legs if not leg.cut], [leg for leg in legs if leg.cut]
+    at, answer = _end(vantage, passed)
+    for leg in cut:  # at the trail's end, unless the trail has a hole there
+        if leg.sender == at or not any(other.sender == at for other in cut):
+            return Place(leg.sender, leg.receiver, leg.answer)
+    return Place(at, None, answer, home=at == vantage and answer)
+
+
+def _end(vantage: str, passed: Sequence[Leg]) -> tuple[str, bool]:
+    """The end of the longest way from the vantage over these legs, each once, the answer's after the probe's."""
+    best: tuple[int, str, bool] = (0, vantage, False)
+    stack: list[tuple[str, bool, frozenset[Leg]]] = [(vantage, False, frozenset())]
+    tried = 0
+    while stack and tried < MOST_TRIED:
+        at, answer, used = stack.pop()
+        tried += 1
+        if len(used) > best[0]:
+            best = (len(used), at, answer)
+            if len(used) == len(passed):
+                break
+        stack += [
+            (leg.receiver, leg.answer, used | {leg})
+            for leg in passed
+            if leg.sender == at and leg not in used and (leg.answer or not answer)
+        ]
+    return best[1], best[2]
+
+
+MOST_TRIED = 4096
+"""Ways that are tried for one probe: more are there only where a packet was sent in circles."""

@@ -1,0 +1,148 @@
+"""Where the lost probes of a scenario died: joins what the wires noted with what was told of drops. Decides by probes.attribution."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause
+from probes.attribution.trail import Bits, Leg, places
+from probes.flows import ANSWERED, NOT_SENT, FlowTrace
+from probes.packets import ProbeFlow
+from topologies.linux.sights import ANSWER, CUT, Sight, Sights
+
+ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+ECHO = {ICMP: (8, 0), ICMP6: (128, 129)}
+Seqs = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A flow and when its losses are looked at: probes due in [start, end)."""
+
+    trace: FlowTrace
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """What was told of drops besides the wires: `told`: (vantage, flow id, sequence) → by the kernel, oldest first; `handed`:
+    (vantage, flow id) → by nodes themselves."""
+
+    told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
+    handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """A lost probe, when it was due, and why it is lost."""
+
+    vantage: str
+    flow: int
+    due_ns: int
+    cause: Cause
+
+
+def deaths(
+    flows: Sequence[Judged],
+    sights: Sights,
+    way_of: Callable[[int], tuple[str, str]],
+    drops: Drops,
+    *,
+    dead: Collection[str] = (),
+    interfaces: Mapping[tuple[str, str], str] | None = None,
+) -> list[Death]:
+    """Every lost probe of these flows. `way_of` says who sends and who receives by an end's number; `dead` are the nodes that the
+    fault killed; `interfaces`: (node, other node) → the interface of the link between them."""
+    noted = _Noted(sights, way_of)
+    lost = [(one, *_lost(one)) for one in flows]
+    silent = noted.silent([(one, seq) for one, _, seq in lost if len(seq)])
+    known = Knowledge(drops.told, drops.handed, silent, dead, interfaces or {})
+    found = []
+    for one, index, seq in lost:
+        if not len(seq):
+            continue
+        flow = one.trace.flow
+        seen = noted.legs(flow, seq)
+        ends = noted.ends(flow)
+        for i, number, place in zip(index, seq, places(flow.vantage, len(seq), seen), strict=True):
+            due = int(one.trace.due[i])
+            probe = Lost(flow.vantage, flow.id, int(number), due, int(one.trace.state[i]), place, ends)
+            found.append(Death(flow.vantage, flow.id, due, cause(probe, known)))
+    return found
+
+
+def _lost(one: Judged) -> tuple[Seqs, Seqs]:
+    """Indices and sequence numbers of the lost probes."""
+    first, after = np.searchsorted(one.trace.due, (one.start_ns, one.end_ns))
+    state = one.trace.state[first:after]
+    index = np.flatnonzero((state != ANSWERED) & (state != NOT_SENT)) + first
+    return index.astype(np.int64), one.trace.seq[index]
+
+
+def keys_of(flow: ProbeFlow) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """What the wires call this flow's probes and its answers: (flow, toward, protocol), see `Sight`."""
+    if flow.transport == "tcp":
+        address = ipaddress.ip_address(flow.src).packed[-4:]
+        key = flow.id & 0xFF, int.from_bytes(address, "little"), TCP
+        return key, key
+    if flow.transport == "udp":
+        return (
+            (flow.id, flow.sport << 16 | flow.dport, UDP),
+            (flow.id, flow.dport << 16 | flow.sport, UDP),
+        )
+    protocol = ICMP6 if flow.family == 6 else ICMP
+    request, reply = ECHO[protocol]
+    return (flow.id, request, protocol), (flow.id, reply, protocol)
+
+
+class _Noted:
+    """The wires' notes by flow."""
+
+    def __init__(self, sights: Sights, way_of: Callable[[int], tuple[str, str]]) -> None:
+        self._sights = sights
+        self._way_of = way_of
+        self._of: dict[tuple[int, int, int], list[Sight]] = defaultdict(list)
+        for sight in sights.slots:
+            self._of[sight.flow, sight.toward, sight.protocol].append(sight)
+
+    def _leg(self, sight: Sight, answer: bool) -> Leg:
+        return Leg(*self._way_of(sight.sender), answer, bool(sight.kind & CUT))
+
+    def _sights_of(self, flow: ProbeFlow) -> list[tuple[Sight, bool]]:
+        there, back = keys_of(flow)
+        if flow.transport == "tcp":
+            return [(s, bool(s.kind & ANSWER)) for s in self._of[there]]
+        return [(s, False) for s in self._of[there]] + [(s, True) for s in self._of[back]]
+
+    def legs(self, flow: ProbeFlow, seq: Seqs) -> list[tuple[Leg, Bits]]:
+        """Every leg of the flow, and which of these probes were seen on it."""
+        number = seq & 0xFFFFFF if flow.transport == "tcp" else seq
+        merged: dict[Leg, Bits] = {}
+        for sight, answer in self._sights_of(flow):
+            leg, bits = self._leg(sight, answer), self._sights.has(sight, number)
+            merged[leg] = merged[leg] | bits if leg in merged else bits
+        return list(merged.items())
+
+    def ends(self, flow: ProbeFlow) -> frozenset[str]:
+        """The nodes at which its answers began."""
+        legs = [self._leg(sight, answer) for sight, answer in self._sights_of(flow) if answer]
+        return frozenset(leg.sender for leg in legs) - {leg.receiver for leg in legs}
+
+    def silent(self, lost: Sequence[tuple[Judged, Seqs]]) -> frozenset[str]:
+        """Nodes from which no frame of any of these flows came while they lost probes, and to which some did."""
+        heard: set[str] = set()
+        reached: set[str] = set()
+        for one, seq in lost:
+            span = np.arange(int(seq[0]), int(seq[-1]) + 1, dtype=np.int64)
+            for leg, bits in self.legs(one.trace.flow, span):
+                if bits.any() and not leg.cut:
+                    heard.add(leg.sender)
+                    reached.add(leg.receiver)
+        return frozenset(reached - heard)
