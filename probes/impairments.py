@@ -36,8 +36,8 @@ class Impairments:
 
 
 def reordered(seq: ArrayLike, rx: ArrayLike, arrived: ArrayLike) -> NDArray[np.bool_]:
-    """Which of a flow's answers are Type-P-Reordered (RFC 4737, section 3), in the order of `seq`: they came, by their stamps, after the
-    answer to a probe with a higher sequence number. Further answers to one probe do not count, nor does what never arrived.
+    """Which of a flow's answers are Type-P-Reordered (RFC 4737, section 3), in the order of `seq`: they came, by their stamps,
+    after the answer to a probe with a higher sequence number. What never arrived does not count, nor do further answers to a probe.
 
     Answers with the same stamp count as in order. Raises ValueError if the three differ in length.
     """

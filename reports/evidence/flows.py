@@ -38,12 +38,35 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True):
     way_after: int | None = None
 
 
+class AnswerTimes(msgspec.Struct, frozen=True, kw_only=True):
+    """How long answers took (TCP: to accept) to the probes of one block that were due in one phase: from the event to the heal is
+    `fault`. `histogram` is packed by `pack_histogram`, in ns; what was never answered is not in it."""
+
+    phase: Literal["control", "fault", "recovery"]
+    histogram: str
+
+
+class Near(msgspec.Struct, frozen=True, kw_only=True):
+    """Stamps of every probe of a block that was due within `within_ns` of an episode or in it; `unpack_near` gives them back. The
+    block says when each was due, what became of it and who answered. `runs` are flow (its place in the block), first probe and how
+    many; the others a column each over all runs: when it was sent after it was due, when it was answered after it was sent (or due),
+    the answer's time to live. Times are rounded to `unit_ns`."""
+
+    within_ns: int
+    unit_ns: int
+    runs: str
+    tx: str
+    rx: str
+    ttl: str
+
+
 class Flows(msgspec.Struct, frozen=True, kw_only=True):
     """Every probe of one vantage to one service, of one transport and family. `state` and `backend` are packed by
     `pack_u8`: one byte per probe, flow after flow in the order of `flows`. `event_ns` is the Convergence Event Instant
     (RFC 6412). With `transport` tcp each probe is a SYN from a source port of its own (`sport` is the first one's), so such a
     flow has no single path: it shows whether new connections can be made, never a black hole. `ways` are the nodes that packets
-    to the service passed, in order, the vantage first."""
+    to the service passed, in order, the vantage first. `near` are the stamps of probes near an episode, `answers` how long all of
+    them took."""
 
     vantage: str
     service: str
@@ -58,6 +81,8 @@ class Flows(msgspec.Struct, frozen=True, kw_only=True):
     transport: Transport = "udp"
     family: Literal[4, 6] = 4
     ways: tuple[tuple[str, ...], ...] = ()
+    near: Near | None = None
+    answers: tuple[AnswerTimes, ...] = ()
 
 
 class Packet(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,23 +22,49 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     limit: float | None = None
 
 
+class Impaired(msgspec.Struct, frozen=True):
+    """Probes that were answered and impaired all the same (RFC 6412). Late and corrupt ones count as lost as well; a duplicate or
+    reordered one may be anything else."""
+
+    late: int = 0
+    corrupt: int = 0
+    duplicate: int = 0
+    reordered: int = 0
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A time in ms, the longest of `flows` flows, between `low_ms` and `high_ms` by its method's accuracy; without a `high_ms` it
+    never ended while it was looked at."""
+
+    ms: float
+    low_ms: float
+    flows: int
+    high_ms: float | None = None
+
+
 class BlackHole(msgspec.Struct, frozen=True, kw_only=True):
-    """In ms, over touched flows. `p99` is null under 100 of them; `censored` counts flows that never came back."""
+    """In ms, over touched flows. `p99` is null under 100 of them, and its 95 % upper bound under 299; `censored` counts flows that
+    never came back."""
 
     max: float | None = None
     p99: float | None = None
     censored: int = 0
+    p99_upper: float | None = None
 
 
 class Reversion(msgspec.Struct, frozen=True):
-    """What the heal itself cost."""
+    """What the heal itself cost. `time`: from the heal until flows were back on a path of their own choice, the Route-Specific
+    Convergence Time of the heal (RFC 6412, equation 5); null where no answer tells one path from another."""
 
     lost: int = 0
     broken: int = 0
+    impaired: Impaired | None = None
+    time: Span | None = None
 
 
 class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of one vantage; the times are null where no flow was touched."""
+    """Figures of one vantage; the times are null where no flow was touched. `impaired` is of all its flows from the event to the
+    heal, `p99_upper_ms` the 95 % upper bound of the percentile, null under 299 touched flows."""
 
     vantage: str
     flows: int
@@ -57,6 +83,8 @@ class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
     new_fail_ms: float | None = None
     stall_ms: float | None = None
     closed: int = 0
+    p99_upper_ms: float | None = None
+    impaired: Impaired | None = None
 
 
 class NewConnections(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +135,20 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool | None
 
 
+class Convergence(msgspec.Struct, frozen=True, kw_only=True):
+    """Full Convergence Time by the Rate-Derived Method (RFC 6412, equation 2), in samples of `sampling_ms`; `sustained`: nothing was
+    impaired for 5 s and 5 probes of each flow after it."""
+
+    time: Span
+    sampling_ms: float
+    sustained: bool
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scenario came to. Besides the black hole (RFC 6412's loss-derived times), where answers tell paths apart and flows were
+    touched: `route_convergence` is the longest Route-Specific Convergence Time on the new path (equation 5), `failover` the longest
+    time between stamps (RFC 6414, Timestamp-Based Method: an upper bound)."""
+
     scenario: str
     title: str
     fault: str
@@ -134,3 +175,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     new_connections: tuple[NewConnections, ...] = ()
     stages: tuple[Stage, ...] = ()
     paths: tuple[Path, ...] = ()
+    convergence: Convergence | None = None
+    route_convergence: Span | None = None
+    failover: Span | None = None
