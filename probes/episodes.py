@@ -12,10 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from probes.bounds import enough_for_bound, percentile_upper_bound
 from probes.flows import ANSWERED, NOT_SENT
 
 P99_NEEDS = 100
-"""Fewer flows than this have no 99th percentile."""
+"""Fewer flows than this have no 99th percentile. For an upper bound of it see BOUND_NEEDS."""
+
+BOUND_NEEDS = enough_for_bound(0.99)
+"""Fewer flows than this, 299, have no 95 % upper bound of their 99th percentile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,10 @@ class FlowLoss:
 
 @dataclass(frozen=True, slots=True)
 class BlackHoles:
-    """Black holes over several flows, in ns; None where there are no flows (or, for p99, fewer than 100)."""
+    """Black holes over several flows, in ns; None where there are no flows (or, for p99, fewer than 100).
+
+    `p99_upper_ns`: at or above the 99th percentile of all flows like these with 95 % confidence; None below 299 of them.
+    """
 
     flows: int
     min_ns: int | None
@@ -64,6 +71,7 @@ class BlackHoles:
     max_ns: int | None
     censored: int
     lost: int
+    p99_upper_ns: int | None = None
 
 
 def flow_loss(due: ArrayLike, state: ArrayLike, interval_ns: int) -> FlowLoss:
@@ -120,6 +128,7 @@ def black_holes(flows: Sequence[FlowLoss]) -> BlackHoles:
         max_ns=values[-1],
         censored=sum(1 for f in flows if f.censored),
         lost=sum(f.lost for f in flows),
+        p99_upper_ns=percentile_upper_bound(values, 0.99).value,
     )
 
 

@@ -26,7 +26,7 @@ class FlowTrace:
 
     `tx`, `rx` are the kernel's stamps (`rx` also of a refusal), `sent` is when the prober called send; `backend` indexes
     FlowWindow.backends. `icmp` is type * 256 + code of the ICMP error that refused a probe, 0 where none did; `ttl` is what the
-    answer had left of its time to live (IPv6: hop limit), 0 without an answer.
+    answer had left of its time to live (IPv6: hop limit), 0 without an answer. `duplicate`: it was answered more than once.
     """
 
     flow: ProbeFlow
@@ -40,6 +40,7 @@ class FlowTrace:
     unstamped: NDArray[np.bool_]
     icmp: NDArray[np.uint16] | None = None
     ttl: Bytes | None = None
+    duplicate: NDArray[np.bool_] | None = None
 
     @property
     def transport(self) -> Transport:

@@ -201,6 +201,7 @@ class Prober(Started):
                 np.uint16
             ),
             ttl=np.where(written, records["ttl"], 0).astype(np.uint8),
+            duplicate=(flags & layout.DUPLICATE) != 0,
         )
 
     def _too_old(self, index: int, ago: int) -> ProbeError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from probes.episodes import black_holes
 from probes.flows import FlowWindow
 from probes.prober import Counters
 from probes.readings import read_connections, read_cpu_pressure, read_prober, read_wakeups
@@ -28,7 +29,6 @@ from scenarios.measured import (
     Measured,
     classify_connection,
     elsewhere_ns,
-    longest_ns,
     measure_attempts,
     measure_flow,
     new_connections,
@@ -44,6 +44,7 @@ from scenarios.record import (
     write_load,
     write_trust,
 )
+from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
 from topologies.linux.impair.doing import Impaired
@@ -202,7 +203,7 @@ def _verdict(
     plan = done.plan
     lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
     untouched = elsewhere_ns(measured)
-    worst, all_ms = longest_ns(measured.touched), [f.fault.black_hole_ns / 1e6 for f in measured.touched]
+    spread = black_holes([f.fault for f in measured.touched])
     vantages = [v.name for v in booted.topology.nodes_with_role("client")]
     flows = {tuple_of(f.trace.flow): f for f in measured.flows}
     return schema.Verdict(
@@ -225,9 +226,10 @@ def _verdict(
         touched=len(measured.touched),
         lateness_p99_ms=round(float(np.percentile(lateness, 99)) / 1e6, 3) if lateness.size else None,
         black_hole_ms=schema.BlackHole(
-            max=None if worst is None else worst / 1e6,
-            p99=sorted(all_ms)[int(np.ceil(0.99 * len(all_ms))) - 1] if len(all_ms) >= 100 else None,
-            censored=sum(1 for f in measured.touched if f.fault.censored),
+            max=_ms(spread.max_ns),
+            p99=_ms(spread.p99_ns),
+            censored=spread.censored,
+            p99_upper=_ms(spread.p99_upper_ns),
         ),
         elsewhere_black_hole_ms=None if untouched is None else untouched / 1e6,
         connections=len(measured.established),
@@ -235,8 +237,11 @@ def _verdict(
         new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
         recover_ms=_ms(measured.recover_ns),
         full_convergence_ms=_ms(measured.full_convergence_ns),
-        reversion=schema.Reversion(lost=measured.reversion_lost, broken=measured.reversion_broken),
-        vantages=vantage_figures(measured, vantages),
+        convergence=convergence(measured),
+        route_convergence=route_convergence(measured),
+        failover=failover(measured),
+        reversion=reversion(measured),
+        vantages=with_impaired(vantage_figures(measured, vantages), measured),
         new_connections=new_connections(measured),
         stages=stages(plan, done.clock, measured, done.after, events),
         paths=ways(

@@ -344,6 +344,7 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
         median_ms=ms(spread.median_ns),
         p99_ms=ms(spread.p99_ns),
         max_ms=ms(spread.max_ns),
+        p99_upper_ms=ms(spread.p99_upper_ns),
         lost=sum(f.fault.lost for f in flows),
         connections=sum(1 for c in measured.established if c.record.vantage == vantage),
         broken=len(broken),

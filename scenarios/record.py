@@ -7,13 +7,15 @@ from typing import Literal
 
 import numpy as np
 
-from probes.closeup import close_up
+from probes.closeup import WITHIN_NS, close_up, near_runs
 from probes.load import LoadRun
 from probes.packets import ProbeFlow
 from probes.trust import TrustCheck
 from reports.evidence import schema
+from reports.evidence.near import Run, pack_near
 from reports.evidence.writer import EvidenceWriter
-from scenarios.measured import Clock, Measured, by_service
+from scenarios.measured import AttemptsResult, Clock, FlowResult, Measured, by_service
+from scenarios.timing import answer_times
 from topologies.linux.wire import Flow
 
 Routes = Mapping[Flow, tuple[str, ...]]
@@ -79,6 +81,8 @@ def write_flows(
                 ways=tuple(ways),
                 state=schema.pack_u8(np.concatenate([f.trace.state for f in flows]).astype(np.uint8).tobytes()),
                 backend=schema.pack_u8(np.concatenate([f.trace.backend for f in flows]).astype(np.uint8).tobytes()),
+                near=pack_near([run for at, f in enumerate(flows) for run in _near(at, f)], WITHIN_NS),
+                answers=answer_times([f.trace for f in flows], clock),
             ),
             t_ns=clock.control_ns,
             scenario=scenario,
@@ -102,6 +106,15 @@ def write_flows(
                     acc_ns=measured.interval_ns,
                     scenario=scenario,
                 )
+
+
+def _near(place: int, f: FlowResult) -> list[Run]:
+    return near_runs(place, f.trace, [(e.start_ns, e.end_ns) for e in (*f.fault.episodes, *f.reversion.episodes)])
+
+
+def _near_failing(a: AttemptsResult) -> list[Run]:
+    periods = (*a.fault.periods, *a.reversion.periods)
+    return near_runs(0, a.trace, [(p.start_ns, p.start_ns + p.length_ns) for p in periods])
 
 
 def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured) -> None:
@@ -171,6 +184,8 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
                 ),
                 state=schema.pack_u8(a.trace.state.astype(np.uint8).tobytes()),
                 backend=schema.pack_u8(a.trace.backend.astype(np.uint8).tobytes()),
+                near=pack_near(_near_failing(a), WITHIN_NS),
+                answers=answer_times([a.trace], clock),
             ),
             t_ns=clock.control_ns,
             scenario=scenario,
