@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from msgspec import structs
 
 from probes.episodes import black_holes
 from probes.flows import FlowWindow
@@ -22,6 +23,7 @@ from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.catalogue import Entry
 from scenarios.causes import stages
+from scenarios.died import Deaths, find_deaths, where_died
 from scenarios.faults.base import FaultPlan
 from scenarios.instruments import Instruments
 from scenarios.measured import (
@@ -48,6 +50,7 @@ from scenarios.timing import convergence, failover, reversion, route_convergence
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
 from topologies.linux.impair.doing import Impaired
+from topologies.linux.sights import Sights
 from topologies.linux.wire import Flow
 from topologies.linux.wired import Crossing
 
@@ -55,7 +58,7 @@ from topologies.linux.wired import Crossing
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was done, and what taps saw of it. `before`, `after`: flows over links at the end of the control window and of the
-    observation. `counters`: each prober's, from before the scenario."""
+    observation. `counters`: each prober's, from before the scenario. `sights`: which probes passed which links from the event on."""
 
     entry: Entry
     plan: FaultPlan
@@ -67,6 +70,7 @@ class Done:
     effective: bool
     healed: bool
     counters: Mapping[str, Counters]
+    sights: Sights
     earlier: str = ""  # why an earlier try was unknown
 
     @property
@@ -109,13 +113,16 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     )
     clients = {tuple_of(f.trace.flow): f.trace.flow.vantage for f in measured.flows}
     backends = {v: w.backends for v, w in windows.items()}
-    write_flows(writer, name, measured, clock, backends, routes(clients, done.before), routes(clients, done.after))
+    died = find_deaths(measured, clock, done.sights, booted.lab, plan.nodes if plan.kills else ())
+    write_flows(
+        writer, name, measured, clock, backends, routes(clients, done.before), routes(clients, done.after), died
+    )
     write_attempts(writer, name, measured, clock)
     write_connections(writer, name, measured)
     write_load(writer, name, instruments.load, clock)
     write_trust(writer, name, checks, clock.end_ns)
     events = _timeline(writer, name, clock, instruments)
-    verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing())
+    verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing(), died)
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
     return Concluded(verdict, verdict.verdict == "unknown" and disturbed(checks))
 
@@ -199,6 +206,7 @@ def _verdict(
     windows: Mapping[str, FlowWindow],
     events: Sequence[TimelineEvent],
     missing: str,
+    died: Deaths,
 ) -> schema.Verdict:
     plan = done.plan
     lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
@@ -240,7 +248,8 @@ def _verdict(
         convergence=convergence(measured),
         route_convergence=route_convergence(measured),
         failover=failover(measured),
-        reversion=reversion(measured),
+        reversion=structs.replace(reversion(measured), died=where_died(died.reversion, died.note)),
+        died=where_died(died.fault, died.note),
         vantages=with_impaired(vantage_figures(measured, vantages), measured),
         new_connections=new_connections(measured),
         stages=stages(plan, done.clock, measured, done.after, events),

@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause
+from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause, totals
 from probes.attribution.trail import Bits, Leg, places
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
 from probes.packets import ProbeFlow
+from reports.evidence import schema
+from scenarios.measured import Clock, Measured
 from topologies.linux.sights import ANSWER, CUT, Sight, Sights
+from topologies.linux.wired import Links
 
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 ECHO = {ICMP: (8, 0), ICMP6: (128, 129)}
@@ -37,6 +40,9 @@ class Drops:
 
     told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
     handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
+
+
+NO_DROPS = Drops()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,64 @@ def keys_of(flow: ProbeFlow) -> tuple[tuple[int, int, int], tuple[int, int, int]
     protocol = ICMP6 if flow.family == 6 else ICMP
     request, reply = ECHO[protocol]
     return (flow.id, request, protocol), (flow.id, reply, protocol)
+
+
+@dataclass(frozen=True, slots=True)
+class Deaths:
+    """All lost probes of a scenario: from the event to the heal, and from there on. `note`: what was not looked at."""
+
+    fault: tuple[Death, ...] = ()
+    reversion: tuple[Death, ...] = ()
+    note: str = ""
+
+    def of(self, vantage: str, flow: int, start_ns: int, end_ns: int | None) -> list[Death]:
+        """Those of one flow's probes due in [start, end)."""
+        return [
+            d
+            for d in (*self.fault, *self.reversion)
+            if d.vantage == vantage
+            and d.flow == flow
+            and start_ns <= d.due_ns
+            and (end_ns is None or d.due_ns < end_ns)
+        ]
+
+
+def find_deaths(
+    measured: Measured, clock: Clock, sights: Sights, lab: Links, dead: Collection[str], drops: Drops = NO_DROPS
+) -> Deaths:
+    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed."""
+    interfaces = {(a.node, b.node): a.interface for pair in lab.pairs() for a, b in (pair, pair[::-1])}
+    traces = [(f.trace, f.start_ns) for f in measured.flows] + [(a.trace, a.start_ns) for a in measured.attempts]
+    fault = [Judged(trace, start, clock.heal_ns) for trace, start in traces]
+    after = [Judged(trace, clock.heal_ns, clock.end_ns) for trace, _ in traces]
+    note = f"{sights.full} sights of probes found no room" if sights.full else ""
+    return Deaths(
+        tuple(deaths(fault, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
+        tuple(deaths(after, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
+        note,
+    )
+
+
+def died_of(found: Sequence[Death]) -> tuple[schema.Died, ...]:
+    """How many died of each cause, the most frequent first."""
+    return tuple(
+        schema.Died(
+            node=c.node,
+            reason=c.reason,
+            source=c.source,
+            lost=count,
+            interface=c.interface or None,
+            toward=c.toward or None,
+            answer=c.answer,
+        )
+        for c, count in totals(death.cause for death in found).causes
+    )
+
+
+def where_died(found: Sequence[Death], note: str = "") -> schema.WhereDied:
+    """The deaths as evidence."""
+    counted = totals(death.cause for death in found)
+    return schema.WhereDied(lost=counted.lost, attributed=counted.attributed, causes=died_of(found), note=note)
 
 
 class _Noted:

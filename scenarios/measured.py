@@ -47,12 +47,14 @@ class FlowResult:
 
 @dataclass(frozen=True, slots=True)
 class AttemptsResult:
-    """What became of the SYNs of one schedule: in the control window, from the event to the heal, and after it."""
+    """What became of the SYNs of one schedule: in the control window, from the event (`start_ns`, or a little before: those that
+    were on their way) to the heal, and after it."""
 
     trace: FlowTrace
     control_failed: int
     fault: Attempts
     reversion: Attempts
+    start_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,7 @@ def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
         _impaired_before(trace, start),
         attempts_of(trace, start, clock.heal_ns),
         attempts_of(trace, clock.heal_ns, clock.end_ns),
+        start,
     )
 
 

@@ -141,6 +141,7 @@ class Scenario:
         before: list[Crossing] = []
         after: list[Crossing] = []
         self._phase("control", lambda: self._control(control, before))
+        lab.sight()
         self.event_ns = time.monotonic_ns()
         self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
@@ -151,6 +152,7 @@ class Scenario:
             self._phase("heal", self._heal)
             lab.untap(plan.nodes, plan.links)
         self._phase("recovery", self._recover)
+        lab.unsight()
         end_ns = time.monotonic_ns() - THRESHOLD_NS
         if lab.wire.tap_overflow():
             self._doubt("taps", f"{lab.wire.tap_overflow()} flows did not fit into the taps' table")
@@ -166,6 +168,7 @@ class Scenario:
             self.effective,
             self.healed,
             counters,
+            lab.wire.sighted(),
             self.earlier,
         )
         concluded = conclude(done, self.bench.booted, instruments, self.bench.writer)

@@ -14,6 +14,7 @@ from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.near import Run, pack_near
 from reports.evidence.writer import EvidenceWriter
+from scenarios.died import Deaths, died_of
 from scenarios.measured import AttemptsResult, Clock, FlowResult, Measured, by_service
 from scenarios.timing import answer_times
 from topologies.linux.wire import Flow
@@ -44,9 +45,10 @@ def write_flows(
     backends: Mapping[str, tuple[str, ...]],
     before: Routes,
     after: Routes,
+    died: Deaths,
 ) -> None:
     """A packed block per vantage and service, and every episode. `before` and `after`: the ways in the control window, and before
-    the heal."""
+    the heal; `died`: where lost probes did."""
     for (vantage, service, transport, family), flows in by_service(measured.flows).items():
         mine = [tuple_of(f.trace.flow) for f in flows]
         ways = sorted({routes[flow] for routes in (before, after) for flow in mine if flow in routes})
@@ -101,6 +103,7 @@ def write_flows(
                         censored=episode.censored,
                         touched=f.touched,
                         packets=close_up(f.trace, episode, backends[vantage]),
+                        died=died_of(died.of(vantage, f.trace.flow.id, episode.start_ns, episode.end_ns)),
                     ),
                     t_ns=episode.start_ns,
                     acc_ns=measured.interval_ns,

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from reports.evidence.died import Died
 from reports.evidence.packing import unpack_u8
 
 NOT_A_BACKEND = 255
@@ -100,7 +101,8 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
 
 class Episode(msgspec.Struct, frozen=True, kw_only=True):
     """One loss period of one flow (RFC 6534); `end_ns` is null and `censored` true when it never ended. `packets` are
-    the probes around its two edges, in order of sequence; those in between are all lost."""
+    the probes around its two edges, in order of sequence; those in between are all lost. `died`: where they died; empty in evidence
+    of before that was told."""
 
     vantage: str
     service: str
@@ -112,6 +114,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     touched: bool
     end_ns: int | None = None
     packets: tuple[Packet, ...] = ()
+    died: tuple[Died, ...] = ()
 
 
 def unpack_per_flow(block: Flows) -> list[bytes]:

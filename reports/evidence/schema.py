@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from reports.evidence.clients import BrokenBy, Connection, Load, Percentiles
+from reports.evidence.died import Died, DropSource, WhereDied
 from reports.evidence.flows import (
     ANSWERED,
     CORRUPT,
@@ -68,6 +69,8 @@ __all__ = [
     "Convergence",
     "Cpu",
     "Data",
+    "Died",
+    "DropSource",
     "Envelope",
     "Episode",
     "EpisodeRecord",
@@ -111,6 +114,7 @@ __all__ = [
     "Verdict",
     "VerdictRecord",
     "VerdictWord",
+    "WhereDied",
     "json_schema",
     "pack_i64",
     "pack_u8",

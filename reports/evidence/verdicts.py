@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from reports.evidence.clients import Percentiles
+from reports.evidence.died import WhereDied
 from reports.evidence.runs import VerdictWord
 
 Moment = Literal["before", "during", "after"]
@@ -60,6 +61,7 @@ class Reversion(msgspec.Struct, frozen=True):
     broken: int = 0
     impaired: Impaired | None = None
     time: Span | None = None
+    died: WhereDied | None = None
 
 
 class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +149,8 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a scenario came to. Besides the black hole (RFC 6412's loss-derived times), where answers tell paths apart and flows were
     touched: `route_convergence` is the longest Route-Specific Convergence Time on the new path (equation 5), `failover` the longest
-    time between stamps (RFC 6414, Timestamp-Based Method: an upper bound)."""
+    time between stamps (RFC 6414, Timestamp-Based Method: an upper bound). `died`: every probe lost from the event to the heal, SYNs
+    included, by where and why it died."""
 
     scenario: str
     title: str
@@ -178,3 +181,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     convergence: Convergence | None = None
     route_convergence: Span | None = None
     failover: Span | None = None
+    died: WhereDied | None = None

@@ -21,6 +21,7 @@ class FaultPlan:
     element: str  # what is broken, for sentences: "region eu"
     links: tuple[Link, ...] = ()
     ends_connections: bool = False  # whether a connection that a broken node answered cannot but end
+    kills: bool = False  # whether its nodes are dead from then on
 
 
 def kind_of(role: str | None) -> str:

@@ -12,5 +12,8 @@ def kill_node(lab: LinuxLab, node: str) -> KillFault:
     role = lab.topology.nodes[node].role
     element = f"{kind_of(role)} {node}"
     return KillFault(
-        lab, FaultPlan("kill-node", node, role, (node,), f"Killed {element} silently", element, ends_connections=True)
+        lab,
+        FaultPlan(
+            "kill-node", node, role, (node,), f"Killed {element} silently", element, ends_connections=True, kills=True
+        ),
     )

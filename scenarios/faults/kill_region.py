@@ -12,5 +12,8 @@ def kill_region(lab: LinuxLab, region: str) -> KillFault:
     """A silent kill of `region`. Raises BadInput where it has no node that can fail."""
     nodes, element = region_nodes(lab.topology, region), f"region {region}"
     return KillFault(
-        lab, FaultPlan("kill-region", region, None, nodes, f"Killed {element} silently", element, ends_connections=True)
+        lab,
+        FaultPlan(
+            "kill-region", region, None, nodes, f"Killed {element} silently", element, ends_connections=True, kills=True
+        ),
     )
