@@ -1,0 +1,80 @@
+"""Why a probe died: who knows best is believed, and what nobody knows is said to be unknown."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause, totals
+from probes.attribution.trail import Place
+from probes.flows import CORRUPT, LATE, LOST, REFUSED
+
+MS = 1_000_000
+
+
+def _lost(place: Place | None, state: int = LOST, ends_at: frozenset[str] = frozenset()) -> Lost:
+    return Lost("client", 7, 40, 1_000 * MS, state, place, ends_at)
+
+
+def test_a_cut_link_is_named_with_its_interface_and_a_dead_node_beyond_it_is_why() -> None:
+    known = Knowledge(interfaces={("edge", "l4"): "eth2"})
+    at = _lost(Place("edge", "l4"))
+    assert cause(at, known) == Cause("edge", "link cut", "cut", "eth2", "l4")
+    assert cause(at, Knowledge(dead=("l4",))).reason == "node dead"
+
+
+def test_the_kernels_word_counts_at_the_last_element_only() -> None:
+    told = {("client", 7, 40): (Told("edge", "eth1", "IP_INNOROUTES"),)}
+    assert cause(_lost(Place("edge")), Knowledge(told=told)) == Cause("edge", "IP_INNOROUTES", "kernel", "eth1")
+    assert cause(_lost(Place("l4")), Knowledge(told=told)).source == "none"
+    assert cause(_lost(None), Knowledge(told=told)).node == "edge"
+
+
+def test_what_a_node_handed_over_counts_while_the_probe_may_have_been_there() -> None:
+    def known(first_ms: int, last_ms: int, node: str = "l4") -> Knowledge:
+        return Knowledge(handed={("client", 7): (Handed(node, "no_backend", first_ms * MS, last_ms * MS),)})
+
+    at = _lost(Place("l4"))
+    assert cause(at, known(990, 1_100)) == Cause("l4", "no_backend", "handed")
+    assert cause(at, known(900, 1_000)).source == "handed"  # within what a stamp is told
+    assert cause(at, known(800, 970)).source == "none"
+    assert cause(at, known(3_100, 4_000)).source == "none"
+    assert cause(at, known(990, 1_100, "edge")).source == "none"
+
+
+def test_silence_is_a_cause_of_the_dead_the_silent_and_of_who_should_have_answered() -> None:
+    assert cause(_lost(Place("l7")), Knowledge(dead=("l7",))) == Cause("l7", "node dead", "silence")
+    assert cause(_lost(Place("l7")), Knowledge(silent=("l7",))) == Cause("l7", "node silent", "silence")
+    assert cause(_lost(Place("l7"), ends_at=frozenset(("l7",))), Knowledge()) == Cause("l7", "not answered", "silence")
+
+
+def test_what_nobody_explains_is_not_attributed() -> None:
+    for place in (None, Place("edge"), Place("edge", answer=True), Place("client", answer=True, home=True)):
+        assert not cause(_lost(place), Knowledge()).attributed
+
+
+def test_an_answer_that_came_late_or_corrupt_is_not_a_drop() -> None:
+    home = Place("client", answer=True, home=True)
+    assert cause(_lost(home, LATE), Knowledge()).reason == "answered too late"
+    assert cause(_lost(home, CORRUPT), Knowledge()).reason == "answer corrupt"
+    assert cause(_lost(Place("l7"), REFUSED), Knowledge()) == Cause("l7", "refused", "answer", answer=True)
+
+
+_causes = st.builds(
+    Cause,
+    st.sampled_from(["a", "b", ""]),
+    st.sampled_from(["x", "y"]),
+    st.sampled_from(["cut", "kernel", "handed", "silence", "answer", "none"]),
+)
+
+
+@given(st.lists(_causes))
+def test_totals_reconcile(causes: list[Cause]) -> None:
+    found = totals(causes)
+    assert found.lost == len(causes) == found.attributed + found.unattributed
+    assert found.unattributed == sum(1 for c in causes if c.source == "none")
+    assert dict(found.causes) == Counter(causes)
+    counts = [n for _, n in found.causes]
+    assert counts == sorted(counts, reverse=True)
