@@ -16,6 +16,7 @@ import msgspec
 from reports import words
 from reports.charts.ccdf import Ccdf, draw_ccdf
 from reports.charts.clock import BROKEN, Clock, draw
+from reports.charts.died import DiedTable, draw_died
 from reports.charts.flows import FlowRow, flow_rows, socket
 from reports.charts.layers import Layers, draw_layers
 from reports.charts.layout import Layout
@@ -49,6 +50,7 @@ class Section:
     verdict: Verdict | None
     event_ns: int | None
     tcp_interval_ms: float
+    died: DiedTable | None
     small: Stages | None
     stages: Stages | None
     clocks: tuple[Clock, ...]
@@ -115,6 +117,7 @@ def section(
         verdict=verdict,
         event_ns=event_ns,
         tcp_interval_ms=words.tcp_interval_ms(scenario),
+        died=draw_died(verdict.died) if verdict else None,
         small=draw_small(verdict, stages_span_ms) if verdict else None,
         stages=draw_stages(verdict, budget_ms) if verdict else None,
         clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.coarseness)),

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from reports.charts.died import sentence
 from reports.charts.flows import FlowRow, Kind
 from reports.charts.scale import View
 from reports.charts.stretches import bridged
-from reports.evidence.schema import Episode, Packet
+from reports.evidence.schema import Died, Episode, Packet
 from reports.words import count
 
 
@@ -59,6 +60,10 @@ def pack_raster(
     names = sorted({p.backend for some in by_flow.values() for p in some if p.backend})
     ways = sorted({way for row in kept for way in (row.way_before, row.way_after) if way})
     numbers = {way: n for n, way in enumerate(ways)}
+    dead: dict[tuple[str, str, int], list[Died]] = {}
+    for e in episodes:
+        dead.setdefault((e.vantage, e.service, e.flow), []).extend(e.died)
+    sentences: dict[str, int] = {}
     packed_rows, left_out, spent = [], 0, 0
     for row, marks in zip(kept, found, strict=True):
         near = by_flow.get((row.vantage, row.kind.service, row.flow.id), [])
@@ -81,6 +86,7 @@ def pack_raster(
                 _packets(near, {name: n for n, name in enumerate(names)}, event_ns),
                 numbers.get(row.way_before, -1),
                 numbers.get(row.way_after, -1),
+                _died(dead.get((row.vantage, row.kind.service, row.flow.id), []), sentences),
             ]
         )
     return Raster(
@@ -88,6 +94,7 @@ def pack_raster(
             "groups": [_group(kind, len(group)) for kind, group in groups if kind.vantage in loud],
             "rows": packed_rows,
             "backends": names,
+            "died": list(sentences),
             "ways": [" › ".join(way[1:]) for way in ways],
             "views": [
                 [view.label, (view.start_ns - event_ns) // 1000, (view.end_ns - event_ns) // 1000] for view in shown
@@ -98,6 +105,12 @@ def pack_raster(
         bridged_ns=gap * max((row.interval_ns for row in kept), default=0),
         packets_left_out=left_out,
     )
+
+
+def _died(some: Sequence[Died], sentences: dict[str, int]) -> int:
+    """The number of the sentence that says where a flow's probes died; -1 where nothing is known of it."""
+    text = sentence(some)
+    return sentences.setdefault(text, len(sentences)) if text else -1
 
 
 def _group(kind: Kind, size: int) -> list[Any]:

@@ -1,7 +1,7 @@
 // One row per flow on a canvas, drawn when it comes into view: what was lost is ink, what was answered is paper.
 const STATES = ["answered", "lost", "late", "corrupt", "unsent", "refused", "reset"];
 const SAID = ["answered", "lost", "late", "corrupt", "not sent", "refused", "reset"];
-const [ID, NAME, TOUCHED, LOST, OUTAGE, FIRST, STEP, COUNT, WAS, IS, MARKS, PACKETS, OLD_WAY, NEW_WAY] = Array(14).keys();
+const [ID, NAME, TOUCHED, LOST, OUTAGE, FIRST, STEP, COUNT, WAS, IS, MARKS, PACKETS, OLD_WAY, NEW_WAY, DIED] = Array(15).keys();
 class Raster {
   constructor(box, data) {
     this.box = box;
@@ -120,6 +120,7 @@ class Raster {
       lost + (label.startsWith("new") ? "" : row[OUTAGE] ? ", black hole " + row[OUTAGE] / 1000 + " ms" : ""),
       row[TOUCHED] ? "crossed the element" : "elsewhere",
       row[WAS] === row[IS] ? row[WAS] : row[WAS] + " → " + row[IS],
+      this.data.died[row[DIED]],
     ].filter(Boolean).join(" · ");
     this.draw();
   }

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reports.charts.ccdf import draw_ccdf, nice, survivors
 from reports.charts.flows import flow_rows
 from reports.charts.raster import pack_raster
-from reports.evidence.schema import Episode, Packet
+from reports.evidence.schema import Died, Episode, Packet
 from tests.reports.charts.blocks import STEP, block, states, view
 
 MARKS, PACKETS = 10, 11
@@ -99,7 +99,17 @@ def test_a_flow_knows_its_ways_before_the_fault_and_after_it() -> None:
     flows = (replace(plain.flows[0], way_before=0, way_after=1), replace(plain.flows[1], way_after=7))
     packed = pack_raster(flow_rows([replace(plain, flows=flows, ways=ways)]), (), [view(9)], 0, 100, 100)
     assert packed.data["ways"] == ["edge-1 › l4-1", "edge-2 › l4-1"]
-    assert [row[PACKETS + 1 :] for row in packed.data["rows"]] == [[0, 1], [-1, -1]]
+    assert [row[PACKETS + 1 : PACKETS + 3] for row in packed.data["rows"]] == [[0, 1], [-1, -1]]
+
+
+def test_a_flow_says_where_its_probes_died_once_per_cause() -> None:
+    plain = block([b"\1" * 9, b"\0" * 9])
+    first = Died(node="l7", reason="NO_SOCKET", source="kernel", lost=4)
+    cut = Died(node="edge", reason="link cut", source="cut", lost=2, toward="l4", interface="eth2")
+    some = [replace(episode(0, 4), died=(first,)), replace(episode(0, 6), died=(cut, replace(first, lost=1)))]
+    packed = pack_raster(flow_rows([plain]), some, [view(9)], 0, 100, 100)
+    assert packed.data["died"] == ["died at l7: no socket at that port (5); edge eth2 → l4: link cut (2)"]
+    assert [row[PACKETS + 3] for row in packed.data["rows"]] == [0, -1]
 
 
 def test_flows_beyond_the_limit_lose_their_stamps_and_are_counted() -> None:
