@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -39,9 +39,12 @@ def _lib() -> ctypes.CDLL:
     lib.bpf_object__open_file.argtypes = (ctypes.c_char_p, pointer)
     for name in ("bpf_object__find_program_by_name", "bpf_object__find_map_by_name"):
         getattr(lib, name).argtypes = (pointer, ctypes.c_char_p)
-    for name in ("bpf_object__load", "bpf_program__fd", "bpf_map__fd", "bpf_object__close"):
+    for name in ("bpf_object__load", "bpf_program__fd", "bpf_map__fd", "bpf_object__close", "bpf_link__destroy"):
         getattr(lib, name).argtypes = (pointer,)
     lib.bpf_object__close.restype = None
+    lib.bpf_program__set_autoload.argtypes = (pointer, ctypes.c_bool)
+    lib.bpf_program__attach.restype = pointer
+    lib.bpf_program__attach.argtypes = (pointer,)
     lib.ring_buffer__new.restype = pointer
     lib.ring_buffer__new.argtypes = (ctypes.c_int, _Sample, pointer, pointer)
     lib.ring_buffer__consume.argtypes = lib.ring_buffer__free.argtypes = (pointer,)
@@ -173,20 +176,40 @@ def program_by_id(number: int) -> int:
 
 
 class Object:
-    """A loaded BPF object file. Its programs and maps live while it, an attachment or a `Map` holds them."""
+    """A loaded BPF object file. Its programs and maps live while it, an attachment or a `Map` holds them.
 
-    def __init__(self, path: Path) -> None:
+    `without` names programs that this kernel would not take and that are left out."""
+
+    def __init__(self, path: Path, *, without: Iterable[str] = ()) -> None:
         lib = _lib()
+        self._links: list[int] = []
         self._handle = lib.bpf_object__open_file(str(path).encode(), None)
         if not self._handle:
             raise BpfError(ctypes.get_errno(), f"opening {path}")
-        _check(lib.bpf_object__load(self._handle), f"loading {path.name} into the kernel")
+        try:
+            for name in without:
+                lib.bpf_program__set_autoload(self._program(name), False)
+            _check(lib.bpf_object__load(self._handle), f"loading {path.name} into the kernel")
+        except BpfError:
+            self.close()
+            raise
 
-    def program_fd(self, name: str) -> int:
+    def _program(self, name: str) -> int:
         found = _lib().bpf_object__find_program_by_name(self._handle, name.encode())
         if not found:
             raise BpfError(2, f"no program {name}")
-        return int(_lib().bpf_program__fd(found))
+        return int(found)
+
+    def program_fd(self, name: str) -> int:
+        return int(_lib().bpf_program__fd(self._program(name)))
+
+    def attach(self, name: str) -> None:
+        """Has a tracing program run where its section says, until this object is closed."""
+        link = _lib().bpf_program__attach(self._program(name))
+        if not link:
+            number = ctypes.get_errno()
+            raise BpfError(number, f"attaching {name}: {os.strerror(number)}")
+        self._links.append(link)
 
     def program_id(self, name: str) -> int:
         """The kernel's id of a program, by which `program_by_id` finds it while it is attached somewhere."""
@@ -202,6 +225,8 @@ class Object:
         return Map(os.dup(_lib().bpf_map__fd(found)))
 
     def close(self) -> None:
+        while self._links:
+            _lib().bpf_link__destroy(self._links.pop())
         if self._handle:
             _lib().bpf_object__close(self._handle)
             self._handle = None

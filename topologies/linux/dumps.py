@@ -20,10 +20,13 @@ _NUMBER = struct.Struct("=I")
 
 
 class Dumps:
-    """One socket, for one dump after the other. A context manager; it belongs to the namespace that it was made in."""
+    """One socket, for one dump after the other. A context manager; it belongs to the namespace that it was entered in."""
+
+    def __init__(self, family: int = socket.NETLINK_ROUTE) -> None:
+        self._family = family
 
     def __enter__(self) -> Dumps:
-        self._link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self._link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, self._family)
         self._link.bind((0, 0))
         return self
 
