@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from reports import words
+from reports.charts.answers import Answers, draw_answers
 from reports.charts.ccdf import Ccdf, draw_ccdf
 from reports.charts.clock import BROKEN, Clock, draw
 from reports.charts.died import DiedTable, draw_died
@@ -57,6 +58,7 @@ class Section:
     maps: Maps | None
     ccdf: Ccdf | None
     rates: tuple[Rate, ...]
+    answers: tuple[Answers, ...]
     layers: Layers | None
     raster: Raster | None
     touched: int
@@ -92,8 +94,10 @@ def section(
     verdict = scenario.verdict
     unreadable = ""
     rows: list[FlowRow] = []
+    answers: list[Answers] = []
     try:
         rows = flow_rows(scenario.flows, scenario.heal_ns)
+        answers = draw_answers(scenario.flows)
     except ValueError as error:
         # The verdict and the other numbers do not depend on the packed block: say so and show them.
         unreadable = f"The probes of this scenario cannot be drawn: {error}"
@@ -124,6 +128,7 @@ def section(
         maps=draw_maps(layout, verdict, inject) if verdict and layout else None,
         ccdf=draw_ccdf(rows, budget_ms),
         rates=tuple(draw_rates(rows, shown[0])) if rows and shown else (),
+        answers=tuple(answers),
         layers=draw_layers(verdict, words.tcp_interval_ms(scenario)) if verdict else None,
         raster=raster,
         touched=sum(1 for row in rows if row.touched),

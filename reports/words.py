@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from reports.evidence.reader import Evidence, ScenarioEvidence
-from reports.evidence.schema import Connection, Judgement, VantageFigures, Verdict, VerdictWord
+from reports.evidence.schema import Connection, Impaired, Judgement, Span, VantageFigures, Verdict, VerdictWord
 
 SHAPES: dict[VerdictWord, str] = {"pass": "✔", "fail": "✖", "unknown": "◌"}
 NOTHING = "–"
@@ -64,6 +64,30 @@ def black_hole(verdict: Verdict) -> str:
     if verdict.black_hole_ms.censored:
         return f"≥ {longest}, never ended"
     return f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
+
+
+def span(one: Span, interval_ms: float) -> str:
+    """`230 ms (210 to 240)`: what was measured, and between which times the truth lies; at least, where it never ended."""
+    told = milliseconds(one.ms, interval_ms, "ms")
+    if one.high_ms is None:
+        return f"≥ {told}, never ended"
+    # outwards, so that no rounding makes the interval narrower than it is
+    low = math.floor(round(one.low_ms / interval_ms, 6)) * interval_ms
+    high = math.ceil(round(one.high_ms / interval_ms, 6)) * interval_ms
+    return f"{told} ({plain(low)} to {plain(high)})"
+
+
+def impaired(one: Impaired | None) -> str:
+    """`3 late, 2 duplicate`: only what there was; empty without any."""
+    if one is None:
+        return ""
+    kinds = (("late", one.late), ("corrupt", one.corrupt), ("duplicate", one.duplicate), ("reordered", one.reordered))
+    return ", ".join(f"{number:,} {kind}" for kind, number in kinds if number)
+
+
+def none_of(among: int) -> str:
+    """None of `among` was hit: the share that may be all the same, with 95 % confidence (exact binomial)."""
+    return f"{100 * (1 - 0.05 ** (1 / among)):.2g} %"
 
 
 def to_accuracy(value_ms: float, acc_ms: float) -> str:

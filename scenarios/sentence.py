@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from probes.bounds import none_of
 from probes.episodes import black_holes, milliseconds
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import FlowResult, Measured
@@ -15,7 +16,7 @@ def in_ms(value_ns: int | None, interval_ns: int) -> str:
 
 def upper_bound(among: int) -> str:
     """None of `among` broke: what share may break all the same, with 95 % confidence (exact binomial, 1 - 0.05^(1/n))."""
-    return f"95 % upper bound {100 * (1 - 0.05 ** (1 / among)):.2g} %"
+    return f"95 % upper bound {100 * (none_of(among) or 0):.2g} %"
 
 
 def headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: float) -> str:

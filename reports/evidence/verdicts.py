@@ -44,13 +44,11 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BlackHole(msgspec.Struct, frozen=True, kw_only=True):
-    """In ms, over touched flows. `p99` is null under 100 of them, and its 95 % upper bound under 299; `censored` counts flows that
-    never came back."""
+    """In ms, over touched flows. `p99` is null under 100 of them; `censored` counts flows that never came back."""
 
     max: float | None = None
     p99: float | None = None
     censored: int = 0
-    p99_upper: float | None = None
 
 
 class Reversion(msgspec.Struct, frozen=True):
@@ -149,8 +147,9 @@ class Convergence(msgspec.Struct, frozen=True, kw_only=True):
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What a scenario came to. Besides the black hole (RFC 6412's loss-derived times), where answers tell paths apart and flows were
     touched: `route_convergence` is the longest Route-Specific Convergence Time on the new path (equation 5), `failover` the longest
-    time between stamps (RFC 6414, Timestamp-Based Method: an upper bound). `died`: every probe lost from the event to the heal, SYNs
-    included, by where and why it died."""
+    time between stamps (RFC 6414, Timestamp-Based Method: an upper bound). `p99_upper_ms`: the 95 % upper bound of the black holes'
+    99th percentile, null under 299 touched flows. `died`: every probe lost from the event to the heal, SYNs included, by where and
+    why it died."""
 
     scenario: str
     title: str
@@ -182,3 +181,4 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     route_convergence: Span | None = None
     failover: Span | None = None
     died: WhereDied | None = None
+    p99_upper_ms: float | None = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.closeup import ROWS, close_up
+from probes.closeup import ROWS, close_up, near_runs
 from probes.episodes import flow_loss
 from probes.flows import ANSWERED, LOST, NOT_SENT, REFUSED, RESET, FlowTrace
 from probes.packets import plan_flows
@@ -64,6 +66,39 @@ def test_both_edges_are_shown(before: int, lost: int, after: int) -> None:
         assert (row.rx_ns is None) == gone
         assert row.ttl == (None if gone else 61)
         assert row.due_ns == made.due[number] == (row.tx_ns or 0) - 1
+
+
+@given(
+    size=st.integers(1, 80),
+    within=st.integers(0, 20 * STEP),
+    periods=st.lists(st.tuples(st.integers(-5, 90 * STEP), st.none() | st.integers(0, 30 * STEP)), max_size=4),
+)
+def test_near_are_exactly_the_probes_within_reach_of_a_period_none_twice(
+    size: int, within: int, periods: list[tuple[int, int | None]]
+) -> None:
+    made = trace([ANSWERED] * size)
+    spans = [(start, None if length is None else start + length) for start, length in periods]
+    runs = near_runs(3, made, spans, within)
+    wanted = {
+        i
+        for i, due in enumerate(made.due.tolist())
+        if any(start - within <= due and (end is None or due <= end + within) for start, end in spans)
+    }
+    found = [run.first + i for run in runs for i in range(len(run.due))]
+    assert len(found) == len(set(found))
+    assert set(found) == wanted
+    for run, after in itertools.pairwise(runs):
+        assert run.first + len(run.due) < after.first, "two runs that touch are one"
+    for run in runs:
+        assert run.flow == 3
+        mine = slice(run.first, run.first + len(run.due))
+        assert run.due.tolist() == made.due[mine].tolist()
+        assert run.rx.tolist() == made.rx[mine].tolist()
+        assert set(run.ttl) <= {61}
+
+
+def test_a_flow_without_a_period_has_nothing_near() -> None:
+    assert near_runs(0, trace([ANSWERED] * 5), []) == []
 
 
 def test_an_episode_of_another_flow_is_refused() -> None:

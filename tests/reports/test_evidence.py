@@ -12,12 +12,22 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.evidence.again import again
 from reports.evidence.reader import EvidenceError, overall, read_evidence
-from reports.evidence.schema import VERSION, Event, Run, json_schema, pack_u8, record, unpack_per_flow, unpack_u8
+from reports.evidence.schema import (
+    VERSION,
+    Event,
+    Record,
+    Run,
+    json_schema,
+    pack_u8,
+    record,
+    unpack_per_flow,
+    unpack_u8,
+)
 from reports.evidence.writer import EvidenceWriter
 from tests.reports.synthetic import DEMO, PLANS, run, topology, write_run
 
@@ -82,6 +92,31 @@ def test_evidence_cut_anywhere_in_its_last_line_is_read_up_to_the_line_before(tm
         assert cut.cut is not None
         assert "cut" in cut.cut
         assert cut.verdict == "unknown", "a run without its end is never a pass"
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, bytes, tuple[Record, ...]]:
+    """A small run with every kind of record: where to cut it, its bytes, and what is in them."""
+    path = write_run(tmp_path_factory.mktemp("whole") / "evidence.jsonl", PLANS[2:3], flows=2)
+    return path.with_name("cut.jsonl"), path.read_bytes(), read_evidence(path).records
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_evidence_cut_at_any_byte_opens_up_to_the_last_whole_record(
+    whole_run: tuple[Path, bytes, tuple[Record, ...]], data: st.DataObject
+) -> None:
+    path, whole, records = whole_run
+    keep = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:keep])
+    found = read_evidence(path)
+    # a record is whole once its last byte has arrived, with its newline or without
+    complete = whole[: keep + 1].count(b"\n") if whole[keep : keep + 1] == b"\n" else whole[:keep].count(b"\n")
+    assert found.records == records[:complete]
+    assert (found.cut is not None) == (
+        keep > 0 and complete == whole[:keep].count(b"\n") and whole[keep - 1 : keep] != b"\n"
+    )
+    assert found.verdict == ("unknown" if complete < len(records) else "fail"), "a run without its end is never a pass"
 
 
 def test_a_cut_inside_a_character_is_a_cut_too(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from reports import words
 from reports.evidence.reader import read_evidence
-from reports.evidence.schema import BlackHole, Event, Trust, Verdict, VerdictRecord
+from reports.evidence.schema import BlackHole, Event, Span, Trust, Verdict, VerdictRecord
 from reports.evidence.writer import EvidenceWriter
 from reports.page import LIMIT, page, render
 from tests.reports.synthetic import DEMO, PLANS, Plan, write_run
@@ -221,6 +221,72 @@ def test_failed_checks_of_trust_come_first_and_run_wide_ones_are_shown(evidence_
     section = html[html.index('id="s-kill-l4"') : html.index('id="s-kill-region"')]
     assert section.index("stepped by 3 ms") < section.index("harness loss")
     assert "whole-run check" in html
+
+
+def test_impaired_packets_are_told_beside_black_holes_only_where_there_were_any(evidence_file: Path) -> None:
+    html = page(read_evidence(evidence_file))
+    hit, calm = (_numbers(html, name) for name in ("kill-l4", "drain-l4"))
+    assert hit.count("2 late, 7 reordered") == 1
+    assert '<th scope="col">impaired</th>' in hit
+    assert "reordered ones (RFC 4737)" in hit
+    assert "impaired" not in calm
+    assert "reordered" not in calm
+
+
+def test_times_are_told_with_what_their_method_leaves_open(evidence_file: Path) -> None:
+    text = plain(_numbers(page(read_evidence(evidence_file)), "kill-l4"))
+    assert "full convergence of all flows 430 ms (410 to 450)" in text
+    assert "on the new path after 410 ms (400 to 420) (24 flows)" in text
+    assert "failover by time stamps at most 420 ms (24 flows)" in text
+
+
+def test_what_has_no_other_path_or_no_touched_flow_tells_no_such_time(evidence_file: Path) -> None:
+    text = plain(_numbers(page(read_evidence(evidence_file)), "drain-l4"))
+    for said in ("new path", "time stamps", "full convergence of all flows 0 ms ("):
+        assert said not in text
+
+
+def test_a_span_that_never_ended_is_a_lower_bound() -> None:
+    assert words.span(Span(ms=4200.0, low_ms=4190.0, flows=1), 10.0) == "≥ 4,200 ms, never ended"
+
+
+def test_rounding_never_narrows_what_is_left_open() -> None:
+    assert words.span(Span(ms=260.0, low_ms=245.0, high_ms=270.6, flows=16), 10.0) == "260 ms (240 to 280)"
+
+
+def test_upper_bounds_stand_beside_what_they_bound(evidence_file: Path) -> None:
+    text = evidence_file.read_text().replace('"p99_upper_ms":null', '"p99_upper_ms":420.0')
+    evidence_file.write_text(text)
+    html = page(read_evidence(evidence_file))
+    assert "≤ 420" in plain(_numbers(html, "kill-l4"))
+    assert "95 % upper bound by order statistics" in _numbers(html, "kill-l4")
+    assert "0 of 120 connections broke: 2.5 % at most would, with 95 % confidence" in plain(_numbers(html, "drain-l4"))
+    assert "with 95 % confidence" not in _numbers(html, "kill-l4"), "where some broke nothing is said of none"
+
+
+def test_how_long_answers_took_is_drawn_for_each_vantage_and_phase(evidence_file: Path) -> None:
+    html = page(read_evidence(evidence_file))
+    for vantage in ("us-client", "eu-client", "ap-client"):
+        assert f'aria-label="{vantage}: how long answers took; before: half 0.' in html
+
+
+def test_a_damaged_histogram_costs_its_picture_and_nothing_else(evidence_file: Path) -> None:
+    evidence_file.write_text(re.sub(r'"histogram":"[^"]{12}', '"histogram":"AAAA', evidence_file.read_text(), count=1))
+    said = plain(page(read_evidence(evidence_file)))
+    assert said.count("cannot be drawn") == 1
+    assert "Drained eu-l4-1" in said
+
+
+def test_evidence_from_before_there_were_histograms_has_no_such_picture(tmp_path: Path) -> None:
+    path = write_run(tmp_path / "evidence.jsonl", PLANS[2:3], flows=3)
+    path.write_text(re.sub(r'"answers":\[[^\]]*\]', '"answers":[]', path.read_text()))
+    assert "how long answers took" not in page(read_evidence(path))
+
+
+def _numbers(html: str, scenario: str) -> str:
+    """The numbers of one scenario, up to the next heading."""
+    start = html.index(f'<h3 id="s-{scenario}-numbers"')
+    return "<h3" + html[start + 3 : html.index("<h3", start + 3)]
 
 
 def _verdict(path: Path) -> Verdict:

@@ -14,11 +14,13 @@ from reports.evidence.schema import (
     BlackHole,
     BrokenBy,
     Connection,
+    Convergence,
     Flows,
     Judgement,
     Load,
     NewConnections,
     Percentiles,
+    Span,
     Stage,
     Trust,
     VantageFigures,
@@ -70,6 +72,19 @@ def verdict(plan: Plan, blocks: Sequence[Flows], event_ns: int) -> Verdict:
             held("elsewhere.broken", "0 of 80", "0"),
         ),
         new_connections=tuple(_attempts(one) for one in blocks if one.transport == "tcp"),
+        convergence=Convergence(
+            time=Span(ms=longest + 20, low_ms=longest, high_ms=longest + 30.2, flows=plan.touched * 2),
+            sampling_ms=10.0,
+            sustained=True,
+        )
+        if longest
+        else None,
+        route_convergence=Span(ms=longest, low_ms=longest - 10, high_ms=longest + 10, flows=plan.touched)
+        if longest
+        else None,
+        failover=Span(ms=longest + 10, low_ms=longest - 10, high_ms=longest + 10, flows=plan.touched)
+        if longest
+        else None,
         stages=tuple(
             Stage(name=name, start_ns=start, end_ns=end, acc_ns=1_000_000, node=node, detail=detail)
             for (name, _, node, detail), start, end in zip(plan.stages, ends[:-1], ends[1:], strict=True)
@@ -196,6 +211,7 @@ def _vantage(plan: Plan, vantage: str, blocks: Sequence[Flows]) -> VantageFigure
         max_ms=max(touched, default=None),
         new_fail_ms=max((one.new_fail_ms for one in tcp), default=None),
         stall_ms=plan.stall_ms if hit and plan.stall_ms else 3.4,
+        impaired=plan.impaired if hit else None,
     )
 
 

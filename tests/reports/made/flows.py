@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from reports.evidence.histogram import histogram, pack_histogram
 from reports.evidence.schema import (
     ANSWERED,
     LOST,
     NOT_A_BACKEND,
     NOT_SENT,
     REFUSED,
+    AnswerTimes,
     Episode,
     Flow,
     Flows,
@@ -116,7 +118,21 @@ def block(plan: Plan, vantage: str, kind: Kind, event_ns: int, dice: random.Rand
         transport=kind.transport,
         family=kind.family,
         ways=tuple((vantage, f"{region}-transit", f"{region}-l4-{n}", f"{region}-l7-{n}") for n in (1, 2)),
+        answers=answers(plan, vantage == plan.hit, at),
     )
+
+
+def answers(plan: Plan, hit: bool, seed: int) -> tuple[AnswerTimes, ...]:
+    """How long answers took: about half a millisecond, and while the fault lasts a few of a vantage that it hit much longer."""
+    dice = random.Random(seed)
+    phases: tuple[Literal["control", "fault", "recovery"], ...] = ("control", "fault", "recovery")
+    found = []
+    for phase in phases:
+        took = [round(dice.lognormvariate(0, 0.2) * 450_000) for _ in range(400)]
+        if hit and phase == "fault" and plan.outage_ms[1]:
+            took += [round(dice.uniform(1, 40) * 1_000_000) for _ in range(9)]
+        found.append(AnswerTimes(phase=phase, histogram=pack_histogram(histogram(took))))
+    return tuple(found)
 
 
 def episodes(one: Flows, dice: random.Random) -> Iterator[Episode]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from reports.evidence.schema import StageName, VerdictWord
+from reports.evidence.schema import Impaired, StageName, VerdictWord
 
 REGIONS = ("us", "eu", "ap")
 VANTAGES = tuple(f"{region}-client" for region in REGIONS)
@@ -64,6 +64,7 @@ class Plan:
     events: tuple[Happened, ...] = _L4_DOWN
     stages: tuple[Step, ...] = ()
     seen_paths: bool = True
+    impaired: Impaired | None = None
 
     @property
     def broken(self) -> int:
@@ -110,6 +111,7 @@ KILL_L4 = Plan(
     moved=1,
     stall_ms=634.0,
     stages=_L4_STEPS,
+    impaired=Impaired(late=2, reordered=7),
 )
 KILL_REGION = Plan(
     "kill-region",
