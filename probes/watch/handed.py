@@ -1,4 +1,4 @@
-"""Events that nodes hand over themselves: JSON lines on a UNIX stream socket on which the node listens.
+"""Events and drops that nodes hand over themselves: JSON lines on a UNIX stream socket on which the node listens.
 
 It knows sockets by node's name; where a node keeps its socket, and how that is reached, it must not know."""
 
@@ -9,11 +9,12 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
+from probes.watch.drops import HandedDrop
 from probes.watch.event import TimelineEvent
+from reports.evidence.handed import Drop, decode
 
 ACC_NS = 1_000_000
 """A node reads the clock itself, between noticing and writing; its scheduler can come in between."""
@@ -23,37 +24,35 @@ CALM_NS = 2_000_000_000
 """How often nodes are asked for while every one known is connected, and while one is not (RETRY_NS)."""
 
 LONGEST_LINE = 1 << 16
+PIECE = 1 << 16
+MOST_READS = 64
+"""Bytes taken in one go, and how often in one step: a node that writes without end keeps nobody else waiting."""
+
 Sockets = Callable[[], Mapping[str, Path]]
 
 
-class Line(msgspec.Struct, frozen=True):
-    """One line, as the contract's `events` promises it; the last three are optional."""
-
-    t_ns: int
-    source: str
-    what: str
-    detail: str = ""
-    peer: str | None = None
-    interface: str | None = None
-    prefix: str | None = None
-
-
-_decoder = msgspec.json.Decoder(Line)
-
-
-def parse(node: str, line: bytes, now_ns: int) -> TimelineEvent:
-    """A line as an event. Raises ValueError, saying why, also for an instant that is not yet."""
-    try:
-        read = _decoder.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ValueError(str(error)) from error
-    if not 0 < read.t_ns <= now_ns:
-        raise ValueError("t_ns is not of CLOCK_MONOTONIC: it has not come yet")
-    if not read.source or not read.what:
-        raise ValueError("source and what must not be empty")
+def parse(node: str, line: bytes, now_ns: int) -> TimelineEvent | HandedDrop:
+    """A line as what it tells. Raises ValueError, saying why, also for an instant that is not yet."""
+    read = decode(line)
+    for name in ("t_ns", "last_ns"):
+        if getattr(read, name, 0) > now_ns:
+            raise ValueError(f"{name} is not of CLOCK_MONOTONIC: it has not come yet")
+    if isinstance(read, Drop):
+        return HandedDrop(
+            node, read.source, read.reason, read.flow, read.count, read.first_ns, read.last_ns, read.detail
+        )
     return TimelineEvent(
         read.t_ns, ACC_NS, node, read.source, read.what, read.detail, read.peer, read.interface, read.prefix
     )
+
+
+@dataclass
+class Taken:
+    """What one step brought: events, drops, and complaints that are new."""
+
+    events: list[TimelineEvent] = field(default_factory=list)
+    drops: list[HandedDrop] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
 
 
 class Lines:
@@ -87,18 +86,17 @@ class Handed:
         """Descriptors that are worth waiting for."""
         return {opened.fileno(): node for node, (opened, _) in self._open.items()}
 
-    def step(self) -> tuple[list[TimelineEvent], list[str]]:
-        """Events that came in, and complaints that are new."""
-        events: list[TimelineEvent] = []
-        complaints: list[str] = []
+    def step(self) -> Taken:
+        """What came in since the last one."""
+        taken = Taken()
         for node in list(self._open):
-            self._read(node, events, complaints)
+            self._read(node, taken)
         now = time.monotonic_ns()
         calm = bool(self._known) and self._known <= self._open.keys()
         if now - self._asked_ns >= (CALM_NS if calm else RETRY_NS):
             self._asked_ns = now
-            complaints += self._connect(now)
-        return events, complaints
+            taken.complaints += self._connect(now)
+        return taken
 
     def _connect(self, now_ns: int) -> list[str]:
         try:
@@ -123,11 +121,11 @@ class Handed:
                 self._open[node] = opened, Lines()
         return []
 
-    def _read(self, node: str, events: list[TimelineEvent], complaints: list[str]) -> None:
+    def _read(self, node: str, taken: Taken) -> None:
         opened, lines = self._open[node]
-        while True:
+        for _ in range(MOST_READS):
             try:
-                data = opened.recv(1 << 16)
+                data = opened.recv(PIECE)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -141,11 +139,16 @@ class Handed:
             now = time.monotonic_ns()
             for line in lines.feed(data):
                 try:
-                    events.append(parse(node, line, now))
+                    told = parse(node, line, now)
                 except ValueError as error:
                     if not self.malformed[node]:
-                        complaints.append(f"{node} handed over a line that is not an event: {error}")
+                        taken.complaints.append(f"{node} handed over a line that cannot be used: {error}")
                     self.malformed[node] += 1
+                else:
+                    if isinstance(told, HandedDrop):
+                        taken.drops.append(told)
+                    else:
+                        taken.events.append(told)
 
     def close(self) -> None:
         for opened, _ in self._open.values():

@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from probes.child import Child, ProbeError, Started
+from probes.watch.drops import Drops, HandedDrop
 from probes.watch.event import TimelineEvent
 from probes.watch.follow import Follower
 from probes.watch.gaps import Gaps
@@ -76,6 +77,7 @@ class Watch(Started):
         self._entries = Reader()
         self._gaps = Gaps()
         self._events: list[TimelineEvent] = []
+        self._drops = Drops()
         self._read = self._lost = self._pulse_ns = 0
         self._looked_ns = self._ring_ns = 0
         self._stopped = False
@@ -145,6 +147,15 @@ class Watch(Started):
         with self._lock:
             return sorted((e for e in self._events if t0_ns <= e.t_ns < t1_ns), key=lambda e: e.t_ns)
 
+    def drops(self, t0_ns: int, t1_ns: int) -> list[HandedDrop]:
+        """What nodes say they dropped, where some packet of it may have been dropped in [t0, t1); in order of their first.
+
+        A node tells in summary, some 100 ms later: ask again a moment after `t1`.
+        """
+        self._catch_up()
+        with self._lock:
+            return self._drops.between(t0_ns, t1_ns)
+
     def gaps(self, t0_ns: int, t1_ns: int) -> list[str]:
         """One sentence for each way in which the events of [t0, t1) may be incomplete or badly placed; [] if none."""
         self._catch_up()
@@ -158,7 +169,7 @@ class Watch(Started):
                     found.append(f"{node} does not hand over its events: {why}")
             for node, count in self._handed.malformed.items():
                 if count > 1:
-                    found.append(f"{node} handed over {count} lines that are not events so far")
+                    found.append(f"{node} handed over {count} lines that cannot be used so far")
             return found
 
     def _catch_up(self) -> None:
@@ -192,10 +203,13 @@ class Watch(Started):
             self._read += len(raw)
             for entry in self._entries.feed(raw):
                 self._take_entry(entry)
-        events, complaints = self._handed.step()
-        self._events += events
-        for complaint in complaints:
+        taken = self._handed.step()
+        self._events += taken.events
+        for complaint in taken.complaints:
             self._gaps.add(now, now, complaint)
+        if forgotten := self._drops.add(taken.drops):
+            begin, end = min(drop.first_ns for drop in forgotten), max(drop.last_ns for drop in forgotten)
+            self._gaps.add(begin, end, "nodes handed over more drops than are kept: the oldest lines are forgotten")
 
     def _take_frames(self, now: int) -> None:
         if self._frames is None:

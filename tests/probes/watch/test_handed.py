@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probes.watch.drops import HandedDrop
 from probes.watch.event import TimelineEvent
-from probes.watch.handed import ACC_NS, LONGEST_LINE, Handed, Lines, parse
+from probes.watch.handed import ACC_NS, LONGEST_LINE, MOST_READS, PIECE, Handed, Lines, Taken, parse
+from reports.evidence.handed import Flow
 from tests.probes.conftest import wait_until
 from tests.probes.watch.made import patient
 
@@ -62,6 +66,39 @@ def test_lines_come_back_however_they_were_cut(lines: list[bytes], size: int) ->
     assert found == lines
 
 
+FLOW = {"src": "198.51.100.2", "sport": 40000, "dst": "203.0.113.20", "dport": 7, "protocol": 17}
+DROP = {"what": "drop", "reason": "no_backend", "count": 3, "first_ns": 2, "last_ns": 4}
+
+
+def test_a_drop_is_no_event() -> None:
+    assert parse("n", line(**DROP, flow=FLOW), 9) == HandedDrop(
+        "n", "l4", "no_backend", Flow("198.51.100.2", 40000, "203.0.113.20", 7, 17), 3, 2, 4, str(GOOD["detail"])
+    )
+    nameless = parse("n", line(**DROP), 9)
+    assert isinstance(nameless, HandedDrop)
+    assert nameless.flow is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"reason": ""}, "reason"),
+        ({"count": 0}, "count"),
+        ({"first_ns": 5}, "first_ns is after last_ns"),
+        ({"last_ns": 10}, "last_ns is not of CLOCK_MONOTONIC"),
+        ({"t_ns": 10}, "t_ns is not of CLOCK_MONOTONIC"),
+        ({"flow": FLOW | {"src": "::1"}}, "two families"),
+        ({"flow": FLOW | {"dst": "eu-l7-1"}}, "eu-l7-1"),
+        ({"flow": FLOW | {"dport": 65536}}, "dport"),
+        ({"flow": {"src": "::1"}}, "flow"),
+        ({"source": ""}, "source"),
+    ],
+)
+def test_a_drop_that_cannot_be_is_refused_and_says_why(changed: dict[str, object], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        parse("n", line(**DROP | {"flow": FLOW} | changed), 9)
+
+
 def test_a_line_that_never_ends_is_given_up() -> None:
     assert [len(x) for x in Lines().feed(b"x" * (LONGEST_LINE + 1))] == [LONGEST_LINE + 1]
 
@@ -87,18 +124,18 @@ def handed(scratch: Path) -> Iterator[Handed]:
     opened.close()
 
 
-def _until(handed: Handed, count: int) -> tuple[list[TimelineEvent], list[str]]:
-    events: list[TimelineEvent] = []
-    complaints: list[str] = []
+def _until(handed: Handed, count: int) -> Taken:
+    found = Taken()
 
     def enough() -> bool:
-        new, said = handed.step()
-        events.extend(new)
-        complaints.extend(said)
-        return len(events) >= count
+        taken = handed.step()
+        found.events.extend(taken.events)
+        found.drops.extend(taken.drops)
+        found.complaints.extend(taken.complaints)
+        return len(found.events) + len(found.drops) >= count
 
-    wait_until(enough, f"{count} events")
-    return events, complaints
+    wait_until(enough, f"{count} events or drops")
+    return found
 
 
 def test_a_node_is_found_again_and_bad_lines_are_counted_and_told_once(handed: Handed, scratch: Path) -> None:
@@ -109,9 +146,9 @@ def test_a_node_is_found_again_and_bad_lines_are_counted_and_told_once(handed: H
     assert handed.failing == {}
     with node.client() as client:
         client.sendall(line(what="first") + b"nonsense\n" + b"{}\n" + line(t_ns=time.monotonic_ns(), what="second"))
-        events, complaints = _until(handed, 2)
-    assert [e.what for e in events] == ["first", "second"]
-    assert len(complaints) == 1
+        taken = _until(handed, 2)
+    assert [e.what for e in taken.events] == ["first", "second"]
+    assert len(taken.complaints) == 1
     assert handed.malformed["n"] == 2
     node.listener.close()
     wait_until(lambda: not (handed.step() and handed.filenos()), "the end of the connection")
@@ -119,14 +156,48 @@ def test_a_node_is_found_again_and_bad_lines_are_counted_and_told_once(handed: H
     wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection to the restarted node")
     with again.client() as client:
         client.sendall(line(what="third"))
-        assert [e.what for e in _until(handed, 1)[0]] == ["third"]
+        assert [e.what for e in _until(handed, 1).events] == ["third"]
     again.listener.close()
+
+
+def test_drops_and_events_come_apart_and_in_order(handed: Handed, scratch: Path) -> None:
+    node = Node(scratch / "events.sock")
+    wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection")
+    with node.client() as client:
+        client.sendall(line(what="first") + line(**DROP) + line(**DROP | {"count": 4}) + line(what="second"))
+        taken = _until(handed, 4)
+    assert [e.what for e in taken.events] == ["first", "second"]
+    assert [d.count for d in taken.drops] == [3, 4]
+    assert taken.complaints == []
+    node.listener.close()
+
+
+def test_a_node_that_writes_without_end_is_left_after_a_while(handed: Handed, scratch: Path) -> None:
+    node = Node(scratch / "events.sock")
+    wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection")
+    ended = threading.Event()
+    with node.client() as client:
+
+        def write() -> None:
+            with suppress(OSError):
+                while not ended.is_set():
+                    client.sendall(line(**DROP) * 500)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            assert len(_until(handed, 1).drops) <= MOST_READS * PIECE / len(line(**DROP)) + 1
+        finally:
+            ended.set()
+            handed.close()
+            writer.join()
+    node.listener.close()
 
 
 def test_a_lab_that_cannot_say_where_is_a_complaint_and_no_crash() -> None:
     def gone() -> dict[str, Path]:
         raise RuntimeError("half torn down")
 
-    events, complaints = Handed(gone).step()
-    assert events == []
-    assert complaints == ["where nodes hand over their events is not known: half torn down"]
+    taken = Handed(gone).step()
+    assert taken.events == []
+    assert taken.complaints == ["where nodes hand over their events is not known: half torn down"]

@@ -167,6 +167,20 @@ def test_all_sources_are_one_ordered_timeline(
     node.listener.close()
 
 
+def test_drops_are_kept_apart_from_events_and_found_by_their_time(watch: Watch, scratch: Path) -> None:
+    node = Node(scratch / "events.sock")
+    with node.client() as client:
+        since = time.monotonic_ns()
+        told = {"what": "drop", "reason": "no_route", "count": 2, "first_ns": since - 50, "last_ns": since}
+        client.sendall(line(**told) + line(t_ns=since, what="table"))
+        seen(watch, since, "l4", "table")
+    now = time.monotonic_ns()
+    assert [(d.node, d.reason, d.count, d.flow) for d in watch.drops(since, now)] == [("r", "no_route", 2, None)]
+    assert watch.drops(since + 1, now) == watch.drops(1, since - 50) == []
+    assert "drop" not in {e.what for e in watch.events(0, now)}
+    node.listener.close()
+
+
 def test_a_full_ring_and_unreadable_packets_are_gaps(watch: Watch, ring: Ring) -> None:
     began = time.monotonic_ns()
     assert watch.gaps(began, began) == []
