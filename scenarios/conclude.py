@@ -13,6 +13,7 @@ import numpy as np
 from msgspec import structs
 
 from probes.episodes import black_holes
+from probes.flows import FORWARDING_DELAY_THRESHOLD_NS as THRESHOLD_NS
 from probes.flows import FlowWindow
 from probes.prober import Counters
 from probes.readings import read_connections, read_cpu_pressure, read_prober, read_wakeups
@@ -47,6 +48,7 @@ from scenarios.record import (
     write_trust,
 )
 from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
+from scenarios.told import drops_of
 from scenarios.verdict import Judged, judge
 from scenarios.ways import routes, ways
 from topologies.linux.impair.doing import Impaired
@@ -113,7 +115,7 @@ def conclude(done: Done, booted: Booted, instruments: Instruments, writer: Evide
     )
     clients = {tuple_of(f.trace.flow): f.trace.flow.vantage for f in measured.flows}
     backends = {v: w.backends for v, w in windows.items()}
-    died = find_deaths(measured, clock, done.sights, booted.lab, plan.nodes if plan.kills else ())
+    died = _died(done, booted, measured, instruments)
     write_flows(
         writer, name, measured, clock, backends, routes(clients, done.before), routes(clients, done.after), died
     )
@@ -153,6 +155,20 @@ def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: 
     for gap in instruments.watch.gaps(clock.control_ns, clock.end_ns):
         writer.write(schema.Event(source="watch", what="gap", detail=gap), t_ns=clock.end_ns, scenario=scenario)
     return events
+
+
+def _died(done: Done, booted: Booted, measured: Measured, instruments: Instruments) -> Deaths:
+    """Where lost probes died, out of all that saw them or dropped them."""
+    clock, dead = done.clock, done.plan.nodes if done.plan.kills else ()
+    flows = [flow for prober in instruments.probers.values() for flow in prober.flows]
+    watch, dropped = instruments.watch, instruments.dropped
+    told = drops_of(
+        flows,
+        dropped.between(clock.control_ns, clock.end_ns + THRESHOLD_NS) if dropped else (),
+        watch.drops(clock.control_ns, clock.end_ns + THRESHOLD_NS) if watch else (),
+    )
+    missing = dropped.missing() if dropped else ""
+    return find_deaths(measured, clock, done.sights, booted.lab, dead, told, missing)
 
 
 def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:

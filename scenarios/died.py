@@ -79,7 +79,8 @@ def deaths(
         ends = noted.ends(flow)
         for i, number, place in zip(index, seq, places(flow.vantage, len(seq), seen), strict=True):
             due = int(one.trace.due[i])
-            probe = Lost(flow.vantage, flow.id, int(number), due, int(one.trace.state[i]), place, ends)
+            seen_as = int(number) & 0xFFFFFF if flow.transport == "tcp" else int(number)
+            probe = Lost(flow.vantage, flow.id, seen_as, due, int(one.trace.state[i]), place, ends)
             found.append(Death(flow.vantage, flow.id, due, cause(probe, known)))
     return found
 
@@ -129,14 +130,22 @@ class Deaths:
 
 
 def find_deaths(
-    measured: Measured, clock: Clock, sights: Sights, lab: Links, dead: Collection[str], drops: Drops = NO_DROPS
+    measured: Measured,
+    clock: Clock,
+    sights: Sights,
+    lab: Links,
+    dead: Collection[str],
+    drops: Drops = NO_DROPS,
+    missing: str = "",
 ) -> Deaths:
-    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed."""
+    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed; `missing`: what could not be
+    told of drops."""
     interfaces = {(a.node, b.node): a.interface for pair in lab.pairs() for a, b in (pair, pair[::-1])}
     traces = [(f.trace, f.start_ns) for f in measured.flows] + [(a.trace, a.start_ns) for a in measured.attempts]
     fault = [Judged(trace, start, clock.heal_ns) for trace, start in traces]
     after = [Judged(trace, clock.heal_ns, clock.end_ns) for trace, _ in traces]
-    note = f"{sights.full} sights of probes found no room" if sights.full else ""
+    full = f"{sights.full} sights of probes found no room" if sights.full else ""
+    note = "; ".join(part for part in (full, missing) if part)
     return Deaths(
         tuple(deaths(fault, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
         tuple(deaths(after, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
@@ -155,6 +164,7 @@ def died_of(found: Sequence[Death]) -> tuple[schema.Died, ...]:
             interface=c.interface or None,
             toward=c.toward or None,
             answer=c.answer,
+            words=c.words,
         )
         for c, count in totals(death.cause for death in found).causes
     )

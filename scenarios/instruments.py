@@ -24,6 +24,8 @@ from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
+from scenarios.collected import Collected
+from scenarios.dropped import kernel_drops
 from scenarios.own_cpu import OwnCpu
 from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, flows_of
 from topologies.image.native import compile_program
@@ -55,6 +57,7 @@ class Instruments:
     connections: dict[str, Connections] = field(default_factory=dict)
     load: LoadRun | None = None
     watch: Watch | None = None
+    dropped: Collected | None = None
     wakeups: Wakeups | None = None
     thinned: int = 1
     _own: OwnCpu = field(default_factory=OwnCpu)
@@ -170,6 +173,9 @@ class Instruments:
             lambda: lab.sockets(events) if events else {},
         )
         self._stack.enter_context(self.watch)
+        self.dropped = self._stack.enter_context(
+            Collected(kernel_drops({node: lab.netns(node) for node in lab.topology.nodes}))
+        )
 
     def _start_wakeups(self) -> None:
         """Whether the lab gets its CPU is seen from among its processes."""

@@ -14,6 +14,9 @@ Source = Literal["cut", "kernel", "handed", "silence", "answer", "none"]
 """Who says why: the lab's own cut; the kernel's drop reason; the node itself, by the contract's `events`; a node that did nothing
 more; the answer, which came, but late, corrupt or as a refusal; nobody."""
 
+VAGUE = frozenset(("NOT_SPECIFIED", "XDP"))
+"""Reasons of the kernel's that say no more than that a program or some function of it dropped the packet: the node knows better."""
+
 SLACK_NS = 20_000_000
 """What a node hands over is stamped within this."""
 
@@ -38,6 +41,7 @@ class Told:
     node: str
     interface: str
     reason: str
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +52,13 @@ class Handed:
     reason: str
     first_ns: int
     last_ns: int
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Where and why probes died. `node` is empty where nobody saw them. `toward`: at the other end of the link that was cut."""
+    """Where and why probes died. `node` is empty where nobody saw them. `toward`: at the other end of the link that was cut. `words`
+    are those for people of whoever gave the reason, empty where it has none."""
 
     node: str
     reason: str
@@ -60,6 +66,7 @@ class Cause:
     interface: str = ""
     toward: str = ""
     answer: bool = False
+    words: str = ""
 
     @property
     def attributed(self) -> bool:
@@ -91,19 +98,21 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
             reason = "node dead"
         return _at(known, place, reason, "cut", toward=place.toward)
     at_place = [t for t in told if place is None or t.node == place.node]
-    if at_place:
+    said = _handed(lost, known)
+    if at_place and (said is None or at_place[-1].reason not in VAGUE):
         last = at_place[-1]
-        return Cause(last.node, last.reason, "kernel", last.interface, answer=place.answer if place else False)
+        back = place.answer if place else False
+        return Cause(last.node, last.reason, "kernel", last.interface, answer=back, words=last.words)
     if answer is not None:
-        return Cause(place.node if place else "", answer, "answer", answer=True)
+        by = place.turned if place and place.turned and lost.state in (REFUSED, RESET) else place.node if place else ""
+        return Cause(by, answer, "answer", answer=True)
     if place is None:
         if told:
-            return Cause(told[-1].node, told[-1].reason, "kernel", told[-1].interface)
+            last = told[-1]
+            return Cause(last.node, last.reason, "kernel", last.interface, words=last.words)
         return Cause("", "seen on no link", "none")
-    for one in known.handed.get((lost.vantage, lost.flow), ()):
-        latest = lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
-        if one.node == place.node and one.first_ns - SLACK_NS <= latest and lost.due_ns <= one.last_ns + SLACK_NS:
-            return Cause(place.node, one.reason, "handed", answer=place.answer)
+    if said is not None:
+        return Cause(place.node, said.reason, "handed", answer=place.answer, words=said.words)
     if place.node in known.dead:
         return Cause(place.node, "node dead", "silence", answer=place.answer)
     if place.home:
@@ -113,6 +122,16 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
     if place.node in lost.ends_at and not place.answer:
         return Cause(place.node, "not answered", "silence")
     return Cause(place.node, "not sent on", "none", answer=place.answer)
+
+
+def _handed(lost: Lost, known: Knowledge) -> Handed | None:
+    """What the last element said of this flow while the probe may have been there."""
+    for one in known.handed.get((lost.vantage, lost.flow), ()) if lost.place else ():
+        latest = lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
+        there = lost.place is not None and one.node == lost.place.node
+        if there and one.first_ns - SLACK_NS <= latest and lost.due_ns <= one.last_ns + SLACK_NS:
+            return one
+    return None
 
 
 def _at(known: Knowledge, place: Place, reason: str, source: Source, toward: str) -> Cause:

@@ -24,12 +24,13 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class Place:
     """The last element that saw a probe. `toward`: the node to which a cut link led; None where no cut took it. `answer`: it was on
-    its way back. `home`: its answer came back to the vantage."""
+    its way back, which began at `turned`. `home`: its answer came back to the vantage."""
 
     node: str
     toward: str | None = None
     answer: bool = False
     home: bool = False
+    turned: str | None = None
 
 
 def places(vantage: str, count: int, seen: Sequence[tuple[Leg, Bits]]) -> list[Place | None]:
@@ -53,31 +54,31 @@ def _place(vantage: str, legs: Sequence[Leg]) -> Place | None:
     if not legs:
         return None
     passed, cut = [leg for leg in legs if not leg.cut], [leg for leg in legs if leg.cut]
-    at, answer = _end(vantage, passed)
+    way = _way(vantage, passed)
+    at, answer = (way[-1].receiver, way[-1].answer) if way else (vantage, False)
+    turned = next((leg.sender for leg in way if leg.answer), None)
     for leg in cut:  # at the trail's end, unless the trail has a hole there
         if leg.sender == at or not any(other.sender == at for other in cut):
-            return Place(leg.sender, leg.receiver, leg.answer)
-    return Place(at, None, answer, home=at == vantage and answer)
+            return Place(
+                leg.sender, leg.receiver, leg.answer, turned=leg.sender if leg.answer and not turned else turned
+            )
+    return Place(at, None, answer, home=at == vantage and answer, turned=turned)
 
 
-def _end(vantage: str, passed: Sequence[Leg]) -> tuple[str, bool]:
-    """The end of the longest way from the vantage over these legs, each once, the answer's after the probe's."""
-    best: tuple[int, str, bool] = (0, vantage, False)
-    stack: list[tuple[str, bool, frozenset[Leg]]] = [(vantage, False, frozenset())]
+def _way(vantage: str, passed: Sequence[Leg]) -> tuple[Leg, ...]:
+    """The longest way from the vantage over these legs, each once, the answer's after the probe's."""
+    best: tuple[Leg, ...] = ()
+    stack: list[tuple[Leg, ...]] = [()]
     tried = 0
     while stack and tried < MOST_TRIED:
-        at, answer, used = stack.pop()
+        way = stack.pop()
         tried += 1
-        if len(used) > best[0]:
-            best = (len(used), at, answer)
-            if len(used) == len(passed):
-                break
-        stack += [
-            (leg.receiver, leg.answer, used | {leg})
-            for leg in passed
-            if leg.sender == at and leg not in used and (leg.answer or not answer)
-        ]
-    return best[1], best[2]
+        best = max(best, way, key=len)
+        if len(way) == len(passed):
+            break
+        at, answer = (way[-1].receiver, way[-1].answer) if way else (vantage, False)
+        stack += [(*way, leg) for leg in passed if leg.sender == at and leg not in way and (leg.answer or not answer)]
+    return best
 
 
 MOST_TRIED = 4096

@@ -19,32 +19,6 @@ SAID_BY: dict[DropSource, str] = {
     "answer": "the answer that came",
     "none": "nobody",
 }
-KERNEL = {
-    "NO_SOCKET": "no socket at that port",
-    "SOCKET_RCVBUFF": "socket's queue full",
-    "NETFILTER_DROP": "dropped by a filter (nftables)",
-    "IP_INNOROUTES": "no route",
-    "IP_OUTNOROUTES": "no route out",
-    "IP_RPFILTER": "reverse path filter",
-    "IP_INADDRERRORS": "no such address",
-    "PKT_TOO_BIG": "larger than the link allows",
-    "TTL_EXCEEDED": "time to live used up",
-    "NEIGH_FAILED": "neighbour does not answer",
-    "NEIGH_CREATEFAIL": "no neighbour entry",
-    "NEIGH_QUEUEFULL": "waited for a neighbour, queue full",
-    "NEIGH_DEAD": "neighbour is gone",
-    "DEV_READY": "interface is down",
-    "QDISC_DROP": "queue of the interface full",
-    "FULL_RING": "ring of the interface full",
-    "CPU_BACKLOG": "backlog of the CPU full",
-    "IP_CSUM": "checksum wrong",
-    "UDP_CSUM": "checksum wrong",
-    "TCP_CSUM": "checksum wrong",
-    "ICMP_CSUM": "checksum wrong",
-    "XDP": "dropped by an XDP program",
-    "TC_INGRESS": "dropped by a tc program",
-    "TC_EGRESS": "dropped by a tc program",
-}
 
 
 @dataclass(frozen=True)
@@ -83,7 +57,7 @@ def draw_died(found: WhereDied | None) -> DiedTable | None:
             Row(
                 where=where(c),
                 why=why(c),
-                reason=c.reason if c.source in ("kernel", "handed") and c.reason != why(c) else "",
+                reason=c.reason if c.words else "",
                 said_by=SAID_BY[c.source],
                 lost=c.lost,
                 width=round(max(1.0, c.lost / most * BAR), 1),
@@ -106,8 +80,8 @@ def where(c: Died) -> str:
 
 
 def why(c: Died) -> str:
-    """In words, where there are some for the kernel's; on the way back is said."""
-    reason = KERNEL.get(c.reason, c.reason) if c.source == "kernel" else c.reason.replace("_", " ")
+    """In words, where there are some; on the way back is said."""
+    reason = c.words or (c.reason if c.source == "kernel" else c.reason.replace("_", " "))
     if c.source == "cut" and c.reason == "node dead":
         reason = f"{c.toward if c.toward else c.node} dead, its links cut"
     return f"{reason}, on the way back" if c.answer and c.source != "answer" else reason

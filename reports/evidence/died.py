@@ -13,7 +13,7 @@ class Died(msgspec.Struct, frozen=True, kw_only=True):
     """`lost` probes whose last element was `node` (empty: none saw them). `reason` as `source` says it: cut, the lab's own cut of the
     link `toward` the other node; kernel, its drop reason; handed, the node's own word; silence, nothing came of them at a node that is
     dead, silent, or where such probes are answered; answer, one came, but late, corrupt or as a refusal; none, nobody knows why.
-    `answer`: it was the answer that died."""
+    `answer`: it was the answer that died. `words`: the reason for people, where whoever gave it has some."""
 
     node: str
     reason: str
@@ -22,6 +22,7 @@ class Died(msgspec.Struct, frozen=True, kw_only=True):
     interface: str | None = None
     toward: str | None = None
     answer: bool = False
+    words: str = ""
 
 
 class WhereDied(msgspec.Struct, frozen=True, kw_only=True):

@@ -44,6 +44,14 @@ def test_what_a_node_handed_over_counts_while_the_probe_may_have_been_there() ->
     assert cause(at, known(990, 1_100, "edge")).source == "none"
 
 
+def test_a_node_knows_better_than_a_kernel_that_only_saw_a_program_drop_it() -> None:
+    handed = {("client", 7): (Handed("l4", "no_backend", 990 * MS, 1_100 * MS),)}
+    for reason, source in (("XDP", "handed"), ("NOT_SPECIFIED", "handed"), ("NETFILTER_DROP", "kernel")):
+        told = {("client", 7, 40): (Told("l4", "eth1", reason),)}
+        assert cause(_lost(Place("l4")), Knowledge(told=told, handed=handed)).source == source
+        assert cause(_lost(Place("l4")), Knowledge(told=told)).source == "kernel"
+
+
 def test_silence_is_a_cause_of_the_dead_the_silent_and_of_who_should_have_answered() -> None:
     assert cause(_lost(Place("l7")), Knowledge(dead=("l7",))) == Cause("l7", "node dead", "silence")
     assert cause(_lost(Place("l7")), Knowledge(silent=("l7",))) == Cause("l7", "node silent", "silence")
@@ -59,7 +67,8 @@ def test_an_answer_that_came_late_or_corrupt_is_not_a_drop() -> None:
     home = Place("client", answer=True, home=True)
     assert cause(_lost(home, LATE), Knowledge()).reason == "answered too late"
     assert cause(_lost(home, CORRUPT), Knowledge()).reason == "answer corrupt"
-    assert cause(_lost(Place("l7"), REFUSED), Knowledge()) == Cause("l7", "refused", "answer", answer=True)
+    refused = Place("client", answer=True, home=True, turned="l7")
+    assert cause(_lost(refused, REFUSED), Knowledge()) == Cause("l7", "refused", "answer", answer=True)
 
 
 _causes = st.builds(

@@ -104,7 +104,7 @@ def test_a_flow_knows_its_ways_before_the_fault_and_after_it() -> None:
 
 def test_a_flow_says_where_its_probes_died_once_per_cause() -> None:
     plain = block([b"\1" * 9, b"\0" * 9])
-    first = Died(node="l7", reason="NO_SOCKET", source="kernel", lost=4)
+    first = Died(node="l7", reason="NO_SOCKET", source="kernel", lost=4, words="no socket at that port")
     cut = Died(node="edge", reason="link cut", source="cut", lost=2, toward="l4", interface="eth2")
     some = [replace(episode(0, 4), died=(first,)), replace(episode(0, 6), died=(cut, replace(first, lost=1)))]
     packed = pack_raster(flow_rows([plain]), some, [view(9)], 0, 100, 100)

@@ -41,7 +41,7 @@ def test_nothing_lost_or_nothing_looked_at_is_no_table() -> None:
 def test_places_and_reasons_are_words() -> None:
     cut = Died(node="edge", reason="node dead", source="cut", lost=1, interface="eth2", toward="l4")
     assert (where(cut), why(cut)) == ("edge eth2 → l4", "l4 dead, its links cut")
-    closed = Died(node="l7", reason="NO_SOCKET", source="kernel", lost=1, answer=True)
+    closed = Died(node="l7", reason="NO_SOCKET", source="kernel", lost=1, answer=True, words="no socket at that port")
     assert why(closed) == "no socket at that port, on the way back"
     assert why(Died(node="l4", reason="no_backend", source="handed", lost=1)) == "no backend"
     assert where(Died(node="", reason="seen on no link", source="none", lost=1)) == "between vantage and first link"
