@@ -1,0 +1,191 @@
+"""One way to lose packets after another, on a lab of three nodes: every lost probe is found where it died, for the right reason."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from probes.attribution.reasons import Cause
+from probes.packets import plan_flows
+from probes.prober import Prober
+from scenarios.collected import Collected
+from scenarios.died import Death, Judged, deaths
+from scenarios.dropped import kernel_drops
+from scenarios.told import drops_of
+from tests.probes.conftest import MS, run_for, scratch, settle, warm
+from tests.topologies.lab.conftest import Describe, Up, describe, runtime, up
+from topologies.image.native import compile_program
+from topologies.model import Link
+from topologies.runtimes import LinuxLab
+
+__all__ = ["describe", "runtime", "scratch", "up"]
+pytestmark = pytest.mark.lab
+ROOT = Path(__file__).resolve().parents[2]
+RESPONDER = ROOT / "tests/probes/responder.py"
+A, B, VIP = "10.0.1.1", "10.0.2.1", "10.0.9.1"
+CHAIN = f"""\
+  nodes:
+    a: {{exec: [ip address add {A}/24 dev eth1, ip route add default via 10.0.1.2]}}
+    r:
+      sysctls: {{net.ipv4.ip_forward: "1"}}
+      exec:
+        - ip address add 10.0.1.2/24 dev eth1
+        - ip address add 10.0.2.2/24 dev eth2
+        - ip route add {VIP} via {B}
+    b:
+      cmd: sh -c "ip address add {VIP}/32 dev lo; exec python3 -S /responder.py udp {VIP} 7 b"
+      binds: ["{RESPONDER}:/responder.py:ro"]
+      exec: [ip address add {B}/24 dev eth1, ip route add default via 10.0.2.2]
+  links:
+    - {{endpoints: [a:eth1, r:eth1], mtu: 1500}}
+    - {{endpoints: [r:eth2, b:eth1], mtu: 1500}}
+"""
+BREAK_MS = 300
+SHARE = 0.99
+
+
+@dataclass
+class Bench:
+    """A lab that is probed, and what sees its probes die."""
+
+    lab: LinuxLab
+    prober: Prober
+    dropped: Collected
+
+    def run(self, node: str, *lines: str) -> None:
+        for line in lines:
+            done = self.lab.exec(node, ["sh", "-c", line])
+            assert done.code == 0, f"{node}: {line}: {done.err}"
+
+    def link(self, a: str, b: str) -> Link:
+        return next(x for x in self.lab.topology.links_of(a) if x.end_beyond(a).node == b)
+
+    def lost(
+        self,
+        broken: Callable[[], object],
+        mended: Callable[[], object] | None,
+        dead: tuple[str, ...] = (),
+        *,
+        deaf: bool = False,
+    ) -> list[Death]:
+        """Breaks for a while, mends, and says where what was lost meanwhile died. `deaf`: without what the kernel tells."""
+        lab = self.lab
+        lab.sight()
+        start = time.monotonic_ns()
+        broken()
+        run_for(BREAK_MS)
+        if mended:
+            mended()
+        t1 = time.monotonic_ns()
+        if mended:
+            warm(self.prober)
+            settle(self.prober, t1)
+        lab.unsight()
+        window = self.prober.window(start, t1)
+        interfaces = {(x.node, y.node): x.interface for pair in lab.pairs() for x, y in (pair, pair[::-1])}
+        found = deaths(
+            [Judged(trace, start, t1) for trace in window.flows],
+            lab.wire.sighted(),
+            lab.way_of,
+            drops_of(self.prober.flows, () if deaf else self.dropped.between(start, time.monotonic_ns()), ()),
+            dead=dead,
+            interfaces=interfaces,
+        )
+        assert self.dropped.missing() == ""
+        assert len(found) >= len(window.flows) * BREAK_MS // 4 // 10, "hardly a probe was lost: nothing was broken"
+        return found
+
+
+@pytest.fixture
+def bench(describe: Describe, up: Up, scratch: Path) -> Iterator[Bench]:
+    lab = up(describe(CHAIN))
+    flows = [
+        *plan_flows("a", A, "echo", VIP, 7, 20, 10 * MS),
+        *plan_flows("a", A, "ping", VIP, 0, 2, 10 * MS, transport="icmp", first_id=100),
+    ]
+    prober = Prober(compile_program(ROOT / "probes/native/prober.c"), lab.netns("a"), flows, scratch)
+    with Collected(kernel_drops({n: lab.netns(n) for n in "arb"})) as dropped, prober:
+        warm(prober)
+        yield Bench(lab, prober, dropped)
+
+
+def _expect(found: list[Death], right: Callable[[Cause], bool]) -> None:
+    causes = [death.cause for death in found]
+    wrong = [c for c in causes if not right(c)]
+    assert len(wrong) <= (1 - SHARE) * len(causes), f"{len(wrong)} of {len(causes)}: {set(wrong)}"
+
+
+def _is(
+    node: str, reason: str, source: str, *, interface: str | None = None, answer: bool = False
+) -> Callable[[Cause], bool]:
+    return lambda c: (
+        (c.node, c.reason, c.source, c.answer) == (node, reason, source, answer) and interface in (None, c.interface)
+    )
+
+
+NFT = "nft add table inet t; nft add chain inet t f '{type filter hook forward priority 0;}'; nft add rule inet t f ip %s %s drop"
+
+
+def test_a_filter(bench: Bench) -> None:
+    found = bench.lost(lambda: bench.run("r", NFT % ("daddr", VIP)), lambda: bench.run("r", "nft delete table inet t"))
+    _expect(found, _is("r", "NETFILTER_DROP", "kernel"))
+
+
+def test_a_filter_that_takes_answers(bench: Bench) -> None:
+    found = bench.lost(lambda: bench.run("r", NFT % ("saddr", VIP)), lambda: bench.run("r", "nft delete table inet t"))
+    _expect(found, _is("r", "NETFILTER_DROP", "kernel", answer=True))
+
+
+def test_no_route(bench: Bench) -> None:
+    found = bench.lost(
+        lambda: bench.run("r", f"ip route del {VIP}"), lambda: bench.run("r", f"ip route add {VIP} via {B}")
+    )
+    _expect(found, _is("r", "IP_INNOROUTES", "kernel", interface="eth1"))
+
+
+def test_a_link_cut_silently(bench: Bench) -> None:
+    link = bench.link("r", "b")
+    found = bench.lost(lambda: bench.lab.cut_link(link), lambda: bench.lab.mend_link(link))
+    _expect(found, lambda c: (c.reason, c.source) == ("link cut", "cut") and {c.node, c.toward} == {"r", "b"})
+    assert any(_is("r", "link cut", "cut", interface="eth2")(death.cause) for death in found)
+
+
+def test_a_link_that_lost_its_carrier(bench: Bench) -> None:
+    link = bench.link("r", "b")
+    found = bench.lost(lambda: bench.lab.drop_carrier(link), lambda: bench.lab.raise_carrier(link))
+    _expect(found, lambda c: c.node == "r" and c.source == "kernel")
+
+
+def test_a_dead_node(bench: Bench) -> None:
+    found = bench.lost(lambda: bench.lab.kill(["b"]), lambda: bench.lab.restart(["b"]), dead=("b",))
+    _expect(found, lambda c: c.reason == "node dead" and "b" in (c.node, c.toward))
+
+
+def test_a_service_that_is_frozen_does_not_answer(bench: Bench) -> None:
+    found = bench.lost(lambda: bench.lab.signal("b", "python3", signal.SIGSTOP), None)
+    _expect(found, _is("b", "not answered", "silence"))
+
+
+def test_a_node_that_is_frozen_still_has_its_kernel(bench: Bench) -> None:
+    """Which forwards for others, and for itself puts what comes where nobody reads it; it still answers pings."""
+    found = bench.lost(lambda: bench.lab.freeze(["r", "b"]), None)
+    _expect(found, _is("b", "not answered", "silence"))
+    assert {death.flow for death in found} == set(range(20))
+
+
+def test_a_closed_port(bench: Bench) -> None:
+    found = bench.lost(lambda: bench.lab.signal("b", "python3", signal.SIGKILL), lambda: bench.lab.restart(["b"]))
+    _expect(found, lambda c: c.node == "b" and c.source in ("kernel", "silence"))
+    assert any(_is("b", "NO_SOCKET", "kernel")(death.cause) for death in found)
+
+
+def test_without_the_kernels_word_the_place_is_known_and_the_reason_is_said_to_be_unknown(bench: Bench) -> None:
+    found = bench.lost(
+        lambda: bench.run("r", NFT % ("daddr", VIP)), lambda: bench.run("r", "nft delete table inet t"), deaf=True
+    )
+    _expect(found, lambda c: c.node == "r" and c.source in ("none", "silence"))
