@@ -5,13 +5,14 @@ program, nor its reasons' meaning.
 from __future__ import annotations
 
 import asyncio
+import socket
 import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bpf import BpfError, Map
-from bpf.live import map_by_id
+from bpf.live import map_by_id, maps_of_attached
 
 from .drops import SUM, Dropped, line, merged, unpack, worth_telling
 from .events import Events
@@ -35,15 +36,25 @@ class DropMaps:
     seen: Map
 
     @classmethod
-    def found(cls, maps: Mapping[str, Map]) -> DropMaps:
-        """Among the maps of a program that is attached; the descriptors of the two tables are new. Raises BpfError."""
+    def of(cls, interface: str) -> DropMaps:
+        """Of the program that is attached there, which some other process loaded. They stay open as long as this process lives.
+
+        Raises BpfError, also where there is no such interface or program.
+        """
         try:
-            outer = maps["drops"]
-            tables = [outer.lookup(_key(turn)) for turn in (0, 1)]
-            even, odd = (map_by_id(int(struct.unpack("=I", table)[0])) for table in tables if table is not None)
-            return cls(maps["drops_into"], (even, odd), maps["drops_unlisted"], maps["drops_seen"])
-        except (KeyError, ValueError) as error:
-            raise BpfError(f"the program remembers no drops: {error}") from error
+            maps = maps_of_attached(socket.if_nametoindex(interface))
+        except OSError as error:
+            raise BpfError(f"{interface}: {error}") from error
+        try:
+            into, unlisted, seen, both = (maps.pop(f"drops{name}") for name in ("_into", "_unlisted", "_seen", ""))
+        except KeyError as missing:
+            raise BpfError(f"the program on {interface} remembers no drops: it has no map {missing}") from missing
+        finally:
+            for other in maps.values():
+                other.close()
+        even, odd = (map_by_id(int(struct.unpack("=I", both.lookup(_key(turn)) or bytes(4))[0])) for turn in (0, 1))
+        both.close()
+        return cls(into, (even, odd), unlisted, seen)
 
     def total(self) -> int:
         """All drops ever."""

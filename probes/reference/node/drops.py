@@ -36,9 +36,9 @@ class Dropped:
 
 
 def unpack(keys: bytes, values: bytes) -> list[Dropped]:
-    """The elements of a table."""
+    """The elements of a table. A flow of which nothing could be read is none."""
     pairs = zip(KEY.iter_unpack(keys), SUM.iter_unpack(values), strict=True)
-    return [Dropped(reason, flow, *sums) for (flow, reason), sums in pairs]
+    return [Dropped(reason, flow if any(flow) else None, *sums) for (flow, reason), sums in pairs]
 
 
 def merged(drops: Iterable[Dropped]) -> list[Dropped]:
