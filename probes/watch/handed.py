@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import socket
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,9 @@ LONGEST_LINE = 1 << 16
 PIECE = 1 << 16
 MOST_READS = 64
 """Bytes taken in one go, and how often in one step: a node that writes without end keeps nobody else waiting."""
+
+REMEMBERED = 1024
+"""Lines of a node that are known again: who is connected to anew may be sent the newest once more."""
 
 Sockets = Callable[[], Mapping[str, Path]]
 
@@ -70,6 +73,25 @@ class Lines:
         return [line for line in whole if line.strip()]
 
 
+class Recent:
+    """The newest lines of one node."""
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        self._order: deque[bytes] = deque()
+        self._lines: set[bytes] = set()
+        self._most = most
+
+    def is_new(self, line: bytes) -> bool:
+        """Whether it is not among them; from now on it is."""
+        if line in self._lines:
+            return False
+        self._order.append(line)
+        self._lines.add(line)
+        if len(self._order) > self._most:
+            self._lines.discard(self._order.popleft())
+        return True
+
+
 class Handed:
     """The listening ends of all nodes. `step` is called again and again; it never waits and never raises."""
 
@@ -77,6 +99,7 @@ class Handed:
         self._sockets = sockets
         self._open: dict[str, tuple[socket.socket, Lines]] = {}
         self._known: set[str] = set()
+        self._recent: dict[str, Recent] = {}
         self._asked_ns = 0
         self.failing: dict[str, tuple[int, str]] = {}
         """Node → since when it cannot be connected to, and why; those that are not there at all are not in it."""
@@ -137,7 +160,10 @@ class Handed:
                 del self._open[node]
                 return
             now = time.monotonic_ns()
+            recent = self._recent.setdefault(node, Recent())
             for line in lines.feed(data):
+                if not recent.is_new(line):
+                    continue
                 try:
                     told = parse(node, line, now)
                 except ValueError as error:

@@ -64,3 +64,25 @@ def test_a_reader_that_does_not_read_is_cut_off_and_others_are_not(tmp_path: Pat
             events.emit("table", "to nobody")
 
     asyncio.run(body())
+
+
+def test_what_is_told_is_for_those_who_read_now_and_pushes_no_event_out(tmp_path: Path) -> None:
+    path = tmp_path / "events.sock"
+
+    async def body() -> None:
+        events = Events("l4", kept=2)
+        async with events.listening(path):
+            first, first_writer = await asyncio.open_unix_connection(path)
+            await until(lambda: len(events._readers) == 1, "a reader")
+            events.emit("table", "1")
+            events.tell([b'{"what":"drop","count":1}\n', b'{"what":"drop","count":2}\n'])
+            events.tell([])
+            assert [event["what"] for event in await _read(first, 3)] == ["table", "drop", "drop"]
+            late, late_writer = await asyncio.open_unix_connection(path)
+            await until(lambda: len(events._readers) == 2, "a late reader")
+            events.emit("table", "2")
+            assert [event["detail"] for event in await _read(late, 2)] == ["1", "2"]
+            first_writer.close()
+            late_writer.close()
+
+    asyncio.run(body())

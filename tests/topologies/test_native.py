@@ -40,6 +40,18 @@ def test_a_change_in_any_part_makes_another_program(source: Path, part: str) -> 
     assert compile_program(source) != first
 
 
+def test_a_change_in_a_header_of_another_folder_makes_another_program(source: Path) -> None:
+    (source.parent / "shared").mkdir()
+    shared = source.parent / "shared/more.h"
+    shared.write_text("/* one */\n")
+    told = source.with_suffix("") / "told.h"
+    told.write_text(told.read_text() + '#include "../shared/more.h"\n')
+    first = compile_program(source)
+    assert compile_program(source) == first
+    shared.write_text("/* two */\n")
+    assert compile_program(source) != first
+
+
 def test_what_does_not_compile_is_told_in_the_compilers_words(source: Path) -> None:
     (source.with_suffix("") / "word.c").write_text("const char *word(void) { return missing; }\n")
     with pytest.raises(CompileError, match="missing"):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from topologies.image.cache import cached_file, digest
+
+_OWN_HEADER = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
 class CompileError(Exception):
@@ -28,8 +31,19 @@ def _parts(source: Path) -> list[Path]:
 
 
 def _key(parts: list[Path], flags: list[str]) -> str:
-    headers = sorted({h for part in parts for h in part.parent.glob("*.h")})
-    return digest([*(p.read_bytes() for p in (*parts, *headers)), *flags, platform.machine()])
+    headers: set[Path] = set()
+    for part in parts:
+        _add_headers(part, headers)
+    return digest([*(p.read_bytes() for p in (*parts, *sorted(headers))), *flags, platform.machine()])
+
+
+def _add_headers(source: Path, found: set[Path]) -> None:
+    """The project's own headers that a file includes, and theirs."""
+    for name in _OWN_HEADER.findall(source.read_text()):
+        header = (source.parent / name).resolve()
+        if header.is_file() and header not in found:
+            found.add(header)
+            _add_headers(header, found)
 
 
 def compile_program(source: Path, *, shared: bool = False) -> Path:

@@ -6,6 +6,7 @@ No bpffs pins: what is loaded lives as long as the process or the interface it i
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ class _Library:
         except OSError as missing:
             raise BpfError(f"libbpf.so.1 cannot be opened ({missing}); install libbpf1") from missing
         pointer, integer, unsigned, text = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint32, ctypes.c_char_p
+        counted = ctypes.POINTER(unsigned)
         self.open_file = _declare(lib, "bpf_object__open_file", pointer, text, pointer)
         self.load = _declare(lib, "bpf_object__load", integer, pointer)
         self.close = _declare(lib, "bpf_object__close", None, pointer)
@@ -67,6 +69,11 @@ class _Library:
         self.map_update = _declare(lib, "bpf_map_update_elem", integer, integer, pointer, pointer, ctypes.c_uint64)
         self.map_lookup = _declare(lib, "bpf_map_lookup_elem", integer, integer, pointer, pointer)
         self.map_delete = _declare(lib, "bpf_map_delete_elem", integer, integer, pointer)
+        self.map_take = _declare(
+            lib, "bpf_map_lookup_and_delete_batch", integer, integer, *[pointer] * 4, counted, pointer
+        )
+        self.map_by_id = _declare(lib, "bpf_map_get_fd_by_id", integer, unsigned)
+        self.program_by_id = _declare(lib, "bpf_prog_get_fd_by_id", integer, unsigned)
         self.info_by_fd = _declare(lib, "bpf_obj_get_info_by_fd", integer, integer, pointer, pointer)
         self.xdp_attach = _declare(lib, "bpf_xdp_attach", integer, integer, integer, unsigned, pointer)
         self.xdp_detach = _declare(lib, "bpf_xdp_detach", integer, integer, unsigned, pointer)
@@ -146,13 +153,31 @@ class Map:
             raise _libbpf().failure(f"lookup in map {self.name}", -error)
         return [buffer.raw[at : at + self.value_size] for at in range(0, len(buffer.raw), stride)]
 
+    def update_per_cpu(self, key: bytes, value: bytes) -> None:
+        """Sets one element of a per-CPU map to the same value for every possible CPU."""
+        self._check(key, value)
+        padded = value.ljust((self.value_size + 7) // 8 * 8, b"\0")
+        error = _libbpf().map_update(self.fd, key, padded * _libbpf().cpus, 0)
+        if error:
+            raise _libbpf().failure(f"update of map {self.name}", -error)
+
+    def take_all(self, most: int) -> tuple[bytes, bytes]:
+        """Empties a hash map of at most `most` elements: all keys in one piece, and their values in the same order."""
+        keys = ctypes.create_string_buffer(most * self.key_size)
+        values = ctypes.create_string_buffer(most * self.value_size)
+        at, count = ctypes.create_string_buffer(max(4, self.key_size)), ctypes.c_uint32(most)
+        error = _libbpf().map_take(self.fd, None, at, keys, values, ctypes.byref(count), None)
+        if error and error != -errno.ENOENT:  # which says that these were the last
+            raise _libbpf().failure(f"emptying map {self.name}", -error)
+        return keys.raw[: count.value * self.key_size], values.raw[: count.value * self.value_size]
+
     def delete(self, key: bytes) -> None:
         """Removes one element; that it was not there is no error."""
         self._check(key)
         _libbpf().map_delete(self.fd, key)
 
     def close(self) -> None:
-        """Gives the descriptor of a map made by `create_array` back; other holders keep the map alive."""
+        """Gives the descriptor of a map that belongs to no object back; other holders keep the map alive."""
         os.close(self.fd)
 
 

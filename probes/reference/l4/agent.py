@@ -16,11 +16,13 @@ from pathlib import Path
 
 from bpf import BpfError
 from node.control import Reply
+from node.drop_maps import Teller
 from node.events import Events
 
 from .announce import Announcement, Drain, Mode, Serving, decide, serving, settling
 from .bgp import BGPD_SOCKET, Announcer, BgpError
 from .config import L4Config, Vip
+from .counters import REASONS
 from .dataplane import DataPlane
 from .health import Checker
 from .routes import RouteWatch, Way
@@ -58,6 +60,7 @@ class Agent:
         ]
         watched = [*config.uplinks, *(backend.address for backend in config.backends)]
         self.routes = RouteWatch(watched, self._route_changed)
+        self._teller = Teller(plane.drop_maps(), self.events, REASONS)
 
     @property
     def healthy(self) -> Mapping[str, frozenset[str]]:
@@ -159,6 +162,7 @@ class Agent:
         self.routes.start(asyncio.get_running_loop())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_reconciled())
+            group.create_task(self._teller.run(say))
             await self._keep_checking(group)
 
     async def _keep_checking(self, group: asyncio.TaskGroup) -> None:

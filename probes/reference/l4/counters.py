@@ -21,3 +21,6 @@ COUNTERS: dict[str, str] = {
     "pings": "Echo requests, which go to a backend of the VIP's first service.",
     "icmp_errors": "ICMP errors, which go to the backend of the flow that they quote.",
 }
+
+REASONS = tuple(name.removeprefix("drop_") for name in COUNTERS if name.startswith("drop_"))
+"""Why a packet is dropped, in the order of the `DROP_` counters: the words under which drops are handed over."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bpf import Object, attached_xdp, create_array, detach_xdp
+from node.drop_maps import DropMaps
 
 from .config import L4Config, Service, Vip
 from .counters import COUNTERS
@@ -146,6 +147,13 @@ class DataPlane:
             return sum(struct.unpack("Q", value)[0] for value in counters.lookup_per_cpu(index_key(index)))
 
         return {name: total(index) for index, name in enumerate(COUNTERS)}
+
+    def drop_maps(self) -> DropMaps:
+        """Where the program remembers what it drops; they close with this object."""
+        even, odd, into, unlisted, seen = (
+            self._object.map(f"drops_{name}") for name in ("even", "odd", "into", "unlisted", "seen")
+        )
+        return DropMaps(into, (even, odd), unlisted, seen)
 
     def close(self) -> None:
         """Closes the descriptors; where it is attached the program goes on with the last tables."""

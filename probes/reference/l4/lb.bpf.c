@@ -121,6 +121,7 @@ static __always_inline __u16 header_checksum(const struct iphdr *ip)
 static __always_inline int tunnel(struct xdp_md *ctx, const struct packet *packet, __be32 to)
 {
 	__u32 zero = 0;
+	bool six = packet->inside == IPPROTO_IPV6;
 	struct address *source = bpf_map_lookup_elem(&tunnel_source, &zero);
 	struct iphdr outer = {
 		.version = 4, .ihl = 5, .tos = packet->tos, .ttl = 64, .protocol = packet->inside,
@@ -141,17 +142,17 @@ static __always_inline int tunnel(struct xdp_md *ctx, const struct packet *packe
 	outer.check = header_checksum(&outer);
 	found = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (found == BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return drop(DROP_TOO_BIG);
+		return drop(ctx, six, DROP_TOO_BIG);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
-		return drop(DROP_NO_ROUTE);
+		return drop(ctx, six, DROP_NO_ROUTE);
 
 	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(outer)))
-		return drop(DROP_MALFORMED);
+		return drop(ctx, six, DROP_MALFORMED);
 	eth = (void *)(long)ctx->data;
 	end = (void *)(long)ctx->data_end;
 	old = (void *)eth + sizeof(outer);
 	if ((void *)(old + 1) > end)
-		return drop(DROP_MALFORMED);
+		return XDP_ABORTED;	/* never: the packet only grew */
 	__builtin_memcpy(eth, old, sizeof(*eth));
 	eth->h_proto = bpf_htons(ETH_P_IP);
 	__builtin_memcpy(eth + 1, &outer, sizeof(outer));
@@ -212,17 +213,17 @@ int balance(struct xdp_md *ctx)
 		*seen = bpf_ktime_get_coarse_ns();
 	why = six ? parse6(&packet, ip6, end) : parse4(&packet, ip, end);
 	if (why)
-		return drop(why);
+		return drop(ctx, six, why);
 	service = service_of(&packet, first);
 	if (!service)
-		return drop(DROP_NOT_SERVED);
+		return drop(ctx, six, DROP_NOT_SERVED);
 	if (packet.ping)
 		count(PINGS);
 	if (packet.error)
 		count(ICMP_ERRORS);
 	backend = choose(*service, flow_hash(&packet.flow), packet.opens, packet.error);
 	if (!backend)
-		return drop(DROP_NO_BACKEND);
+		return drop(ctx, six, DROP_NO_BACKEND);
 	return tunnel(ctx, &packet, backend->address.word[3]);
 }
 

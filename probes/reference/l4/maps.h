@@ -2,6 +2,7 @@
 #pragma once
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
+#include "../bpf/drops.h"
 
 #define RING_SIZE 65537       /* prime; l4/maglev.py has the same */
 #define MAX_SERVICES 32       /* bits of backend.serves */
@@ -14,7 +15,7 @@
 /* The compiler knows the range of a remainder and drops a bounds check behind it; the verifier does not know and wants it. */
 #define HIDE_RANGE(x) asm volatile("" : "+r"(x))
 
-/* Sentences for these are in l4/counters.py, in the same order. */
+/* Sentences for these are in l4/counters.py, in the same order. The DROP_ ones are the reasons to drop, and have no gap. */
 enum counter {
 	RECEIVED, FORWARDED, PINNED, HASHED, REHASHED, PROMOTED, TO_STACK,
 	DROP_NO_BACKEND, DROP_NO_ROUTE, DROP_TOO_BIG, DROP_FRAGMENT, DROP_OPTIONS, DROP_EXTENSION, DROP_NOT_SERVED,
@@ -120,8 +121,10 @@ static __always_inline void count(__u32 which)
 		*value += 1;
 }
 
-static __always_inline int drop(__u32 why)
+/* `six`: the packet is IPv6. Its own call, so that packets that go on never run through any of it. */
+static __noinline int drop(struct xdp_md *ctx, bool six, __u32 why)
 {
 	count(why);
+	remember_drop(ctx, sizeof(struct ethhdr), six, why - DROP_NO_BACKEND);
 	return XDP_DROP;
 }

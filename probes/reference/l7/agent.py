@@ -17,11 +17,14 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+from bpf import BpfError
 from node.control import Reply, listening
+from node.drop_maps import DropMaps, Teller
 from node.events import Events
 
 from . import checks
 from .admin import AdminError, ask, open_connections
+from .attach import REASONS
 from .config import CONFIG_PATH, ConfigError, L7Config, read_config
 from .envoy import HEALTH_EVENTS, bootstrap
 from .program import Program
@@ -149,7 +152,22 @@ class HealthPipe:
             os.close(self._descriptor)
 
 
-async def serve(config: L7Config) -> None:
+def say(sentence: str) -> None:
+    """One line for whoever reads the node's log."""
+    print(f"l7.agent: {sentence}", file=sys.stderr, flush=True)
+
+
+async def _tell_drops(events: Events, interface: str) -> None:
+    """Of the program that ends tunnels; it was attached before this agent, and works without it."""
+    try:
+        maps = DropMaps.of(interface)
+    except BpfError as error:
+        say(f"drops are not told: {error}")
+        return
+    await Teller(maps, events, REASONS).run(say)
+
+
+async def serve(config: L7Config, interface: str) -> None:
     """Runs the agent until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -162,10 +180,11 @@ async def serve(config: L7Config) -> None:
         with HealthPipe(events).watched():
             running = [asyncio.create_task(program.run()) for program in agent.programs]
             stopped = asyncio.create_task(stop.wait())
+            telling = asyncio.create_task(_tell_drops(events, interface))
             await asyncio.wait({stopped, *running}, return_when=asyncio.FIRST_COMPLETED)
-            for task in running:
+            for task in (*running, telling):
                 task.cancel()
-            ended = await asyncio.gather(*running, return_exceptions=True)
+            ended = await asyncio.gather(*running, telling, return_exceptions=True)
             for error in ended:
                 if isinstance(error, Exception):  # a program that is not there at all
                     raise error
@@ -175,12 +194,15 @@ def main() -> int:
     """0 after a signal; 1 with one sentence where the node cannot work."""
     parser = argparse.ArgumentParser(prog="l7.agent", description=__doc__)
     parser.add_argument("--config", type=Path, default=CONFIG_PATH)
+    parser.add_argument(
+        "--interface", default="eth1", help="one that the decapsulating program is on: its drops are told"
+    )
     options = parser.parse_args()
     Path("/proc/self/comm").write_text("l7agent")
     try:
-        asyncio.run(serve(read_config(options.config)))
+        asyncio.run(serve(read_config(options.config), options.interface))
     except (ConfigError, OSError) as error:
-        print(f"l7.agent: {error}", file=sys.stderr)
+        say(str(error))
         return 1
     return 0
 

@@ -18,6 +18,10 @@ from bpf import BpfError, Object
 from .config import CONFIG_PATH, ConfigError, L7Config, read_config
 
 OBJECT_PATH = Path(__file__).with_name("decap.bpf.o")
+REASONS = ("options", "malformed", "not_served")
+"""Why the program drops a packet that came in a tunnel, as `enum reason`: the tunnel's header has options; the packet in it is
+cut short; it is for none of the node's VIPs."""
+
 _PRESENT = struct.pack("I", 1)
 
 

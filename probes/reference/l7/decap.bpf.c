@@ -13,6 +13,10 @@
 #include <stdbool.h>
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
+#include "../bpf/drops.h"
+
+/* Why a packet is dropped; words for these are in l7/attach.py, in the same order. */
+enum reason { DROP_OPTIONS, DROP_MALFORMED, DROP_NOT_SERVED };
 
 /* This node's own addresses: where tunnels end. Network order. */
 struct {
@@ -138,6 +142,13 @@ static __always_inline bool pass_on(struct xdp_md *ctx, struct iphdr *outer)
 	return true;
 }
 
+/* A packet in a tunnel whose own header is `header` bytes long. */
+static __noinline int drop(struct xdp_md *ctx, __u32 header, bool six, __u32 why)
+{
+	remember_drop(ctx, sizeof(struct ethhdr) + header, six, why);
+	return XDP_DROP;
+}
+
 SEC("xdp")
 int decapsulate(struct xdp_md *ctx)
 {
@@ -146,6 +157,7 @@ int decapsulate(struct xdp_md *ctx)
 	struct iphdr *outer = (void *)(eth + 1), *inner = outer + 1;
 	struct ipv6hdr *inner6 = (void *)(outer + 1);
 	struct vip_key vip = { .prefix_length = 128 };
+	bool six;
 	__be32 to;
 
 	if ((void *)(outer + 1) > end || eth->h_proto != bpf_htons(ETH_P_IP)
@@ -154,27 +166,30 @@ int decapsulate(struct xdp_md *ctx)
 	to = outer->daddr;
 	if (!bpf_map_lookup_elem(&tunnel_ends, &to))
 		return XDP_PASS;
-	if (outer->ihl != 5 || (void *)(inner + 1) > end)
-		return XDP_DROP;
+	six = outer->protocol == IPPROTO_IPV6;
+	if (outer->ihl != 5)
+		return drop(ctx, outer->ihl * 4, six, DROP_OPTIONS);	/* no L4 node sends any */
+	if ((void *)(inner + 1) > end)
+		return drop(ctx, sizeof(*outer), six, DROP_MALFORMED);
 	saved = *eth;
-	if (outer->protocol == IPPROTO_IPIP) {
+	if (!six) {
 		vip.address[2] = bpf_htonl(0xffff);
 		vip.address[3] = inner->daddr;
 	} else {
 		if ((void *)(inner6 + 1) > end)
-			return XDP_DROP;
+			return drop(ctx, sizeof(*outer), six, DROP_MALFORMED);
 		__builtin_memcpy(vip.address, &inner6->daddr, sizeof(vip.address));
 		saved.h_proto = bpf_htons(ETH_P_IPV6);
 	}
 	if (!bpf_map_lookup_elem(&vips, &vip))
-		return XDP_DROP;
+		return drop(ctx, sizeof(*outer), six, DROP_NOT_SERVED);
 	if (stranger(ctx, outer, end) && pass_on(ctx, outer))
 		return XDP_PASS;	/* the stack forwards it */
 	if (bpf_xdp_adjust_head(ctx, sizeof(*outer)))
-		return XDP_DROP;
+		return XDP_ABORTED;	/* never: an inner header is behind it */
 	eth = (void *)(long)ctx->data;
 	if ((void *)(eth + 1) > (void *)(long)ctx->data_end)
-		return XDP_DROP;
+		return XDP_ABORTED;	/* never, either */
 	*eth = saved;
 	return XDP_PASS;
 }

@@ -1,7 +1,8 @@
 """Hands what an agent did and saw to whoever connects, as JSON lines. It must not know what the events mean.
 
-One line: {"t_ns": CLOCK_MONOTONIC in nanoseconds, "source", "what", "detail"}. Who connects late first gets the newest
-events again; who reads too slowly is cut off, so that nobody ever keeps an agent waiting.
+One line: {"t_ns": CLOCK_MONOTONIC in nanoseconds, "source", "what", "detail"}; drops have lines of their own (drops.py). Who
+connects late first gets the newest events again, but no drops; who reads too slowly is cut off, so that nobody ever keeps an
+agent waiting.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import contextlib
 import json
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 EVENTS_PATH = Path("/run/nospof/events.sock")
 KEPT = 256
-_MOST_UNREAD = 1 << 18  # bytes that one reader may be behind
+_MOST_UNREAD = 1 << 20  # bytes that one reader may be behind: eight turns of drops, or thousands of events
 
 
 def line(source: str, what: str, detail: str, t_ns: int) -> bytes:
@@ -43,15 +44,21 @@ class Events:
     """The events of one process. All calls belong to its event loop's thread."""
 
     def __init__(self, source: str, kept: int = KEPT, most_unread: int = _MOST_UNREAD) -> None:
-        self._source, self._most_unread = source, most_unread
+        self.source, self._most_unread = source, most_unread
         self._kept: deque[bytes] = deque(maxlen=kept)
         self._readers: set[_Reader] = set()
 
     def emit(self, what: str, detail: str = "", *, source: str = "", t_ns: int | None = None) -> None:
         """Tells everybody; returns at once. `t_ns` is for what happened earlier (CLOCK_MONOTONIC)."""
-        written = line(source or self._source, what, detail, time.monotonic_ns() if t_ns is None else t_ns)
+        written = line(source or self.source, what, detail, time.monotonic_ns() if t_ns is None else t_ns)
         self._kept.append(written)
         for reader in list(self._readers):
+            self._write(reader, written)
+
+    def tell(self, lines: Sequence[bytes]) -> None:
+        """Lines that are news for those who read now, and not kept for others: a flood of drops pushes no event out."""
+        written = b"".join(lines)
+        for reader in list(self._readers) if written else ():
             self._write(reader, written)
 
     def join(self, reader: _Reader) -> None:

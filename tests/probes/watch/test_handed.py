@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +20,7 @@ from hypothesis import strategies as st
 
 from probes.watch.drops import HandedDrop
 from probes.watch.event import TimelineEvent
-from probes.watch.handed import ACC_NS, LONGEST_LINE, MOST_READS, PIECE, Handed, Lines, Taken, parse
+from probes.watch.handed import ACC_NS, LONGEST_LINE, MOST_READS, PIECE, Handed, Lines, Recent, Taken, parse
 from reports.evidence.handed import Flow
 from tests.probes.conftest import wait_until
 from tests.probes.watch.made import patient
@@ -172,6 +176,45 @@ def test_drops_and_events_come_apart_and_in_order(handed: Handed, scratch: Path)
     node.listener.close()
 
 
+def test_a_line_that_is_sent_again_after_a_new_connection_is_taken_once(handed: Handed, scratch: Path) -> None:
+    node = Node(scratch / "events.sock")
+    for last in ("second", "third"):
+        wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection")
+        with node.client() as client:
+            client.sendall(line(what="first") + line(**DROP) + line(what=last))
+            taken = _until(handed, 1 if last == "third" else 3)
+        assert [e.what for e in taken.events] == (["third"] if last == "third" else ["first", "second"])
+        assert len(taken.drops) == (0 if last == "third" else 1)
+        wait_until(lambda: not (handed.step() and handed.filenos()), "the end of the connection")
+    node.listener.close()
+
+
+@patient
+@given(st.lists(st.binary(max_size=1), max_size=30), st.integers(1, 5))
+def test_of_the_newest_lines_none_is_new_and_no_more_are_remembered(lines: list[bytes], most: int) -> None:
+    recent, taken = Recent(most), []
+    for each in lines:
+        assert recent.is_new(each) == (each not in taken[-most:])
+        if each not in taken[-most:]:
+            taken.append(each)
+
+
+PAGE = Path(__file__).resolve().parents[3] / "docs/your-own-stack.md"
+
+
+def test_the_example_in_the_documentation_hands_over_a_drop(handed: Handed, scratch: Path) -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    code = code.replace("/run/nospof/events.sock", str(scratch / "events.sock"))
+    began = time.monotonic_ns()
+    with subprocess.Popen([sys.executable, "-c", code]):
+        taken = _until(handed, 1)
+    (drop,) = taken.drops
+    assert taken.complaints == []
+    assert (drop.node, drop.source, drop.reason, drop.count) == ("n", "lb", "no_backend", 3)
+    assert drop.flow == Flow("198.51.100.2", 40000, "203.0.113.20", 7, 17)
+    assert began < drop.last_ns < time.monotonic_ns()
+
+
 def test_a_node_that_writes_without_end_is_left_after_a_while(handed: Handed, scratch: Path) -> None:
     node = Node(scratch / "events.sock")
     wait_until(lambda: bool(handed.step() and handed.filenos()), "a connection")
@@ -180,8 +223,10 @@ def test_a_node_that_writes_without_end_is_left_after_a_while(handed: Handed, sc
 
         def write() -> None:
             with suppress(OSError):
-                while not ended.is_set():
-                    client.sendall(line(**DROP) * 500)
+                for turn in itertools.count():
+                    client.sendall(b"".join(line(**DROP, detail=f"{turn} {each}") for each in range(500)))
+                    if ended.is_set():
+                        return
 
         writer = threading.Thread(target=write)
         writer.start()
