@@ -25,12 +25,12 @@ def probe_payload(flow: int, seq: int, padding: int = 0, before: bytes = b"") ->
 class Sender:
     """One UDP socket per family, open as long as this, so that answers find one. A context manager."""
 
-    def __init__(self, namespace: Path) -> None:
+    def __init__(self, namespace: Path, source: str = CLIENT, source6: str = CLIENT6) -> None:
         def opened() -> tuple[socket.socket, socket.socket, socket.socket]:
             four = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             six = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            four.bind((CLIENT, PORT))
-            six.bind((CLIENT6, PORT))
+            four.bind((source, PORT))
+            six.bind((source6, PORT))
             four.setsockopt(socket.IPPROTO_IP, _MTU_DISCOVER, _PROBE)
             six.setsockopt(socket.IPPROTO_IPV6, _MTU_DISCOVER6, _PROBE)
             return four, six, socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)

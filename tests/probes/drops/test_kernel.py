@@ -16,6 +16,7 @@ from scapy.packet import Raw
 
 from probes.drops.kernel import KernelDrop
 from probes.drops.record import FiveTuple, Segment
+from scenarios.dropped import kernel_drops
 from tests.probes.drops.conftest import Reading
 from tests.probes.drops.sending import PORT, Sender, probe_payload
 from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire, ip
@@ -268,7 +269,6 @@ def test_what_arrives_is_no_drop(lab: Wire, sent: Sender, reading: Reading, sent
 def test_what_is_dropped_in_namespaces_that_are_not_ours_is_not_told(
     lab: Wire, sent: Sender, sentinel: Sentinel
 ) -> None:
-    from scenarios.dropped import kernel_drops  # noqa: PLC0415
 
     with kernel_drops({"s": lab.netns("s")}) as drops:
         only_s = Reading(drops)
