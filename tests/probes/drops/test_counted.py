@@ -149,3 +149,23 @@ def test_a_full_queue(lab: Wire, sent: Sender, counting: Begin) -> None:
 
 def test_a_namespace_that_is_gone_is_left_out(lab: Wire) -> None:
     assert {*count_drops({"c": lab.netns("c"), "gone": Path("/run/netns/nobody")})} == {"c"}
+
+
+@both_families
+def test_a_link_without_carrier(lab: Wire, sent: Sender, counting: Begin, to: str) -> None:
+    begun = counting()
+    ip("link set eth1 down", node=f"{lab.name}-s")
+    sent.probes(3, (to, 7), count=COUNT)
+    wait_until(lambda: bool(begun.added()), "a count")
+    told = {(d.node, d.counter.place, d.counter.reason): d.count for d in begun.added()}
+    assert told["r", "s", "TX_DROPPED"] >= COUNT, "and what the link itself had to say to its end"
+
+
+@both_families
+def test_a_route_that_discards_is_counted_by_nobody(lab: Wire, sent: Sender, counting: Begin, to: str) -> None:
+    """Why counters are only the second choice."""
+    ip(f"route add blackhole {to}/{128 if ':' in to else 32}", node=f"{lab.name}-r")
+    begun = counting()
+    sent.probes(3, (to, 7), count=COUNT)
+    sent.probes(4, ("10.77.0.1", 7), count=COUNT)
+    begun.await_drops("r", "", "IP_INNOROUTES")
