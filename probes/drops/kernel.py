@@ -47,6 +47,26 @@ class KernelDrop:
         return in_words(self.reason, self.where, self.ttl, carrier=self.carrier)
 
 
+def drop_of(record: Record, node: str, interface: str, reasons: Reasons, symbols: Symbols) -> KernelDrop | None:
+    """What a record tells; None where only a copy was dropped, made for somebody who listens in."""
+    where = symbols.function(record.location)
+    if where in COPIES:
+        return None
+    return KernelDrop(
+        record.t_ns,
+        node,
+        interface,
+        reasons.name(record.reason),
+        where,
+        record.flow,
+        record.ttl,
+        record.carrier,
+        record.probe,
+        record.seq,
+        record.segment,
+    )
+
+
 class Running(Protocol):
     """The program at the tracepoint, at work until it is closed."""
 
@@ -115,7 +135,7 @@ class KernelDrops:
         return self._running.lost() if self._running else 0
 
     def read(self) -> list[KernelDrop]:
-        """Drops since the last call, oldest first. Does not wait; the ring holds some 30,000 of them, so come by in time."""
+        """Drops since the last call, oldest first. Does not wait; the ring holds some 40,000 of them, so come by in time."""
         if self._running is None:
             return []
         found = sorted(self._told(self._running.read()), key=lambda drop: drop.t_ns)
@@ -131,23 +151,12 @@ class KernelDrops:
 
     def _told(self, records: list[bytes]) -> Iterator[KernelDrop]:
         for record in map(parse, records):
-            node, where = self._nodes.get(record.namespace), self._symbols.function(record.location)
-            if node is not None and where not in COPIES:
+            node = self._nodes.get(record.namespace)
+            if node is not None:
                 interface = self._name(node, record)
-                reason = self._reasons.name(record.reason)
-                yield KernelDrop(
-                    record.t_ns,
-                    node,
-                    interface,
-                    reason,
-                    where,
-                    record.flow,
-                    record.ttl,
-                    record.carrier,
-                    record.probe,
-                    record.seq,
-                    record.segment,
-                )
+                drop = drop_of(record, node, interface, self._reasons, self._symbols)
+                if drop is not None:
+                    yield drop
 
     def _name(self, node: str, record: Record) -> str:
         """The interface's name. An index that is not known yet belongs to a new interface, or to one that is gone."""

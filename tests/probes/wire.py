@@ -29,6 +29,12 @@ class Wire:
     def netns(self, node: str) -> Path:
         return Path("/run/netns") / f"{self.name}-{node}"
 
+    def mac(self, node: str, interface: str) -> str:
+        """An interface's link-layer address."""
+        command = ["ip", "-n", f"{self.name}-{node}", "-o", "link", "show", interface]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return shown.partition("link/ether ")[2].split()[0]
+
     def responder(self, *arguments: str, node: str = "s") -> subprocess.Popen[bytes]:
         """A responder (tests/probes/responder.py) that listens when this returns."""
         return self.script("responder.py", *arguments, node=node, flags=("-S",))
