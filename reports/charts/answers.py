@@ -15,7 +15,7 @@ from reports.evidence.histogram import Histogram, bounds_ns, merged, unpack_hist
 from reports.evidence.schema import Flows
 from reports.words import plain
 
-LEFT, RIGHT, TOP, ROW, INK = 46.0, 312.0, 8.0, 30.0, 16.0
+LEFT, RIGHT, TOP, ROW, INK = 46.0, 312.0, 8.0, 34.0, 18.0
 BINS = 76
 LEAST = 1.2
 """Height of a bin with few answers: a single slow one is seen too."""
@@ -29,7 +29,7 @@ PHASES: tuple[tuple[Literal["control", "fault", "recovery"], str], ...] = (
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """One phase: its bars as a path, and in words how long the half, 99 % and the slowest took."""
+    """One phase: its bars as a path, and in words how long half of them, 99 % and the slowest took."""
 
     label: str
     y: float
@@ -86,10 +86,10 @@ def draw_answers(blocks: Sequence[Flows]) -> list[Answers]:
 
 
 def told(one: Histogram) -> str:
-    """`half 0.41 · 99 % 0.62 · slowest 1.3 ms`; nothing where nothing was answered."""
+    """`median 0.41 · 99 % 0.62 · slowest 1.3 ms`; nothing where nothing was answered."""
     if not one.n:
         return "no answer"
-    parts = [("half", 0.5), ("99 %", 0.99), ("slowest", 1.0)]
+    parts = [("median", 0.5), ("99 %", 0.99), ("slowest", 1.0)]
     return " · ".join(f"{name} {_ms(one.quantile_ns(share) or 0)}" for name, share in parts) + " ms"
 
 

@@ -267,7 +267,7 @@ def test_upper_bounds_stand_beside_what_they_bound(evidence_file: Path) -> None:
 def test_how_long_answers_took_is_drawn_for_each_vantage_and_phase(evidence_file: Path) -> None:
     html = page(read_evidence(evidence_file))
     for vantage in ("us-client", "eu-client", "ap-client"):
-        assert f'aria-label="{vantage}: how long answers took; before: half 0.' in html
+        assert f'aria-label="{vantage}: how long answers took; before: median 0.' in html
 
 
 def test_a_damaged_histogram_costs_its_picture_and_nothing_else(evidence_file: Path) -> None:

@@ -71,8 +71,8 @@ def test_without_answers_there_is_no_picture() -> None:
 
 
 def test_what_is_said_has_two_digits_and_no_more() -> None:
-    assert told(histogram([412_345] * 99 + [1_234_567])) == "half 0.41 · 99 % 0.41 · slowest 1.2 ms"
-    assert told(histogram([0, 23_400_000, 2_345 * MS])) == "half 23 · 99 % 2,300 · slowest 2,300 ms"
+    assert told(histogram([412_345] * 99 + [1_234_567])) == "median 0.41 · 99 % 0.41 · slowest 1.2 ms"
+    assert told(histogram([0, 23_400_000, 2_345 * MS])) == "median 23 · 99 % 2,300 · slowest 2,300 ms"
     assert told(Histogram()) == "no answer"
 
 
