@@ -252,6 +252,7 @@ def test_a_span_that_never_ended_is_a_lower_bound() -> None:
 
 def test_rounding_never_narrows_what_is_left_open() -> None:
     assert words.span(Span(ms=260.0, low_ms=245.0, high_ms=270.6, flows=16), 10.0) == "260 ms (240 to 280)"
+    assert words.span(Span(ms=291.6, low_ms=251.6, high_ms=331.6, flows=16), 40.0) == "280 ms (250 to 340)"
 
 
 def test_upper_bounds_stand_beside_what_they_bound(evidence_file: Path) -> None:
