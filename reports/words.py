@@ -72,8 +72,8 @@ def span(one: Span, interval_ms: float) -> str:
     if one.high_ms is None:
         return f"≥ {told}, never ended"
     # outwards, so that no rounding makes the interval narrower than it is
-    low = math.floor(round(one.low_ms / interval_ms, 6)) * interval_ms
-    high = math.ceil(round(one.high_ms / interval_ms, 6)) * interval_ms
+    step = 10.0 ** math.floor(math.log10(interval_ms))
+    low, high = math.floor(round(one.low_ms / step, 6)) * step, math.ceil(round(one.high_ms / step, 6)) * step
     return f"{told} ({plain(low)} to {plain(high)})"
 
 

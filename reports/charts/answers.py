@@ -5,6 +5,7 @@ Pure geometry from packed histograms; it must not know probes, verdicts or HTML.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from reports.evidence.histogram import Histogram, bounds_ns, merged, unpack_hist
 from reports.evidence.schema import Flows
 from reports.words import plain
 
-LEFT, RIGHT, TOP, ROW, INK = 46.0, 312.0, 8.0, 30.0, 16.0
+LEFT, RIGHT, TOP, ROW = 46.0, 312.0, 8.0, 34.0
 BINS = 76
-LEAST = 1.2
-"""Height of a bin with few answers: a single slow one is seen too."""
+LEVELS, LEAST = 36, 2
+"""Heights of a bin are whole steps up to this, and of one with few answers at least so many: a single slow one is seen too."""
 
 PHASES: tuple[tuple[Literal["control", "fault", "recovery"], str], ...] = (
     ("control", "before"),
@@ -29,7 +30,8 @@ PHASES: tuple[tuple[Literal["control", "fault", "recovery"], str], ...] = (
 
 @dataclass(frozen=True)
 class AnswerRow:
-    """One phase: its bars as a path, and in words how long the half, 99 % and the slowest took."""
+    """One phase: its bars as a path, one unit wide per bin and up to `LEVELS` high, and in words how long half of the answers, 99 %
+    of them and the slowest took."""
 
     label: str
     y: float
@@ -69,7 +71,7 @@ def draw_answers(blocks: Sequence[Flows]) -> list[Answers]:
                 AnswerRow(
                     label,
                     TOP + n * ROW,
-                    _bars(parts[phase], low, high, TOP + n * ROW),
+                    _bars(parts[phase], low, high),
                     parts[phase].n,
                     told(parts[phase]),
                 )
@@ -86,10 +88,10 @@ def draw_answers(blocks: Sequence[Flows]) -> list[Answers]:
 
 
 def told(one: Histogram) -> str:
-    """`half 0.41 · 99 % 0.62 · slowest 1.3 ms`; nothing where nothing was answered."""
+    """`median 0.41 · 99 % 0.62 · slowest 1.3 ms`; nothing where nothing was answered."""
     if not one.n:
         return "no answer"
-    parts = [("half", 0.5), ("99 %", 0.99), ("slowest", 1.0)]
+    parts = [("median", 0.5), ("99 %", 0.99), ("slowest", 1.0)]
     return " · ".join(f"{name} {_ms(one.quantile_ns(share) or 0)}" for name, share in parts) + " ms"
 
 
@@ -113,17 +115,18 @@ def _x(value_ns: float, low: float, high: float) -> float:
     return round(LEFT + min(1.0, max(0.0, share)) * (RIGHT - LEFT), 1)
 
 
-def _bars(one: Histogram, low: float, high: float, y: float) -> str:
-    """Bins of equal width on the axis, each as high as its share of the fullest; each answer is in the bin of its middle."""
+def _bars(one: Histogram, low: float, high: float) -> str:
+    """The outline of bins of equal width, each as high as its share of the fullest; an answer is in the bin of its bucket's middle.
+
+    In whole units, which the page scales: a page has a hundred of these.
+    """
     bins = [0] * BINS
     for bucket, count in one:
         first, after = bounds_ns(bucket)
         share = (_x((first + after - 1) / 2, low, high) - LEFT) / (RIGHT - LEFT)
         bins[min(BINS - 1, int(share * BINS))] += count
+    if not one.n:
+        return ""
     fullest = max(bins)
-    base, width = y + INK, (RIGHT - LEFT) / BINS
-    return "".join(
-        f"M{LEFT + n * width:.1f} {base:g}v-{max(LEAST, count / fullest * INK):.1f}h{width:.1f}V{base:g}z"
-        for n, count in enumerate(bins)
-        if count
-    )
+    heights = [max(LEAST, round(count / fullest * LEVELS)) if count else 0 for count in bins]
+    return "M0 0" + "".join(f"V{-height}h{len(list(run))}" for height, run in itertools.groupby(heights)) + "V0z"

@@ -16,6 +16,7 @@ from probes import layout
 from probes.child import ProbeError
 from probes.episodes import flow_loss
 from probes.flows import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT
+from probes.impairments import Impairments, impairments
 from probes.packets import ProbeFlow, plan_flows
 from probes.prober import Prober
 from tests.probes.conftest import ROOT, failed_checks, run_for, settle, wait_until, wait_until_ns, warm
@@ -262,6 +263,29 @@ def test_a_second_answer_is_a_duplicate_and_changes_nothing(lab: Wire, scratch: 
         counters = prober.counters()
     assert counters.duplicates == pytest.approx(counters.received, abs=2)
     assert counters.corrupt == counters.foreign == 0
+
+
+def test_which_probes_were_answered_twice_or_overtaken_is_told(lab: Wire, scratch: Path, prober_binary: Path) -> None:
+    found = {}
+    for fault in ("twice", "delay=0.3"):
+        responder = lab.responder("udp", SERVER, "7", "be-1", "every=5", fault)
+        with Prober(prober_binary, lab.netns("c"), flows(1), scratch / fault) as prober:
+            t0, t1 = run_for(500)
+            settle(prober, t1)
+            wait_until_ns(t1 + 400 * MS)
+            (trace,) = prober.window(t0, t1).flows
+        found[fault] = (trace, impairments(trace, t0, t1))
+        responder.kill()
+        responder.wait()
+    twice, told = found["twice"]
+    assert twice.duplicate is not None
+    assert np.all(np.diff(np.flatnonzero(twice.duplicate)) == 5)
+    assert told == Impairments(duplicate=int(np.count_nonzero(twice.duplicate)))
+    assert told.duplicate > 5
+    held, told = found["delay=0.3"]
+    # the last ones of the window may have been overtaken by nothing of it
+    assert 0 < told.reordered <= len(held.seq) // 5 + 1
+    assert (told.lost, told.late, told.corrupt, told.duplicate) == (0, 0, 0, 0)
 
 
 def test_what_answers_no_probe_is_foreign(lab: Wire, scratch: Path, prober_binary: Path) -> None:

@@ -288,7 +288,7 @@ def test_24_million_probes_and_their_episodes_fit_in_a_few_megabytes() -> None:
             size += len(encoder.encode(record(episode, t_ns=episode.start_ns, acc_ns=STEP, scenario="kill-l4")))
         probes += flows * count
     assert probes == 24_000_000
-    assert size < 4_000_000
+    assert size < 3_000_000
 
 
 def _packet(run: Run, i: int) -> Packet:

@@ -252,6 +252,7 @@ def test_a_span_that_never_ended_is_a_lower_bound() -> None:
 
 def test_rounding_never_narrows_what_is_left_open() -> None:
     assert words.span(Span(ms=260.0, low_ms=245.0, high_ms=270.6, flows=16), 10.0) == "260 ms (240 to 280)"
+    assert words.span(Span(ms=291.6, low_ms=251.6, high_ms=331.6, flows=16), 40.0) == "280 ms (250 to 340)"
 
 
 def test_upper_bounds_stand_beside_what_they_bound(evidence_file: Path) -> None:
@@ -267,7 +268,7 @@ def test_upper_bounds_stand_beside_what_they_bound(evidence_file: Path) -> None:
 def test_how_long_answers_took_is_drawn_for_each_vantage_and_phase(evidence_file: Path) -> None:
     html = page(read_evidence(evidence_file))
     for vantage in ("us-client", "eu-client", "ap-client"):
-        assert f'aria-label="{vantage}: how long answers took; before: half 0.' in html
+        assert f'aria-label="{vantage}: how long answers took; before: median 0.' in html
 
 
 def test_a_damaged_histogram_costs_its_picture_and_nothing_else(evidence_file: Path) -> None:

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 
 from probes.episodes import flow_loss
-from probes.flows import CORRUPT, FlowTrace
+from probes.flows import CORRUPT, LOST, FlowTrace
+from probes.packets import plan_flows
 from reports.evidence.histogram import unpack_histogram
 from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
 from reports.evidence.schema import FlowsRecord, Impaired, Span
 from reports.evidence.writer import EvidenceWriter
-from scenarios.measured import FlowResult, Measured, measure_flow, vantage_figures
-from scenarios.record import write_flows
+from scenarios.measured import FlowResult, Measured, measure_attempts, measure_flow, vantage_figures
+from scenarios.record import write_attempts, write_flows
 from scenarios.timing import (
     answer_times,
     convergence,
@@ -125,6 +126,18 @@ def test_answer_times_are_of_each_phase_and_of_what_was_answered() -> None:
     before = unpack_histogram(found[0].histogram)
     assert before.n == EVENT
     assert before.quantile_ns(0.5) == pytest.approx(300_000, rel=0.01)
+
+
+def test_the_evidence_holds_every_attempt_near_one_that_failed(tmp_path: Path) -> None:
+    made = trace(range(EVENT, EVENT + 5))
+    (syn,) = plan_flows("us", "10.0.0.1", "web", "203.0.113.10", 80, 1, STEP, transport="tcp")
+    tried = measure_attempts(replace(made, flow=syn), CLOCK)
+    with EvidenceWriter(tmp_path / "evidence.jsonl") as writer:
+        write_attempts(writer, "kill-l4", Measured(STEP, (), (), (tried,), CLOCK), CLOCK)
+    (block,) = (r.data for r in read_evidence(tmp_path / "evidence.jsonl").records if isinstance(r, FlowsRecord))
+    (near,) = unpack_near(block)
+    assert near.state.count(LOST) == 5
+    assert (near.run.first, len(near.run.due)) == (0, EVENT + 5 + 100 + 1)
 
 
 def test_the_evidence_holds_every_probe_near_an_episode(tmp_path: Path) -> None:
