@@ -68,7 +68,10 @@ def deaths(
     fault killed; `interfaces`: (node, other node) → the interface of the link between them."""
     noted = _Noted(sights, way_of)
     lost = [(one, *_lost(one)) for one in flows]
-    silent = noted.silent([(one, seq) for one, _, seq in lost if len(seq)])
+    dues = [one.trace.due[index] for one, index, _ in lost if len(index)]
+    if not dues:
+        return []
+    silent = noted.silent(flows, min(int(d[0]) for d in dues), max(int(d[-1]) for d in dues))
     known = Knowledge(drops.told, drops.handed, silent, dead, interfaces or {})
     found = []
     for one, index, seq in lost:
@@ -209,13 +212,13 @@ class _Noted:
         legs = [self._leg(sight, answer) for sight, answer in self._sights_of(flow) if answer]
         return frozenset(leg.sender for leg in legs) - {leg.receiver for leg in legs}
 
-    def silent(self, lost: Sequence[tuple[Judged, Seqs]]) -> frozenset[str]:
-        """Nodes from which no frame of any of these flows came while they lost probes, and to which some did."""
+    def silent(self, flows: Sequence[Judged], first_ns: int, last_ns: int) -> frozenset[str]:
+        """Nodes that were reached by probes due in [first, last], of whatever flow, and sent none of them on, nor any answer."""
         heard: set[str] = set()
         reached: set[str] = set()
-        for one, seq in lost:
-            span = np.arange(int(seq[0]), int(seq[-1]) + 1, dtype=np.int64)
-            for leg, bits in self.legs(one.trace.flow, span):
+        for one in flows:
+            first, after = np.searchsorted(one.trace.due, (first_ns, last_ns + 1))
+            for leg, bits in self.legs(one.trace.flow, one.trace.seq[first:after]):
                 if bits.any() and not leg.cut:
                     heard.add(leg.sender)
                     reached.add(leg.receiver)

@@ -141,7 +141,6 @@ class Scenario:
         before: list[Crossing] = []
         after: list[Crossing] = []
         self._phase("control", lambda: self._control(control, before))
-        lab.sight()
         self.event_ns = time.monotonic_ns()
         self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
@@ -196,6 +195,7 @@ class Scenario:
 
     def _control(self, start: int, found: list[Crossing]) -> str:
         pass_time(start + CONTROL_NS - PATHS_NS)
+        self.bench.booted.lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
 

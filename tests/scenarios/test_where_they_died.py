@@ -76,6 +76,7 @@ class Bench:
         """Breaks for a while, mends, and says where what was lost meanwhile died. `deaf`: without what the kernel tells."""
         lab = self.lab
         lab.sight()
+        run_for(100)  # where flows are answered is seen before anything is broken
         start = time.monotonic_ns()
         broken()
         run_for(BREAK_MS)
@@ -84,7 +85,7 @@ class Bench:
         t1 = time.monotonic_ns()
         if mended:
             warm(self.prober)
-            settle(self.prober, t1)
+        settle(self.prober, t1)
         lab.unsight()
         window = self.prober.window(start, t1)
         interfaces = {(x.node, y.node): x.interface for pair in lab.pairs() for x, y in (pair, pair[::-1])}
