@@ -127,5 +127,7 @@ def staggering_ns(flows: Sequence[ProbeFlow]) -> float:
         raise ValueError(f"flows of {len(intervals)} intervals have no common staggering")
     interval = intervals.pop()
     phases = np.sort(np.array([flow.phase_ns % interval for flow in flows], np.int64)) / interval
-    steps = np.arange(len(flows) + 1) / len(flows)  # the share of flows whose phase is below, just before and after each
+    steps = np.arange(len(flows) + 1) / len(
+        flows
+    )  # the share of flows whose phase is below, just before and after each
     return float(interval * ((steps[1:] - phases).max() - (steps[:-1] - phases).min()))

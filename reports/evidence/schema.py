@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from reports.evidence.calibration import Calibration
+
 VERSION = 1
 """Raised when a reader of the old version could misread a new line; adding an optional field does not raise it."""
 
@@ -46,6 +48,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """`calibration` is null where the instrument was never calibrated on this host."""
+
     event: Literal["start", "end"]
     run_id: str
     started_utc: str
@@ -60,6 +64,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictWord | None = None
     wall_s: float | None = None
     cpu: Cpu = Cpu()
+    calibration: Calibration | None = None
 
 
 class TopologyNode(msgspec.Struct, frozen=True, kw_only=True):
