@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from probes.calibration import GAP_NS, Errors, Planned, compare, plan_holes, staggering_ns
-from probes.flows import FORWARDING_DELAY_THRESHOLD_NS
+from probes.calibration import GAP_NS, Errors, Hole, Planned, compare, plan_holes, staggering_ns
+from probes.flows import FORWARDING_DELAY_THRESHOLD_NS, FlowTrace
 from probes.packets import plan_flows
 from probes.prober import Prober
 from probes.readings import read_prober
@@ -42,10 +42,12 @@ class Bench:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Errors of one interval. `staggering_ns`: what its flows' phases are worth; `doubts`: what trust says against the prober."""
+    """What was measured of which holes at one interval, and the errors of that. `staggering_ns`: what its flows' phases are worth;
+    `doubts`: what trust says against the prober."""
 
+    traces: tuple[FlowTrace, ...]
+    holes: tuple[Hole, ...]
     errors: Errors
-    flows: int
     staggering_ns: float
     doubts: tuple[TrustCheck, ...]
 
@@ -74,8 +76,9 @@ def calibrate(
         found = gate.holes()
     checks = check_trust(TrustInput((reading,), (), 0, 0, None, None, None, None))
     return Pass(
+        traces=window.flows,
+        holes=found,
         errors=compare(window.flows, found),
-        flows=flows,
         staggering_ns=staggering_ns(planned),
         doubts=tuple(check for check in checks if not check.ok),
     )

@@ -81,8 +81,10 @@ class Gate:
 
     def _attach(self) -> bool:
         with IPRoute() as rtnl:
-            index = rtnl.link_lookup(ifname=self._interface)[0]
-            made = True
+            found = rtnl.link_lookup(ifname=self._interface)
+            if not found:
+                raise OSError(errno.ENODEV, f"no interface {self._interface} in {self._netns}")
+            index, made = found[0], True
             try:
                 rtnl.tc("add", "clsact", index=index)
             except NetlinkError as error:
