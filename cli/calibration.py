@@ -58,7 +58,7 @@ def calibration_lab() -> Iterator[Bench]:
 
 
 def calibrate_here(seed: int, say: Say) -> list[Row]:
-    """Calibrates at every interval and keeps what was found. Raises as `calibrate` and `calibration_lab` do, and OSError."""
+    """Calibrates at every interval and keeps what was found where all of it can be trusted. Raises as `calibrate` and `calibration_lab` do, and OSError."""
     passes = []
     with calibration_lab() as bench:
         for interval_ns in INTERVALS_NS:
@@ -71,7 +71,10 @@ def calibrate_here(seed: int, say: Say) -> list[Row]:
             for doubt in one.doubts:
                 say(f"the prober is not to be trusted in this: {doubt.sentence}")
             passes.append(one)
-    keep(calibrated(one.errors) for one in passes)
+    if any(one.doubts for one in passes):
+        say("not kept: a calibration that cannot be trusted tells nothing of later runs")
+    else:
+        keep(calibrated(one.errors) for one in passes)
     return [figure for one in passes for figure in rows_of_pass(one)]
 
 
