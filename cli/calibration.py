@@ -58,7 +58,10 @@ def calibration_lab() -> Iterator[Bench]:
 
 
 def calibrate_here(seed: int, say: Say) -> list[Row]:
-    """Calibrates at every interval and keeps what was found where all of it can be trusted. Raises as `calibrate` and `calibration_lab` do, and OSError."""
+    """Calibrates at every interval and keeps what was found where all of it can be trusted.
+
+    Raises as `calibrate` and `calibration_lab` do, and OSError.
+    """
     passes = []
     with calibration_lab() as bench:
         for interval_ns in INTERVALS_NS:
