@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from cli.bench_lab import lab
+from cli.bench_probe import probe
 from cli.bench_wire import wire
 from cli.figures import Row, exit_code, hog_rounds, merged, not_passed, row, rows_beside_hogs, rows_of
 from cli.hogs import hogs
@@ -101,4 +102,5 @@ def demo(rounds: int, busy: int, as_json: bool) -> int:
 
 
 command.add_command(lab)
+command.add_command(probe)
 command.add_command(wire)

@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from reports import words
+from reports.charts.calibration import CalibrationChart, draw_calibration
 from reports.charts.layout import lay_out
 from reports.charts.stages import longest_ms
 from reports.evidence.reader import Evidence, read_evidence
@@ -68,11 +69,18 @@ def _page(evidence: Evidence, coarseness: int) -> str:
             headline=words.headline(evidence),
             caveats=words.caveats(evidence),
             layout=layout,
+            calibrations=_calibrations(evidence),
             sections=sections,
             style=_text("style.css") + _text("charts.css") + _text("print.css"),
             script=Markup("\n").join(_text(name) for name in SCRIPTS),
         )
     )
+
+
+def _calibrations(evidence: Evidence) -> list[CalibrationChart]:
+    kept = evidence.run.calibration if evidence.run else None
+    drawn = [draw_calibration(one) for one in kept.intervals] if kept else []
+    return [one for one in drawn if one]
 
 
 def _text(name: str) -> Markup:

@@ -93,6 +93,7 @@ def markdown(evidence: Evidence) -> str:
             lines.append(f"Where the milliseconds went: {_md(went)}.  ")
         lines += [f"Again: {_code(verdict.reproduce)}", ""]
     if run:
+        lines += [*(f"{_md(sentence)}  " for sentence in words.calibration(run)), ""]
         commit = run.commit[:12] if run.commit else "not known"
         lines.append(f"{_md(run.topology)} · commit {_md(commit)} · {_md(run.started_utc)} · {_code(run.reproduce)}")
     return _shortened("\n".join(lines) + "\n")

@@ -9,8 +9,9 @@ import math
 import re
 from dataclasses import dataclass
 
+from reports.evidence.calibration import Calibrated
 from reports.evidence.reader import Evidence, ScenarioEvidence
-from reports.evidence.schema import Connection, Impaired, Judgement, Span, VantageFigures, Verdict, VerdictWord
+from reports.evidence.schema import Connection, Impaired, Judgement, Run, Span, VantageFigures, Verdict, VerdictWord
 
 SHAPES: dict[VerdictWord, str] = {"pass": "✔", "fail": "✖", "unknown": "◌"}
 NOTHING = "–"
@@ -234,6 +235,26 @@ def caveats(evidence: Evidence) -> list[str]:
     elif evidence.verdict not in {word_of(one) for one in evidence.scenarios} and evidence.scenarios:
         found.append(f"No scenario says so, but the run as a whole ended as {evidence.verdict}.")
     return found
+
+
+def calibration(run: Run | None) -> list[str]:
+    """When the instrument was last held against known black holes on this host, and how far off it was; a sentence each."""
+    kept = run.calibration if run else None
+    if kept is None:
+        return ["◌ Never calibrated on this host: ./nospof bench probe --calibrate holds it against known black holes."]
+    return [f"Calibrated {kept.calibrated_utc[:10]} on this host.", *(_calibrated(one) for one in kept.intervals)]
+
+
+def _calibrated(one: Calibrated) -> str:
+    wrong = [
+        *(["more than an interval beyond its lateness"] if one.beyond_lateness_ms > one.interval_ms else []),
+        *([f"{count(one.unexplained, 'probe')} lost otherwise"] if one.unexplained else []),
+    ]
+    return (
+        f"{'✖' if wrong else '✔'} At a probe every {plain(one.interval_ms)} ms, {count(len(one.holes), 'known black hole')}: "
+        f"error of a flow at most {plain(one.worst_ms)} ms, mean {plain(one.mean_ms)} ms; "
+        f"of all {one.flows} flows together at most {plain(one.aggregate_ms)} ms{''.join(f'; {what}' for what in wrong)}."
+    )
 
 
 def word_of(one: ScenarioEvidence) -> VerdictWord:

@@ -25,6 +25,7 @@ from reports.evidence import schema
 from reports.evidence.again import again
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted, boot
+from scenarios.calibration.kept import kept
 from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
 from scenarios.instruments import Instruments
@@ -184,6 +185,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             contract=_shown(contract),
             reproduce=reproduce,
             boot_s=round(booted.seconds, 2),
+            calibration=kept(),
         )
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
@@ -217,6 +219,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             verdict=verdict,
             wall_s=round(time.monotonic() - began + booted.seconds, 1),
             cpu=cpu,
+            calibration=common.calibration,
         )
         writer.write(ended, t_ns=time.monotonic_ns())
     finally:

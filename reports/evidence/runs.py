@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from reports.evidence.calibration import Calibration
+
 VerdictWord = Literal["pass", "fail", "unknown"]
 
 
@@ -23,6 +25,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """`calibration` is null where the instrument was never calibrated on this host."""
+
     event: Literal["start", "end"]
     run_id: str
     started_utc: str
@@ -37,6 +41,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictWord | None = None
     wall_s: float | None = None
     cpu: Cpu = Cpu()
+    calibration: Calibration | None = None
 
 
 class TopologyNode(msgspec.Struct, frozen=True, kw_only=True):

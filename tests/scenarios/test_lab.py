@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from reports.evidence.reader import read_evidence
-from reports.evidence.schema import Verdict
+from reports.evidence.schema import ANSWERED, Verdict, unpack_per_flow
 from reports.evidence.writer import EvidenceWriter
 from scenarios import boot as boot_module
 from scenarios import instruments, phases, schedule
@@ -23,9 +25,11 @@ from scenarios.faults.cut_link import cut_link
 from scenarios.faults.freeze_process import freeze_process
 from scenarios.faults.kill import KillFault
 from scenarios.faults.kill_node import kill_node
+from scenarios.faults.placebo import Placebo, allowing_nothing, placebo
 from scenarios.faults.withdraw import withdraw
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario
+from scenarios.waiting import pass_time
 from tests.scenarios.busy import ATTEMPTS, too_busy
 from tests.scenarios.stack import write_stack
 from topologies.linux.wire import Instant
@@ -96,16 +100,32 @@ def not_kept(verdict: Verdict) -> set[str]:
     return {row.what for row in verdict.judged if row.ok is False}
 
 
-class StoppedProber(KillFault):
-    """A silent kill of a node during which a prober is stopped, too."""
+class SignalledProber(KillFault):
+    """A silent kill of a node during which a prober is stopped or killed, too."""
 
-    def __init__(self, booted: Booted, node: str, pid: int) -> None:
+    def __init__(self, booted: Booted, node: str, pid: int, number: int) -> None:
         super().__init__(booted.lab, kill_node(booted.lab, node).plan)
-        self._pid = pid
+        self._pid, self._number = pid, number
 
     def inject(self) -> Instant:
-        os.kill(self._pid, signal.SIGSTOP)
+        os.kill(self._pid, self._number)
         return super().inject()
+
+
+class NoPlacebo(Placebo):
+    """A placebo during which a link loses everything for a while: what no one may let pass."""
+
+    def __init__(self, booted: Booted) -> None:
+        super().__init__(placebo(["front"]).plan)
+        self._lab = booted.lab
+
+    def inject(self) -> Instant:
+        link = self._lab.topology.links[0]
+        instant = super().inject()
+        self._lab.cut_link(link)
+        pass_time(instant.after_ns + 4 * INTERVAL_NS)
+        self._lab.mend_link(link)
+        return instant
 
 
 def test_a_withdrawal_with_another_way_is_a_pass(bench: Bench, evidence: Path) -> None:
@@ -122,14 +142,34 @@ def test_a_kill_of_a_node_that_carries_nothing_is_unknown(bench: Bench) -> None:
     assert "crossed what was broken" in verdict.reason
 
 
-def test_a_stopped_prober_makes_the_verdict_unknown(bench: Bench) -> None:
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+def test_a_stopped_or_killed_prober_makes_the_verdict_unknown_and_its_records_are_kept(
+    bench: Bench, evidence: Path, number: int
+) -> None:
     pid = bench.instruments.probers["client"].pid
     try:
-        verdict = played(bench, StoppedProber(bench.booted, "way2", pid))
+        verdict = played(bench, SignalledProber(bench.booted, "way2", pid, number))
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
     assert verdict.verdict == "unknown", verdict.headline
     assert "prober of client" in verdict.reason
+    (scenario,) = read_evidence(evidence).scenarios
+    assert scenario.verdict == verdict
+    before = [state for block in scenario.flows if block.transport == "udp" for state in unpack_per_flow(block)]
+    assert len(before) == 50
+    assert all(ANSWERED in states for states in before), "what was measured until then"
+
+
+def test_a_placebo_passes_and_one_that_breaks_something_fails(bench: Bench, evidence: Path) -> None:
+    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
+    strict = replace(bench, booted=judged)
+    _, verdict = played_in_peace(strict, lambda: placebo(["front"]), evidence)
+    assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
+    assert verdict.touched == verdict.flows == 51
+    _, verdict = played_in_peace(strict, lambda: NoPlacebo(judged), evidence)
+    assert verdict.verdict == "fail", verdict.reason
+    assert "`placebo`" in verdict.reason
 
 
 def test_a_thinned_run_measures_all_the_same_and_says_how_exactly(
@@ -230,6 +270,34 @@ def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measure
     assert verdict.verdict == "unknown", "a part of what was promised was not there to be measured"
     assert "client → web 203.0.113.10 (BadStatusLine" in verdict.reason
     assert verdict.flows == 50, "the other service was"
+
+
+def test_a_vantage_that_reached_nothing_from_the_start_is_named_and_the_others_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Path
+) -> None:
+    monkeypatch.setattr(boot_module, "CONVERGED_WITHIN_S", 4.0)
+    for name, value in SHORT.items():
+        monkeypatch.setattr(phases, name, value)
+    lab = f"far{os.getpid()}"
+    topology = write_stack(tmp_path, lab)
+    alone = "    lonely: {labels: {nospof.role: client, nospof.region: two}}\n"
+    topology.write_text(topology.read_text().replace("  nodes:\n", f"  nodes:\n{alone}"))
+    booted = boot(topology)
+    try:
+        assert sorted(booted.unreached) == [("lonely", "203.0.113.10"), ("lonely", "203.0.113.20")]
+        writer = EvidenceWriter(evidence)
+        with Instruments(booted) as started:
+            assert list(started.probers) == ["client"]
+            verdict = played(
+                Bench(booted, started, writer, lambda _: None), withdraw(booted.lab, booted.contract, "way1")
+            )
+        writer.close()
+    finally:
+        booted.lab.close()
+        destroy(lab)
+    assert verdict.verdict == "unknown", "a vantage that saw nothing proves nothing"
+    assert "lonely → web 203.0.113.10" in verdict.reason
+    assert verdict.flows == 51, "the other one measured"
 
 
 def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, evidence: Path) -> None:

@@ -175,6 +175,20 @@ def program_by_id(number: int) -> int:
     return _check(_lib().bpf_prog_get_fd_by_id(ctypes.c_uint32(number)), f"opening BPF program {number}")
 
 
+class _TestRun(ctypes.Structure):
+    """struct bpf_test_run_opts of libbpf's bpf.h."""
+
+    _fields_ = (
+        ("size", ctypes.c_size_t),
+        *((name, ctypes.c_void_p) for name in ("data_in", "data_out")),
+        *((name, ctypes.c_uint32) for name in ("data_size_in", "data_size_out")),
+        *((name, ctypes.c_void_p) for name in ("ctx_in", "ctx_out")),
+        *((name, ctypes.c_uint32) for name in ("ctx_size_in", "ctx_size_out", "retval")),
+        ("repeat", ctypes.c_int),
+        *((name, ctypes.c_uint32) for name in ("duration", "flags", "cpu", "batch_size")),
+    )
+
+
 class Object:
     """A loaded BPF object file. Its programs and maps live while it, an attachment or a `Map` holds them.
 
@@ -217,6 +231,16 @@ class Object:
         code = _lib().bpf_obj_get_info_by_fd(self.program_fd(name), ctypes.byref(info), ctypes.byref(size))
         _check(code, "reading a program's description")
         return int(info.id)
+
+    def run(self, name: str) -> int:
+        """Runs a tc program once, over a frame of zeros that goes nowhere. What it returned."""
+        frame = ctypes.create_string_buffer(64)
+        options = _TestRun(
+            size=ctypes.sizeof(_TestRun), data_in=ctypes.addressof(frame), data_size_in=len(frame), repeat=1
+        )
+        code = _lib().bpf_prog_test_run_opts(self.program_fd(name), ctypes.byref(options))
+        _check(code, f"running {name}")
+        return int(options.retval)
 
     def map(self, name: str) -> Map:
         found = _lib().bpf_object__find_map_by_name(self._handle, name.encode())

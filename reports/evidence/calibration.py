@@ -1,0 +1,39 @@
+"""How far the instrument was from known black holes when it was last calibrated on this host: a part of a run's record."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class HoleError(msgspec.Struct, frozen=True, array_like=True):
+    """One black hole in ms: its true length, and measured less true by the flow that said least, by all together, by the one that
+    said most."""
+
+    truth_ms: float
+    least_ms: float
+    mean_ms: float
+    most_ms: float
+
+
+class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
+    """Errors of one probe interval, measured less true, in ms. `worst_ms` and `mean_ms` are of a single flow, whatever the sign;
+    `beyond_lateness_ms` is the largest that its own lateness does not explain; `aggregate_ms` is the largest of all flows together."""
+
+    interval_ms: float
+    flows: int
+    worst_ms: float
+    beyond_lateness_ms: float
+    mean_ms: float
+    bias_ms: float
+    aggregate_ms: float
+    unexplained: int
+    holes: tuple[HoleError, ...]
+
+
+class Calibration(msgspec.Struct, frozen=True, kw_only=True):
+    """When, on which host, and what was found at each interval."""
+
+    calibrated_utc: str
+    cores: int
+    kernel: str
+    intervals: tuple[Calibrated, ...]
