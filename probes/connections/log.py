@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+from probes.connections.target import Version
+
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 
 
@@ -16,7 +18,7 @@ class Line(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class Opened(Line, frozen=True, tag="opened"):
-    """The TCP handshake is done. The backend is known only with the first answer."""
+    """The handshakes are done, TCP's and that of TLS. The backend is known only with the first answer."""
 
     id: int
     incarnation: int
@@ -26,6 +28,8 @@ class Opened(Line, frozen=True, tag="opened"):
     dport: int
     t_ns: int
     started_ns: int = 0
+    http: Version = "1.1"
+    tls: bool = False
 
 
 class Beat(Line, frozen=True, tag="beat"):
@@ -50,7 +54,7 @@ class Broken(Line, frozen=True, tag="broken"):
 
 
 class Closed(Line, frozen=True, tag="closed"):
-    """An answer announced that the connection ends with it (`connection: close`): ended as the protocol provides."""
+    """The other end announced that the connection ends (`connection: close`, GOAWAY): ended as the protocol provides."""
 
     id: int
     incarnation: int
@@ -136,6 +140,8 @@ class ConnectionRecord:
     closed_ns: int | None = None
     started_ns: int = 0
     waiting_ns: int | None = None
+    http: Version = "1.1"
+    tls: bool = False
 
     @property
     def ended_ns(self) -> int | None:
@@ -229,4 +235,6 @@ class Ledger:
             closed_ns=closed.t_ns if closed else None,
             started_ns=opened.started_ns,
             waiting_ns=waiting,
+            http=opened.http,
+            tls=opened.tls,
         )

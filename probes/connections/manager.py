@@ -13,8 +13,8 @@ import msgspec
 
 from probes.child import Child, ProbeError, Started
 from probes.connections.client import RENEW, Plan
-from probes.connections.heart import Target
 from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
+from probes.connections.target import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
