@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator, Sequence
 
@@ -17,6 +18,7 @@ from probes.connections.speech import Answer, Goodbye, Heard, Offence
 _HEAD = 9
 _MAX_FRAME = 1 << 14  # what we allow, by not saying otherwise
 _GOAWAY = 7
+_STATUS = re.compile(rb"[1-9][0-9]{2}")
 _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 
 
@@ -92,7 +94,7 @@ class Http2:
                 case h2.events.ResponseReceived():
                     for name, value in event.headers or ():
                         if name == b":status":
-                            self._status = int(value)
+                            self._status = int(value) if _STATUS.fullmatch(value) else 0
                         elif name == self._identity:
                             self._answered_by = value.decode("latin-1")
                 case h2.events.DataReceived():
