@@ -24,7 +24,7 @@ from topologies.model import Topology
 from topologies.problems import closest
 from topologies.runtimes import images_of
 
-OURS = ("--target", "--locustfile")
+OURS = ("--target", "--locustfile", "--connections")
 """Options of a run that are not pytest's."""
 
 

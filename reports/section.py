@@ -182,14 +182,14 @@ def _ended_by_vantage(connections: tuple[Connection, ...]) -> list[Ended]:
 
 
 def _ended_line(c: Connection, event_ns: int | None) -> list[str]:
-    """Vantage, number, addresses, backend, how, when, phase, crossed, longest wait: as they are shown."""
+    """Vantage, number, addresses and what was spoken, backend, how, when, phase, crossed, longest wait: as they are shown."""
     when = c.broken_ns if c.broken_ns is not None else c.closed_ns
     how = c.broken_by or ("closed" if c.closed_ns is not None else None)
     told = {"closed": "closed by the protocol", "reset": "reset", "stall": "stall", "other-backend": "other backend"}
     return [
         c.vantage,
         str(c.id),
-        f"{socket(c.src, c.sport)} → {socket(c.dst, c.dport)}",
+        f"{socket(c.src, c.sport)} → {socket(c.dst, c.dport)}, HTTP/{c.http}{' by TLS' if c.tls else ''}",
         c.backend or words.NOTHING,
         f"{BROKEN[how]} {told[how]}" if how else words.NOTHING,
         words.since(when, event_ns) if when is not None else words.NOTHING,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 from pathlib import Path
 
+from probes.connections.asking import ask
+from probes.connections.speech import Answer
+from scenarios.schedule import Reached, connected_to
 from topologies.linux.netns import inside
 from topologies.services import Service
 
@@ -37,18 +39,16 @@ def _ask_udp(vip: str, port: int) -> str:
 
 
 def _ask_http(service: Service, vip: str) -> str:
-    connection = http.client.HTTPConnection(vip, service.port, timeout=TIMEOUT_S)
-    try:
-        connection.request("GET", service.path or "/", headers={"Host": service.host or vip})
-        response = connection.getresponse()
-        response.read()
-        if response.status != 200:
-            return f"answers {response.status}"
-        if service.identity and not response.getheader(service.identity):
-            return f"answers without the header {service.identity} that names its backend"
-        return ""
-    finally:
-        connection.close()
+    wrong = (_wrong(service, ask(target, TIMEOUT_S)) for target in connected_to([Reached(service, vip, "")]))
+    return next(filter(None, wrong), "")
+
+
+def _wrong(service: Service, answer: Answer) -> str:
+    if answer.status != 200:
+        return f"answers {answer.status}"
+    if service.identity and not answer.backend:
+        return f"answers without the header {service.identity} that names its backend"
+    return ""
 
 
 def _ask_tcp(vip: str, port: int) -> str:
@@ -63,10 +63,10 @@ def missing_answer(namespace: Path, service: Service, vip: str) -> str:
         try:
             if service.protocol == "udp":
                 return _ask_udp(vip, service.port)
-            if service.protocol == "http":
+            if service.speaks_http:
                 return _ask_http(service, vip)
             return _ask_tcp(vip, service.port)
-        except (OSError, http.client.HTTPException) as error:
+        except OSError as error:
             return f"{type(error).__name__}: {error}"
 
     return inside(namespace, body)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scenarios.steady import Stillness, unanswered
+from scenarios.steady import Asked, Stillness, unanswered
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
@@ -25,7 +25,7 @@ CONVERGED_WITHIN_S = 60.0
 class Booted:
     """A lab in service. `runtime_s`: the runtime's own part; `seconds`: until every service answered everywhere.
 
-    `unreached`: (vantage, VIP) → why it does not answer there, for what never did.
+    `unreached`: (vantage, service, VIP) → why it does not answer there, for what never did.
     """
 
     topology: Topology
@@ -33,7 +33,7 @@ class Booted:
     lab: LinuxLab
     runtime_s: float
     seconds: float
-    unreached: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    unreached: Mapping[Asked, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def boot(
     count, seconds = len(topology.nodes), deployed.seconds
     say(f"{count} nodes and {len(topology.links)} links in {seconds:.2f} s ({count / seconds:.0f} nodes/s)")
     try:
-        unreached: dict[tuple[str, str], str] = {}
+        unreached: dict[Asked, str] = {}
 
         def missing() -> str:
             refuse_ended(deployed.lab)

@@ -181,7 +181,7 @@ def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instrum
             else:
                 flows.append(measure_flow(trace, clock, touched=crossed(seen, tuple_of(trace.flow))))
     for held in instruments.connections.values():
-        for r in held.records():
+        for r in held.records(clock.control_ns):
             touched = crossed(seen, Flow(r.src, r.sport, r.dst, r.dport, TCP))
             failed = done.plan.nodes if done.plan.ends_connections else ()
             found = classify_connection(r, clock, touched=touched, failed=failed)

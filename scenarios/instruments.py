@@ -15,7 +15,6 @@ from types import TracebackType
 import numpy as np
 
 from probes.connections import Connections
-from probes.connections import Target as Far
 from probes.flows import ANSWERED, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.prober import Prober
@@ -27,12 +26,14 @@ from scenarios.boot import Booted
 from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
 from scenarios.own_cpu import OwnCpu
-from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, flows_of
+from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of
 from topologies.image.native import compile_program
 from topologies.runtime import RuntimeFailure
 
-CONNECTIONS_PER_VANTAGE = 100
+CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS = 100, 2000
 HEARTBEAT_NS = 1_000_000_000
+OPENED_PER_S, OPENED_WITHIN_S = 100, 5
+"""Connections of a vantage are opened at this pace, or at one that opens all of them within this time."""
 LOAD_USERS = 10
 LOAD_PER_S = 20.0
 CONNECTED_S = 30.0
@@ -49,10 +50,11 @@ PROBER, WAKEUPS = NATIVE / "prober.c", NATIVE / "wakeups.c"
 
 @dataclass
 class Instruments:
-    """Probers and connections by vantage. A context manager; nothing of it is left when it closes."""
+    """Probers and connections by vantage, `held` of these each. A context manager; nothing of it is left when it closes."""
 
     booted: Booted
     locustfile: Path | None = None
+    held: int = CONNECTIONS_PER_VANTAGE
     probers: dict[str, Prober] = field(default_factory=dict)
     connections: dict[str, Connections] = field(default_factory=dict)
     load: LoadRun | None = None
@@ -104,7 +106,7 @@ class Instruments:
             Reached(service, vip, self._source(vantage, vip, service.port))
             for service in self.booted.contract.services.values()
             for vip in service.vip
-            if (vantage, vip) not in self.booted.unreached
+            if (vantage, service.name, vip) not in self.booted.unreached
         ]
 
     def _start(self, vantage: str, number: int) -> None:
@@ -134,26 +136,16 @@ class Instruments:
         return True
 
     def _start_connections(self, vantage: str, reached: Sequence[Reached]) -> None:
-        targets = [
-            Far(
-                one.source,
-                one.vip,
-                one.service.port,
-                one.service.host or one.vip,
-                one.service.path or "/",
-                one.service.identity or "x-backend",
-            )
-            for one in reached
-            if one.service.protocol == "http"
-        ]
+        targets = connected_to(reached)
         if targets:
             held = Connections(
                 self.booted.lab.netns(vantage),
                 self._directory / vantage,
                 vantage=vantage,
                 targets=targets,
-                count=CONNECTIONS_PER_VANTAGE,
+                count=self.held,
                 interval_ns=HEARTBEAT_NS,
+                attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
             )
             self._stack.callback(held.stop)
             held.start(CONNECTED_S)
@@ -186,7 +178,10 @@ class Instruments:
 
     def _start_load(self, vantages: Sequence[str]) -> None:
         """Locust, from every vantage that some HTTP service answered, to those of its addresses that did."""
-        contract, lab, unreached = self.booted.contract, self.booted.lab, self.booted.unreached
+        contract, lab = self.booted.contract, self.booted.lab
+        unreached = {
+            (vantage, vip) for vantage, name, vip in self.booted.unreached if contract.services[name].protocol == "http"
+        }
         targets = tuple(
             Target(s.name, vip, s.port, s.host or vip, s.path or "/")
             for s in contract.services.values()

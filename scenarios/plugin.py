@@ -28,7 +28,7 @@ from scenarios.boot import Booted, boot
 from scenarios.calibration.kept import kept
 from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
-from scenarios.instruments import Instruments
+from scenarios.instruments import CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS, Instruments
 from scenarios.phases import Bench, Scenario, unused
 from scenarios.telling import Teller
 from topologies.contract import contract_path_for
@@ -68,6 +68,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--locustfile", default=None, help="load by your own Locust users instead of ours")
     group.addoption("--out", default=None, help="directory of this run's evidence (default: reports/out/TIME)")
     group.addoption("--runtime", default="oci", choices=RUNTIMES, help="what runs the nodes (default: oci)")
+    group.addoption(
+        "--connections",
+        type=int,
+        default=CONNECTIONS_PER_VANTAGE,
+        metavar="N",
+        help=f"long-lived connections of each vantage, 1..{MOST_CONNECTIONS} (default: {CONNECTIONS_PER_VANTAGE})",
+    )
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
 
 
@@ -78,6 +85,9 @@ def pytest_configure(config: pytest.Config) -> None:
             check_locustfile(Path(given))
         except LoadError as error:
             raise pytest.UsageError(str(error)) from error
+    held = config.getoption("--connections")
+    if not 1 <= held <= MOST_CONNECTIONS:
+        raise pytest.UsageError(f"--connections {held}: wanted 1..{MOST_CONNECTIONS}, how many each vantage holds")
     config.stash[SESSION] = Session(locustfile=Path(given) if given else None)
 
 
@@ -93,6 +103,8 @@ def _differing(config: pytest.Config) -> list[str]:
     """The options of this run that are not the defaults, for a command that repeats it."""
     topology, runtime = Path(config.getoption("--topology")), str(config.getoption("--runtime"))
     words = [] if topology == REFERENCE else ["--topology", _shown(topology)]
+    held = int(config.getoption("--connections"))
+    words += [] if held == CONNECTIONS_PER_VANTAGE else ["--connections", str(held)]
     return words if runtime == "oci" else [*words, "--runtime", runtime]
 
 
@@ -190,7 +202,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         writer.write(common, t_ns=time.monotonic_ns())
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
         TELLER.now("probers, connections and load start")
-        with Instruments(booted, config.stash[SESSION].locustfile) as instruments:
+        with Instruments(booted, config.stash[SESSION].locustfile, config.getoption("--connections")) as instruments:
             made = Bench(booted, instruments, writer, _say, TELLER.now)
             lab_before, own_before, since = (
                 booted.lab.cpu_seconds(),

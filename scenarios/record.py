@@ -142,6 +142,8 @@ def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured)
                 phase=phase,  # type: ignore[arg-type]
                 closed_ns=r.closed_ns,
                 longest_answer_ms=round(c.stall_ns / 1e6, 1),
+                http=r.http,
+                tls=r.tls,
             ),
             t_ns=r.opened_ns,
             scenario=scenario,

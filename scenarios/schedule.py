@@ -1,10 +1,13 @@
-"""Which probes a vantage sends, and how often. Pure: it knows what the vantage reaches, and neither processes nor namespaces."""
+"""Which probes a vantage sends, and how often, and to whom it keeps connections. Pure: it knows what the vantage reaches, and neither
+processes nor namespaces.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from probes.connections import Security, Target
 from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from topologies.services import Service
 
@@ -26,20 +29,24 @@ class Reached:
 
 
 def flows_of(vantage: str, number: int, reached: Sequence[Reached], thinned: int = 1) -> list[ProbeFlow]:
-    """UDP to every UDP service on each of its addresses; to the others pings, and a schedule of SYNs.
+    """UDP to every UDP service on each of its addresses; to the others a schedule of SYNs, and pings, once per address.
 
     `number` of the vantage among all keeps identifiers apart. `thinned`: the intervals are so many times as long; flows and their
     ports stay, and so do their ways.
     """
     flows: list[ProbeFlow] = []
+    pinged: set[str] = set()
     used = {"udp": BASE_PORT["udp"], "icmp": BASE_PORT["icmp"], "tcp": BASE_PORT["tcp"]}
     for one in reached:
         service = one.service
-        wanted: list[tuple[Transport, int, int]] = (
-            [("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS)]
-            if service.protocol == "udp"
-            else [("icmp", PINGS_PER_ADDRESS, INTERVAL_NS), ("tcp", 1, SYN_INTERVAL_NS)]
-        )
+        wanted: list[tuple[Transport, int, int]] = []
+        if service.protocol == "udp":
+            wanted.append(("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS))
+        else:
+            if one.vip not in pinged:
+                pinged.add(one.vip)
+                wanted.append(("icmp", PINGS_PER_ADDRESS, INTERVAL_NS))
+            wanted.append(("tcp", 1, SYN_INTERVAL_NS))
         for transport, count, interval in wanted:
             made = plan_flows(
                 vantage,
@@ -56,3 +63,28 @@ def flows_of(vantage: str, number: int, reached: Sequence[Reached], thinned: int
             used[transport] = made[-1].sport + made[-1].ports
             flows += made
     return flows
+
+
+def connected_to(reached: Sequence[Reached]) -> list[Target]:
+    """Whom long-lived connections go to, in turn: every HTTP service, at each of its addresses, in each version that it speaks."""
+    return [
+        Target(
+            one.source,
+            one.vip,
+            one.service.port,
+            one.service.host or one.vip,
+            one.service.path or "/",
+            one.service.identity or "x-backend",
+            version,
+            security_of(one.service),
+        )
+        for one in reached
+        for version in one.service.http
+    ]
+
+
+def security_of(service: Service) -> Security | None:
+    """What TLS to a service has to show; None without TLS."""
+    if service.protocol != "https":
+        return None
+    return Security(None if service.ca is None else str(service.ca))

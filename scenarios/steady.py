@@ -17,8 +17,12 @@ RESET_SETTLED_FOR_NS = 600_000_000
 LOOK_S = 0.1
 
 
-def unanswered(lab: LinuxLab, contract: Contract) -> dict[tuple[str, str], str]:
-    """(vantage, VIP) → why it does not answer there."""
+Asked = tuple[str, str, str]
+"""A vantage, the name of a service, and the VIP that it was asked at."""
+
+
+def unanswered(lab: LinuxLab, contract: Contract) -> dict[Asked, str]:
+    """Why a service does not answer a vantage at a VIP, where it does not."""
     asked = [
         (v.name, s, vip)
         for v in lab.topology.nodes_with_role("client")
@@ -28,7 +32,7 @@ def unanswered(lab: LinuxLab, contract: Contract) -> dict[tuple[str, str], str]:
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(lambda q: missing_answer(lab.netns(q[0]), q[1], q[2]), asked)
     return {
-        (vantage, vip): f"{vantage} → {service.name} {vip} ({why})"
+        (vantage, service.name, vip): f"{vantage} → {service.name} {vip} ({why})"
         for (vantage, service, vip), why in zip(asked, answers, strict=True)
         if why
     }

@@ -5,19 +5,25 @@ Must not know what serves them."""
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from pathlib import Path
 from typing import Literal, cast
 
 from topologies.document import Value, shown
 from topologies.problems import closest, one_of
 
-Protocol = Literal["http", "tcp", "udp"]
-PROTOCOLS = ("http", "tcp", "udp")
+Protocol = Literal["http", "https", "tcp", "udp"]
+PROTOCOLS = ("http", "https", "tcp", "udp")
+HttpVersion = Literal["1.1", "2"]
+HTTP_VERSIONS = ("1.1", "2")
 
 _REQUIRED = {"vip": "one address, or an IPv4 and an IPv6 one", "port": "1–65535", "protocol": one_of(PROTOCOLS)}
-_HTTP_ONLY = ("host", "identity", "path")
+_HTTP_TEXTS = ("host", "identity", "path")
+_HTTP_ONLY = (*_HTTP_TEXTS, "http", "tls")
+_VERSIONS = "versions of HTTP, each once, such as [1.1, 2]"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # RFC 9110 section 5.6.2, a token: what a header's name may be.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -28,7 +34,8 @@ Address = IPv4Address | IPv6Address
 @dataclass(frozen=True, slots=True)
 class Service:
     """What clients reach. `vip` holds one address per family, IPv4 first; `identity` is the response header that
-    names the backend. `host`, `path` and `identity` are of HTTP only; `path` is `/` unless given."""
+    names the backend. `host`, `path`, `identity` and `http`, the versions that it speaks, are of HTTP only, be it in the clear or by
+    TLS (https); `path` is `/` unless given. `ca`: a file of certificates, one of which signed the service's; None: any will do."""
 
     name: str
     vip: tuple[str, ...]
@@ -37,6 +44,13 @@ class Service:
     host: str | None = None
     path: str | None = None
     identity: str | None = None
+    http: tuple[HttpVersion, ...] = ()
+    ca: Path | None = None
+
+    @property
+    def speaks_http(self) -> bool:
+        """In the clear or by TLS."""
+        return self.protocol in ("http", "https")
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:
@@ -81,14 +95,55 @@ def _service(name: str, value: Value, lies_in_a_prefix: Callable[[Address], str 
     vip = _vip(fields["vip"], lies_in_a_prefix) if "vip" in fields else ()
     port = fields["port"].integer(1, 65535, "a port, 1–65535") if "port" in fields else None
     protocol = _protocol(fields["protocol"]) if "protocol" in fields else None
-    http = {key: _http_text(key, fields[key]) for key in _HTTP_ONLY if key in fields}
+    texts = {key: _http_text(key, fields[key]) for key in _HTTP_TEXTS if key in fields}
+    versions = _versions(fields["http"]) if "http" in fields else ("1.1",)
+    ca = _ca(fields["tls"]) if "tls" in fields else None
     if protocol in ("tcp", "udp"):
-        for key in http:
-            fields[key].complain_of_key(f"the key {key!r}", f"it with protocol http only, not {protocol}")
+        for key in (key for key in _HTTP_ONLY if key in fields):
+            fields[key].complain_of_key(f"the key {key!r}", f"it with protocol http or https only, not {protocol}")
+    if protocol == "http" and "tls" in fields:
+        fields["tls"].complain_of_key("the key 'tls' with protocol http", "protocol https with it")
     if not vip or port is None or protocol is None:
         return None
-    path = http.get("path") or "/" if protocol == "http" else None
-    return Service(name, vip, port, protocol, http.get("host"), path, http.get("identity"))
+    if protocol in ("tcp", "udp"):
+        return Service(name, vip, port, protocol)
+    path = texts.get("path") or "/"
+    return Service(name, vip, port, protocol, texts.get("host"), path, texts.get("identity"), versions, ca)
+
+
+def _versions(value: Value) -> tuple[HttpVersion, ...]:
+    items = value.items(_VERSIONS)
+    if not items and value.shape.startswith("a list"):
+        value.complain(_VERSIONS)
+    found: list[HttpVersion] = []
+    for item in items:
+        text = item.text(_VERSIONS)
+        if text is None:
+            continue
+        if text not in HTTP_VERSIONS:
+            item.complain(one_of(HTTP_VERSIONS))
+        elif text in found:
+            item.complain(_VERSIONS, f"{text} again")
+        else:
+            found.append(cast("HttpVersion", text))
+    return tuple(found) or ("1.1",)
+
+
+def _ca(value: Value) -> Path | None:
+    """The file, from where the contract lies."""
+    fields = value.fields("tls", ("ca",))
+    expected = "a file of certificates in PEM, named from where the contract lies"
+    text = fields["ca"].text(expected) if "ca" in fields else None
+    if not text:
+        return None
+    path = value.document.file.parent / text
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        fields["ca"].complain(expected, f"{text}, in which there is none")
+    except OSError as error:
+        fields["ca"].complain(expected, f"{text}: {(error.strerror or str(error)).lower()}")
+    return path.resolve()
 
 
 def _vip(value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""Long-lived HTTP/1.1 connections with heartbeats, so that "broken" is measured. Knows nothing of what serves them."""
+"""Long-lived HTTP connections with heartbeats, so that "broken" is measured. Knows nothing of what serves them."""
 
-from probes.connections.heart import Target
 from probes.connections.log import ConnectionRecord, Heartbeat, Refusal
 from probes.connections.manager import Connections
+from probes.connections.target import Security, Target
 
-__all__ = ["ConnectionRecord", "Connections", "Heartbeat", "Refusal", "Target"]
+__all__ = ["ConnectionRecord", "Connections", "Heartbeat", "Refusal", "Security", "Target"]

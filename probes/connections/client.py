@@ -1,4 +1,4 @@
-"""Keeps a fixed number of HTTP/1.1 connections open and beating, and writes what happens to each. Judges nothing."""
+"""Keeps a fixed number of HTTP connections open and beating, and writes what happens to each. Judges nothing."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
-import struct
 import time
 from collections.abc import Callable
 
 import msgspec
 
-from probes.connections.heart import Heart, Target
+from probes.connections.heart import Heart
 from probes.connections.log import Beat, Line, Pulse, Refused
+from probes.connections.opening import establish, why
+from probes.connections.target import Target
 
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-CONNECT_TIMEOUT_S = 1.0
 RETRY_S = 0.2
 PULSE_S = 0.1
 RENEW = signal.SIGUSR1
@@ -124,16 +122,23 @@ class Client:
             started = time.monotonic_ns()
             sport = self._take_port()
             try:
-                sock = await self._connect(target, sport)
+                made = await establish(target, sport)
             except OSError as error:
                 self._held.discard(sport)
-                reason = os.strerror(error.errno) if error.errno else "no handshake in time"
                 ended = time.monotonic_ns()
-                self.write(Refused(connection_id, sport, started, ended, reason, target.dst, target.dport))
+                self.write(Refused(connection_id, sport, started, ended, why(error), target.dst, target.dport))
                 continue
-            heart = Heart(self, target, (connection_id, incarnation), sport, next_due=phase, started_ns=started)
+            heart = Heart(
+                self,
+                target,
+                (connection_id, incarnation),
+                sport,
+                next_due=phase,
+                started_ns=started,
+                tls=made.tls,
+            )
             self._hearts.add(heart)
-            await self._loop.create_connection(lambda heart=heart: heart, sock=sock)  # type: ignore[misc]
+            await self._loop.create_connection(lambda heart=heart: heart, sock=made.sock)  # type: ignore[misc]
             return
 
     def _take_port(self) -> int:
@@ -144,21 +149,6 @@ class Client:
                 self._held.add(port)
                 return port
         raise RuntimeError(f"all {self.plan.ports} source ports from {self.plan.base_port} are in use")
-
-    async def _connect(self, target: Target, sport: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET6 if ":" in target.dst else socket.AF_INET, socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # an end without a long goodbye: its port is free at once, and nothing of ours lingers in the network
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
-            sock.bind((target.src, sport))
-            await asyncio.wait_for(self._loop.sock_connect(sock, (target.dst, target.dport)), CONNECT_TIMEOUT_S)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
 
 
 async def serve(plan: Plan, stop: asyncio.Event, ready: Callable[[], None]) -> None:

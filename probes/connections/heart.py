@@ -1,35 +1,29 @@
-"""One long-lived HTTP/1.1 connection that beats: a request, its answer, and what else can become of it. Judges nothing."""
+"""One long-lived HTTP connection that beats: a request, its answer, and what else can become of it. Judges nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import httptools
-import msgspec
-
+from probes.connections.http1 import Http1
+from probes.connections.http2 import Http2
 from probes.connections.log import Beat, Broken, BrokenBy, Closed, Line, Opened
+from probes.connections.speech import Answer, Goodbye, Heard, Offence, Speech
+from probes.connections.target import Target
+from probes.connections.tls import Tls
 
 GOODBYE_S = 1.0
 """How long the end that announced a close is given to close, before we do."""
 
 
-class Target(msgspec.Struct, frozen=True):
-    """Whom to connect to, from which address. `identity` is the header that names the backend."""
-
-    src: str
-    dst: str
-    dport: int
-    host: str
-    path: str = "/"
-    identity: str = "x-backend"
-
-    @property
-    def request(self) -> bytes:
-        """A heartbeat's bytes."""
-        return f"GET {self.path} HTTP/1.1\r\nHost: {self.host}\r\nUser-Agent: nospof\r\n\r\n".encode("latin-1")
+def speech_of(target: Target) -> Speech:
+    """What is spoken to that target."""
+    if target.http == "2":
+        return Http2(target.host, target.path, target.identity, "https" if target.tls else "http")
+    return Http1(target.host, target.path, target.identity)
 
 
 class Keeper(Protocol):
@@ -54,7 +48,15 @@ class Heart(asyncio.Protocol):
     """One established connection: a request every interval, never a second one before the first is answered."""
 
     def __init__(
-        self, keeper: Keeper, target: Target, place: tuple[int, int], sport: int, *, next_due: float, started_ns: int
+        self,
+        keeper: Keeper,
+        target: Target,
+        place: tuple[int, int],
+        sport: int,
+        *,
+        next_due: float,
+        started_ns: int,
+        tls: Tls | None = None,
     ) -> None:
         self.id, self.incarnation = place
         self.sport = sport
@@ -64,12 +66,9 @@ class Heart(asyncio.Protocol):
         self._target = target
         self._started_ns = started_ns
         self._loop = asyncio.get_running_loop()
-        self._http = httptools.HttpResponseParser(self)
-        self._request = target.request
-        self._identity = target.identity.lower().encode()
-        self._answered_by: str | None = None
-        self._announced = False  # that the connection ends with this answer
-        self._measured = False  # whether the answer has a length; else its end is the connection's
+        self._speech = speech_of(target)
+        self._tls = tls
+        self._last = False  # whether the connection ends, by the protocol, with the answer that is waited for
         self._backend: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._stall: asyncio.TimerHandle | None = None
@@ -83,49 +82,86 @@ class Heart(asyncio.Protocol):
         self._transport = transport
         to, now = self._target, time.monotonic_ns()
         self._keeper.write(
-            Opened(self.id, self.incarnation, to.src, self.sport, to.dst, to.dport, now, self._started_ns)
+            Opened(
+                self.id,
+                self.incarnation,
+                to.src,
+                self.sport,
+                to.dst,
+                to.dport,
+                now,
+                self._started_ns,
+                to.http,
+                to.tls is not None,
+            )
         )
         self._send()
         self._schedule()
+        if self._tls is not None:
+            self.data_received(b"")  # what came together with the end of the handshake
 
     def data_received(self, data: bytes) -> None:
         if self._over:
             return
-        try:
-            self._http.feed_data(data)
-        except httptools.HttpParserCallbackError:
-            raise  # a mistake of ours must not pass for one of the server's
-        except httptools.HttpParserError:
-            self._break("closed")
+        ended = False
+        if self._tls is not None:
+            try:
+                data, ended = self._tls.read(data)
+            except ssl.SSLError:
+                self._break("closed")
+                return
+        self._take(self._speech.hear(data))
+        if ended and not self._over:
+            self._hung_up()
+        if not self._over:
+            self._write(self._speech.owed())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is None:
-            if self._announced and not self._measured and self.sent_ns is not None:
-                self._answer()
-            self._break("closed")
-        else:
+        if exc is not None:
             self._break("reset" if isinstance(exc, ConnectionResetError | BrokenPipeError) else "stall")
+        elif not self._over:
+            self._hung_up()
         self._keeper.released(self)
 
-    # -- httptools' callbacks --------------------------------------------------------------------------------------
+    # -- what was heard --------------------------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
-        self._answered_by = None
-        self._announced = self._measured = False
+    def _take(self, heard: Iterable[Heard]) -> None:
+        for one in heard:
+            if self._over:
+                return
+            match one:
+                case Answer():
+                    self._answer(one)
+                case Goodbye(owes):
+                    self._last = True
+                    if not owes:
+                        self._close()
+                case Offence(by):
+                    self._break(by)
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        field = name.lower()
-        if field == self._identity:
-            self._answered_by = value.decode("latin-1")
-        elif field in (b"content-length", b"transfer-encoding"):
-            self._measured = True
+    def _hung_up(self) -> None:
+        if self.sent_ns is not None:
+            self._take(self._speech.hang_up())
+        self._break("closed")
 
-    def on_headers_complete(self) -> None:
-        self._announced = not self._http.should_keep_alive()
-
-    def on_message_complete(self) -> None:
-        if self._http.get_status_code() >= 200:
-            self._answer()
+    def _answer(self, answer: Answer) -> None:
+        last = answer.last or self._last
+        if self.sent_ns is None:  # to nothing we asked: a server's last words, if it announces that they are
+            self._close() if last else self._break("closed")
+            return
+        sent, self.sent_ns = self.sent_ns, None
+        if self._stall is not None:
+            self._stall.cancel()
+        by = answer.backend
+        self._keeper.write(Beat(self.id, self.incarnation, sent, time.monotonic_ns(), answer.status, by))
+        self._keeper.answered(self)
+        if self._backend is None:
+            self._backend = by
+        elif by is not None and by != self._backend:
+            self._break("other-backend")
+            return
+        if last:
+            self._close()
 
     # -- beating ---------------------------------------------------------------------------------------------------
 
@@ -142,31 +178,17 @@ class Heart(asyncio.Protocol):
         self._schedule()
 
     def _send(self) -> None:
-        assert self._transport is not None
         self.sent_ns = time.monotonic_ns()
         # What has arrived is read before any timer runs, so our own lateness never makes a stall.
         self._stall = self._loop.call_later(self._keeper.stall_ns / 1e9, self._break, "stall")
-        self._transport.write(self._request)
+        self._write(self._speech.ask())
 
-    def _answer(self) -> None:
-        if self._over:
-            return
-        if self.sent_ns is None:  # to nothing we asked: a server's last words, if it announces that they are
-            self._close() if self._announced else self._break("closed")
-            return
-        sent, self.sent_ns = self.sent_ns, None
-        if self._stall is not None:
-            self._stall.cancel()
-        status = self._http.get_status_code()
-        self._keeper.write(Beat(self.id, self.incarnation, sent, time.monotonic_ns(), status, self._answered_by))
-        self._keeper.answered(self)
-        if self._backend is None:
-            self._backend = self._answered_by
-        elif self._answered_by is not None and self._answered_by != self._backend:
-            self._break("other-backend")
-            return
-        if self._announced:
-            self._close()
+    def _write(self, data: bytes) -> None:
+        assert self._transport is not None
+        if self._tls is not None:
+            data = self._tls.write(data)
+        if data:
+            self._transport.write(data)
 
     # -- ending ----------------------------------------------------------------------------------------------------
 
@@ -186,7 +208,7 @@ class Heart(asyncio.Protocol):
             self._end(Closed(self.id, self.incarnation, time.monotonic_ns()), lambda t: t.abort())
 
     def _close(self) -> None:
-        """The answer said so: no harm done. The other end closes first, so that no port of ours waits for it."""
+        """The protocol said so: no harm done. The other end closes first, so that no port of ours waits for it."""
         self._end(
             Closed(self.id, self.incarnation, time.monotonic_ns()), lambda t: self._loop.call_later(GOODBYE_S, t.abort)
         )

@@ -1,12 +1,13 @@
-"""The lines that the connecting process writes, and the records they add up to. Knows no sockets and no processes."""
+"""The lines that the connecting process writes, and what the records are that they add up to. Knows no sockets and no processes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
+
+from probes.connections.target import Version
 
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 
@@ -16,7 +17,7 @@ class Line(msgspec.Struct, frozen=True, tag_field="kind"):
 
 
 class Opened(Line, frozen=True, tag="opened"):
-    """The TCP handshake is done. The backend is known only with the first answer."""
+    """The handshakes are done, TCP's and that of TLS. The backend is known only with the first answer."""
 
     id: int
     incarnation: int
@@ -26,6 +27,8 @@ class Opened(Line, frozen=True, tag="opened"):
     dport: int
     t_ns: int
     started_ns: int = 0
+    http: Version = "1.1"
+    tls: bool = False
 
 
 class Beat(Line, frozen=True, tag="beat"):
@@ -50,7 +53,7 @@ class Broken(Line, frozen=True, tag="broken"):
 
 
 class Closed(Line, frozen=True, tag="closed"):
-    """An answer announced that the connection ends with it (`connection: close`): ended as the protocol provides."""
+    """The other end announced that the connection ends (`connection: close`, GOAWAY): ended as the protocol provides."""
 
     id: int
     incarnation: int
@@ -136,6 +139,8 @@ class ConnectionRecord:
     closed_ns: int | None = None
     started_ns: int = 0
     waiting_ns: int | None = None
+    http: Version = "1.1"
+    tls: bool = False
 
     @property
     def ended_ns(self) -> int | None:
@@ -153,80 +158,3 @@ class ConnectionRecord:
         if self.waiting_ns is not None:
             waits.append((self.waiting_ns, t1_ns))
         return max((min(end, t1_ns) - sent for sent, end in waits if sent < t1_ns and end > t0_ns), default=0)
-
-
-class Ledger:
-    """Adds up lines, as they come, to records."""
-
-    def __init__(self, vantage: str) -> None:
-        self.vantage = vantage
-        self.refusals: list[Refusal] = []
-        self.pulses: list[Pulse] = []
-        self._opened: dict[tuple[int, int], Opened] = {}
-        self._beats: dict[tuple[int, int], list[Heartbeat]] = {}
-        self._broken: dict[tuple[int, int], Broken] = {}
-        self._closed: dict[tuple[int, int], Closed] = {}
-        self._waiting: dict[tuple[int, int], int] = {}
-
-    def add(self, lines: Iterable[AnyLine]) -> None:
-        """Takes further lines, in the order they were written."""
-        for line in lines:
-            match line:
-                case Opened():
-                    self._opened[line.id, line.incarnation] = line
-                    self._beats[line.id, line.incarnation] = []
-                case Beat():
-                    self._beats[line.id, line.incarnation].append(
-                        Heartbeat(line.sent_ns, line.answered_ns, line.status, line.backend)
-                    )
-                case Broken():
-                    self._broken[line.id, line.incarnation] = line
-                case Closed():
-                    self._closed[line.id, line.incarnation] = line
-                case Refused():
-                    self.refusals.append(
-                        Refusal(line.id, line.sport, line.started_ns, line.t_ns, line.reason, line.dst, line.dport)
-                    )
-                case Pulse():
-                    self.pulses.append(line)
-                    self._waiting = {(place, incarnation): sent for place, incarnation, sent in line.waiting}
-
-    def open_ids(self) -> set[int]:
-        """Places whose connection is established, was answered, and has not ended."""
-        return {
-            key[0]
-            for key, beats in self._beats.items()
-            if beats and key not in self._broken and key not in self._closed
-        }
-
-    def records(self) -> list[ConnectionRecord]:
-        """Every connection so far, in the order they were opened."""
-        return [self._record(key, opened) for key, opened in self._opened.items()]
-
-    def _record(self, key: tuple[int, int], opened: Opened) -> ConnectionRecord:
-        beats, broken, closed = self._beats[key], self._broken.get(key), self._closed.get(key)
-        waiting = None if broken or closed else self._waiting.get(key)
-        if waiting is not None and beats and beats[-1].sent_ns >= waiting:
-            waiting = None  # answered since the pulse that told of it
-        return ConnectionRecord(
-            vantage=self.vantage,
-            id=opened.id,
-            incarnation=opened.incarnation,
-            src=opened.src,
-            sport=opened.sport,
-            dst=opened.dst,
-            dport=opened.dport,
-            opened_ns=opened.t_ns,
-            backend=next((b.backend for b in beats if b.backend is not None), None),
-            heartbeats=len(beats),
-            errors=sum(1 for b in beats if b.status >= 400),
-            last_answer_ns=beats[-1].answered_ns if beats else None,
-            longest_answer_ns=max((b.answered_ns - b.sent_ns for b in beats), default=0),
-            unanswered_ns=broken.sent_ns if broken else None,
-            broken_ns=broken.t_ns if broken else None,
-            broken_by=broken.by if broken else None,
-            beats=tuple(beats),
-            closed_ns=closed.t_ns if closed else None,
-            started_ns=opened.started_ns,
-            waiting_ns=waiting,
-        )

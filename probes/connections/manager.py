@@ -13,8 +13,9 @@ import msgspec
 
 from probes.child import Child, ProbeError, Started
 from probes.connections.client import RENEW, Plan
-from probes.connections.heart import Target
-from probes.connections.log import AnyLine, ConnectionRecord, Ledger, Refusal
+from probes.connections.ledger import Ledger
+from probes.connections.log import AnyLine, ConnectionRecord, Refusal
+from probes.connections.target import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -100,19 +101,27 @@ class Connections(Started):
         self._renewing_since = time.monotonic_ns()
         os.kill(self.pid, RENEW)
 
-    def renew(self, deadline_s: float = 10.0) -> None:
+    def renew(self, deadline_s: float | None = None) -> None:
         """Returns when all connections have been opened anew and answered, beginning with it unless that was done already.
+
+        The deadline is that of twice the time that opening them in order takes, and 8 s, unless given.
 
         Raises ProbeError saying how many were missing.
         """
         if self._renewing_since is None:
             self.begin_renewal()
         since, self._renewing_since = self._renewing_since or 0, None
+        if deadline_s is None:
+            deadline_s = 8.0 + 2 * self.count / self._plan.attempts_per_s
         tick, end = threading.Event(), time.monotonic() + deadline_s
-        while len(fresh := [r for r in self.records() if r.opened_ns >= since and r.heartbeats]) < self.count:
+        while (fresh := self._fresh(since)) < self.count:
             if time.monotonic() > end:
-                raise ProbeError(f"connections of {self.vantage}: {len(fresh)} of {self.count} were opened anew")
+                raise ProbeError(f"connections of {self.vantage}: {fresh} of {self.count} were opened anew")
             tick.wait(0.05)
+
+    def _fresh(self, since_ns: int) -> int:
+        self._catch_up()
+        return self._ledger.fresh(since_ns)
 
     @property
     def pid(self) -> int:
@@ -140,10 +149,10 @@ class Connections(Started):
         self._catch_up()
         return len(self._ledger.open_ids())
 
-    def records(self) -> list[ConnectionRecord]:
-        """Every connection there has been, in the order they were opened."""
+    def records(self, since_ns: int = 0) -> list[ConnectionRecord]:
+        """Every connection that had not ended by then (0: that there has been), in the order they were opened."""
         self._catch_up()
-        return self._ledger.records()
+        return self._ledger.records(since_ns)
 
     def refusals(self) -> list[Refusal]:
         """Every failed attempt to open a connection, with when it began and when it failed."""

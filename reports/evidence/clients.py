@@ -11,7 +11,8 @@ BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """One long-lived connection. `longest_answer_ms`: the longest that a heartbeat had to wait for its answer in this
-    scenario; `closed_ns`: when it was closed as the protocol provides (an answer announced it), which breaks nothing."""
+    scenario; `closed_ns`: when it was closed as the protocol provides (the other end announced it), which breaks nothing;
+    `http` is the version spoken on it, `tls` whether by TLS."""
 
     vantage: str
     id: int
@@ -28,6 +29,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     phase: Literal["control", "fault", "recovery"] | None = None
     closed_ns: int | None = None
     longest_answer_ms: float | None = None
+    http: Literal["1.1", "2"] = "1.1"
+    tls: bool = False
 
 
 class Percentiles(msgspec.Struct, frozen=True):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.connections.log import Beat, Broken, Closed, ConnectionRecord, Heartbeat, Ledger, Opened, Pulse
+from probes.connections.ledger import Ledger
+from probes.connections.log import AnyLine, Beat, Broken, Closed, ConnectionRecord, Heartbeat, Opened, Pulse
 
 MS = 1_000_000
 
@@ -78,3 +80,30 @@ def test_waits_are_those_of_a_clock_that_ticks_through_the_window(
     t1 = t0 + length
     ticked = [min(answered, t1) - sent for sent, answered in beats if any(t0 <= t < t1 for t in range(sent, answered))]
     assert record(beats).longest_wait_ns(t0, t1) == max(ticked, default=0)
+
+
+def test_records_of_a_time_leave_out_what_had_ended_before_it() -> None:
+    ledger = Ledger("c")
+    ledger.add([opened(0), Closed(0, 0, 7 * MS), opened(1), Broken(1, 0, "reset", 8 * MS, None), opened(2)])
+    assert [r.id for r in ledger.records()] == [0, 1, 2]
+    assert [r.id for r in ledger.records(8 * MS)] == [1, 2]
+    assert [r.id for r in ledger.records(9 * MS)] == [2]
+
+
+def test_a_place_is_fresh_when_its_newest_connection_was_opened_since_and_answered() -> None:
+    ledger = Ledger("c")
+    ledger.add([opened(0), Beat(0, 0, 5 * MS, 6 * MS, 200, "be-1"), opened(1)])
+    assert [ledger.fresh(t * MS) for t in (0, 5, 6)] == [1, 1, 0]
+    ledger.add([Closed(0, 0, 7 * MS), opened(0, 1)])
+    assert ledger.fresh(0) == 0
+    assert ledger.open_ids() == set()
+    ledger.add([Beat(0, 1, 8 * MS, 9 * MS, 200, "be-1"), Beat(1, 0, 8 * MS, 9 * MS, 503, None)])
+    assert ledger.fresh(0) == 2
+    assert [(r.errors, r.backend) for r in ledger.records()] == [(0, "be-1"), (1, None), (0, "be-1")]
+
+
+def test_a_line_of_an_older_version_is_one_of_a_connection_in_the_clear_by_the_first_version() -> None:
+    line = b'{"kind":"opened","id":0,"incarnation":0,"src":"a","sport":1,"dst":"b","dport":2,"t_ns":3}'
+    ledger = Ledger("c")
+    ledger.add([msgspec.json.decode(line, type=AnyLine)])
+    assert [(r.http, r.tls) for r in ledger.records()] == [("1.1", False)]

@@ -256,7 +256,7 @@ def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measure
     said: list[str] = []
     booted = boot(write_stack(tmp_path, lab, web="greeting"), say=said.append)
     try:
-        assert list(booted.unreached) == [("client", "203.0.113.10")]
+        assert list(booted.unreached) == [("client", "web", "203.0.113.10")]
         assert any("going on with the rest" in line and "web 203.0.113.10 (BadStatusLine" in line for line in said)
         writer = EvidenceWriter(evidence)
         with Instruments(booted) as started:

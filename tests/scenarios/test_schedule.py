@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.schedule import FLOWS_PER_SERVICE, INTERVAL_NS, SYN_INTERVAL_NS, Reached, flows_of
+from probes.connections import Security
+from scenarios.schedule import FLOWS_PER_SERVICE, INTERVAL_NS, SYN_INTERVAL_NS, Reached, connected_to, flows_of
 from topologies.services import Service
 
 WEB = Service("web", ("203.0.113.10", "2001:db8:f::10"), 80, "http")
 ECHO = Service("echo", ("203.0.113.20", "2001:db8:f::20"), 7, "udp")
+TLS = Service("web-tls", WEB.vip, 443, "https", "web.test", "/", "x-name", ("1.1", "2"))
 SOURCES = {"4": "10.0.0.1", "6": "2001:db8::1"}
 
 
@@ -26,6 +30,24 @@ def test_every_address_gets_its_share_of_datagrams_and_every_other_one_pings_and
         "udp": INTERVAL_NS,
         "icmp": INTERVAL_NS,
         "tcp": SYN_INTERVAL_NS,
+    }
+
+
+def test_an_address_of_two_services_is_pinged_once_and_each_of_them_has_its_syns() -> None:
+    flows = flows_of("client", 0, _reached(WEB, TLS, ECHO))
+    assert sorted(f.dst for f in flows if f.transport == "icmp") == sorted(WEB.vip)
+    assert {(f.dst, f.dport) for f in flows if f.transport == "tcp"} == {(v, p) for v in WEB.vip for p in (80, 443)}
+    spans = sorted((f.sport, f.sport + f.ports) for f in flows if f.transport == "tcp")
+    assert all(end <= start for (_, end), (start, _) in pairwise(spans)), "no two SYNs leave from one port"
+    assert len({f.id for f in flows}) == len(flows)
+
+
+def test_connections_go_to_every_address_of_a_service_in_every_version_that_it_speaks() -> None:
+    assert connected_to(_reached(WEB, ECHO)) == []  # which says no version
+    targets = connected_to(_reached(TLS, ECHO))
+    assert [(t.dst, t.http) for t in targets] == [(vip, version) for vip in TLS.vip for version in ("1.1", "2")]
+    assert {(t.dport, t.host, t.path, t.identity, t.tls) for t in targets} == {
+        (443, "web.test", "/", "x-name", Security(None))
     }
 
 

@@ -6,6 +6,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.topologies.files import CONTRACT, contract_of, line_of, only, problems_of_contract, small_topology
 from topologies.budget import BrokenBudget, Budget
@@ -23,7 +24,7 @@ def test_a_good_contract_is_read_whole(tmp_path: Path) -> None:
     contract = contract_of(tmp_path)
     assert contract.prefixes == (ip_network("203.0.113.0/24"), ip_network("2001:db8:f::/48"))
     assert contract.services == {
-        "web": Service("web", ("203.0.113.10", "2001:db8:f::10"), 80, "http", "web.test", "/", None),
+        "web": Service("web", ("203.0.113.10", "2001:db8:f::10"), 80, "http", "web.test", "/", None, ("1.1",)),
         "echo": Service("echo", ("203.0.113.20",), 7, "udp"),
     }
     assert contract.processes == {"l4": ("l4agent", "bgpd")}
@@ -122,7 +123,9 @@ def test_a_budget_for_a_region_cannot_have_a_role(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("protocol", ["htpp", "HTTP", "quic"])
 def test_a_protocol_nobody_speaks_is_refused(tmp_path: Path, protocol: str) -> None:
-    assert _problem(tmp_path, "protocol: udp", f"protocol: {protocol}").expected.startswith("one of http, tcp, udp")
+    assert _problem(tmp_path, "protocol: udp", f"protocol: {protocol}").expected.startswith(
+        "one of http, https, tcp, udp"
+    )
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-7", "'7'", "7.0", "0x7", "echo"])
@@ -181,6 +184,16 @@ def test_one_port_of_two_transports_is_two_services(tmp_path: Path) -> None:
         ("host: web.test", 'host: "a\\r\\nb"', "services.web.host"),
         ("host: web.test", "path: x", "services.web.path"),
         ("host: web.test", "identity: 'x backend'", "services.web.identity"),
+        ("protocol: udp}", "protocol: udp, http: [2]}", "services.echo.http"),
+        ("protocol: udp}", "protocol: tcp, tls: {}}", "services.echo.tls"),
+        ("host: web.test", "tls: {}", "services.web.tls"),
+        ("host: web.test", "http: 2", "services.web.http"),
+        ("host: web.test", "http: []", "services.web.http"),
+        ("host: web.test", "http: [3]", "services.web.http[0]"),
+        ("host: web.test", "http: [1.1, 1.1]", "services.web.http[1]"),
+        ("protocol: http", "protocol: https, tls: yes", "services.web.tls"),
+        ("protocol: http", "protocol: https, tls: {cert: x}", "services.web.tls.cert"),
+        ("protocol: http", "protocol: https, tls: {ca: none.pem}", "services.web.tls.ca"),
         (", port: 7", "", "services.echo.port"),
         ("vip: 203.0.113.20, ", "", "services.echo.vip"),
         (", protocol: udp", "", "services.echo.protocol"),
@@ -201,6 +214,28 @@ def test_one_port_of_two_transports_is_two_services(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_elsewhere_is_named_by_its_field(tmp_path: Path, old: str, new: str, field: str) -> None:
     assert _problem(tmp_path, old, new).field == field
+
+
+def test_versions_of_http_are_those_given_or_the_first(tmp_path: Path) -> None:
+    assert contract_of(tmp_path, CONTRACT).services["web"].http == ("1.1",)
+    assert contract_of(tmp_path, CONTRACT).services["echo"].http == ()
+    both = contract_of(tmp_path, CONTRACT.replace("host: web.test", "http: [2, 1.1]")).services["web"]
+    assert (both.http, both.transport, both.speaks_http) == (("2", "1.1"), "tcp", True)
+
+
+def test_a_file_of_certificates_is_looked_for_beside_the_contract(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    text = CONTRACT.replace("protocol: http", "protocol: https, tls: {ca: ca.pem}, path: /x")
+    web = contract_of(tmp_path, text).services["web"]
+    assert (web.protocol, web.ca, web.path, web.speaks_http) == ("https", tmp_path / "ca.pem", "/x", True)
+    bare = contract_of(tmp_path, text.replace("tls: {ca: ca.pem}, ", "")).services["web"]
+    assert (bare.protocol, bare.ca) == ("https", None)
+
+
+def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("none\n")
+    problem = _problem(tmp_path, "protocol: http", "protocol: https, tls: {ca: ca.pem}")
+    assert (problem.field, problem.found) == ("services.web.tls.ca", "ca.pem, in which there is none")
 
 
 @pytest.mark.parametrize("services", ["services: {}\n", "services:\n", ""])

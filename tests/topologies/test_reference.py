@@ -47,7 +47,7 @@ def test_no_configuration_is_committed_that_the_generator_does_not_make() -> Non
 @pytest.mark.parametrize("path", [REFERENCE, SINGLE])
 def test_topology_and_contract_are_valid_together(path: Path) -> None:
     topology, contract = load_checked(path)
-    assert set(contract.services) == {"web", "echo"}
+    assert set(contract.services) == {"web", "web-tls", "echo"}
     assert topology.regions() == tuple(sorted(REGIONS))
 
 

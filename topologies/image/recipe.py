@@ -34,6 +34,7 @@ PACKAGES = (
     "iputils-ping",
     "libbpf1",
     "nftables",
+    "openssl",
     "procps",
     "python3",
     "tcpdump",

@@ -10,13 +10,32 @@ import zlib
 from pathlib import Path
 
 from topologies.reference import frr
-from topologies.reference.plan import APP_PORT, ECHO, WEB, Member, Network, app_addresses, app_link, network
+from topologies.reference.plan import (
+    APP_PORT,
+    ECHO,
+    TLS_PORT,
+    WEB,
+    WEB_HOST,
+    Member,
+    Network,
+    app_addresses,
+    app_link,
+    network,
+)
 
 TOPOLOGIES = Path(__file__).resolve().parents[1]
 CONTRACT = f"""version: 1
 prefixes: [203.0.113.0/24, "2001:db8:f::/48"]
 services:
-  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, host: web.test, path: /, identity: x-backend}}
+  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, http: [1.1, 2], host: {WEB_HOST}, path: /, identity: x-backend}}
+  web-tls:
+    vip: [{WEB[0]}, "{WEB[1]}"]
+    port: {TLS_PORT}
+    protocol: https
+    http: [1.1, 2]
+    host: {WEB_HOST}
+    path: /
+    identity: x-backend
   echo: {{vip: [{ECHO[0]}, "{ECHO[1]}"], port: 7, protocol: udp}}
 processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
 events: /run/nospof/events.sock
@@ -94,8 +113,9 @@ def _services() -> list[dict[str, object]]:
             "name": "web",
             "vip": list(WEB),
             "port": 80,
+            "more_ports": [TLS_PORT],
             "protocol": "tcp",
-            "check": {"kind": "http", "path": "/nospof-health", "host": "web.test"},
+            "check": {"kind": "http", "path": "/nospof-health", "host": WEB_HOST},
         },
         {"name": "echo", "vip": list(ECHO), "port": 7, "protocol": "udp", "check": {"kind": "udp"}},
     ]
@@ -133,6 +153,7 @@ def _l7(net: Network, member: Member) -> dict[str, object]:
         "interfaces": [interface for interface, peer in net.ends(member.name) if peer.role == "edge"],
         "vips": _vip_prefixes(),
         "port": 80,
+        "tls": {"port": TLS_PORT, "host": WEB_HOST},
         "apps": apps,
         "others": _others(net, member),
     }

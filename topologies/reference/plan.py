@@ -11,7 +11,8 @@ OUTER_MTU = 1500
 INNER_MTU = 1600  # an encapsulated full-size packet fits
 WEB = ("203.0.113.10", "2001:db8:f::10")
 ECHO = ("203.0.113.20", "2001:db8:f::20")
-APP_PORT = 8080
+WEB_HOST = "web.test"
+TLS_PORT, APP_PORT = 443, 8080
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,13 +27,20 @@ class Check:
 
 @dataclass(frozen=True)
 class Service:
-    """One port and protocol on one or more VIPs."""
+    """One port and protocol on one or more VIPs. `more_ports` are served by the same backends as `port`, where they are asked
+    whether they are well."""
 
     name: str
     vips: tuple[Vip, ...]
     port: int
     protocol: Literal["tcp", "udp"]
     check: Check
+    more_ports: tuple[int, ...] = ()
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Each of them."""
+        return (self.port, *self.more_ports)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,8 @@ def _service(raw: Any) -> Service:
     protocol = cast(Literal["tcp", "udp"], _one_of("protocol", raw["protocol"], ("tcp", "udp")))
     vips = tuple(ip_address(vip) for vip in raw["vip"])
     how = Check(kind, check.get("path", "/"), check.get("host", ""))
-    return Service(raw["name"], vips, int(raw["port"]), protocol, how)
+    more = tuple(map(int, raw.get("more_ports", ())))
+    return Service(raw["name"], vips, int(raw["port"]), protocol, how, more)
 
 
 def _timing(raw: Any) -> Timing:

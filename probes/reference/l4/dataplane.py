@@ -30,9 +30,10 @@ def address_key(address: Vip) -> bytes:
     return address.packed if address.version == 6 else b"\0" * 10 + b"\xff\xff" + address.packed
 
 
-def service_key(vip: Vip, service: Service) -> bytes:
-    """`struct service_key`."""
-    return address_key(vip) + struct.pack("!HBx", service.port, _PROTOCOLS[service.protocol])
+def service_keys(vip: Vip, service: Service) -> list[bytes]:
+    """`struct service_key`, one per port."""
+    protocol = _PROTOCOLS[service.protocol]
+    return [address_key(vip) + struct.pack("!HBx", port, protocol) for port in service.ports]
 
 
 def index_key(index: int) -> bytes:
@@ -55,7 +56,8 @@ class DataPlane:
             for vip in service.vips:
                 if self._object.map("vips").lookup(address_key(vip)) is None:  # the first service answers its pings
                     self._object.map("vips").update(address_key(vip), index_key(index))
-                self._object.map("services").update(service_key(vip, service), index_key(index))
+                for key in service_keys(vip, service):
+                    self._object.map("services").update(key, index_key(index))
         self._write_backends(nobody)
         for index in range(len(config.services)):
             self._write_ring(index, frozenset())

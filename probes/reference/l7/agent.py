@@ -25,6 +25,7 @@ from node.events import Events
 from . import checks
 from .admin import AdminError, ask, open_connections
 from .attach import REASONS
+from .certificate import provide
 from .config import CONFIG_PATH, ConfigError, L7Config, read_config
 from .envoy import HEALTH_EVENTS, bootstrap
 from .program import Program
@@ -175,6 +176,8 @@ async def serve(config: L7Config, interface: str) -> None:
         loop.add_signal_handler(number, stop.set)
     events = Events("l7")
     agent = Agent(config, events)
+    if config.tls is not None:
+        provide(config.tls.host)
     BOOTSTRAP.write_text(json.dumps(bootstrap(config)))
     async with events.listening(), listening(agent.handle, SOCKET_PATH):
         with HealthPipe(events).watched():

@@ -26,9 +26,17 @@ class App:
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Where Envoy listens for TLS, and for whom its certificate is made out."""
+
+    port: int
+    host: str
+
+
+@dataclass(frozen=True)
 class L7Config:
-    """A whole L7 node. `port` is where Envoy listens; `vips` are the prefixes that tunnels may carry; `others` are the region's
-    other L7 nodes, the next one first, in an order that all of them share."""
+    """A whole L7 node. `port` is where Envoy listens in the clear; `vips` are the prefixes that tunnels may carry; `others` are the
+    region's other L7 nodes, the next one first, in an order that all of them share."""
 
     name: str
     region: str
@@ -37,6 +45,7 @@ class L7Config:
     port: int
     apps: tuple[App, ...]
     others: tuple[IPv4Address, ...] = ()
+    tls: Tls | None = None
 
 
 def parse_config(raw: Any) -> L7Config:
@@ -45,8 +54,9 @@ def parse_config(raw: Any) -> L7Config:
         apps = tuple(App(a["name"], a["region"], IPv4Address(a["address"]), int(a["port"])) for a in raw["apps"])
         vips = tuple(ip_network(vip) for vip in raw["vips"])
         others = tuple(map(IPv4Address, raw.get("others", ())))
+        tls = Tls(int(raw["tls"]["port"]), str(raw["tls"]["host"])) if "tls" in raw else None
         config = L7Config(
-            raw["name"], raw["region"], IPv4Address(raw["loopback"]), vips, int(raw["port"]), apps, others
+            raw["name"], raw["region"], IPv4Address(raw["loopback"]), vips, int(raw["port"]), apps, others, tls
         )
     except KeyError as missing:
         raise ConfigError(f"field {missing} is missing") from missing

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .certificate import CERTIFICATE, KEY
 from .config import App, L7Config
 
 HEALTH_PATH = "/nospof-health"
@@ -17,6 +18,7 @@ _EXTENSIONS = "type.googleapis.com/envoy.extensions"
 _MANAGER = f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager"
 _HEALTH_CHECK = f"{_EXTENSIONS}.filters.http.health_check.v3.HealthCheck"
 _HEALTH_SINK = f"{_EXTENSIONS}.health_check.event_sinks.file.v3.HealthCheckEventFileSink"
+_TLS = f"{_EXTENSIONS}.transport_sockets.tls.v3.DownstreamTlsContext"
 _ROUTER = f"{_EXTENSIONS}.filters.http.router.v3.Router"
 
 Json = Mapping[str, object]
@@ -118,11 +120,11 @@ def _health() -> Json:
     }
 
 
-def _listener(config: L7Config) -> Json:
-    manager = {
+def _manager(config: L7Config) -> Json:
+    return {
         "@type": _MANAGER,
         "stat_prefix": "web",
-        "codec_type": "AUTO",
+        "codec_type": "AUTO",  # HTTP/2 by ALPN, and in the clear by prior knowledge
         "route_config": _routes(config),
         # An hour of idleness: long-lived connections with slow heartbeats are not ours to end.
         "common_http_protocol_options": {"idle_timeout": "3600s"},
@@ -134,20 +136,37 @@ def _listener(config: L7Config) -> Json:
             {"name": "envoy.filters.http.router", "typed_config": {"@type": _ROUTER}},
         ],
     }
-    both = {"socket_address": {"address": "::", "port_value": config.port, "ipv4_compat": True}}
+
+
+def _security() -> Json:
+    certificate = {"certificate_chain": {"filename": str(CERTIFICATE)}, "private_key": {"filename": str(KEY)}}
+    context = {"alpn_protocols": ["h2", "http/1.1"], "tls_certificates": [certificate]}
     return {
-        "name": "web",
-        "address": both,
-        "filter_chains": [
-            {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-        ],
+        "name": "envoy.transport_sockets.tls",
+        "typed_config": {"@type": _TLS, "common_tls_context": context},
+    }
+
+
+def _listener(config: L7Config, name: str, port: int, security: Json | None = None) -> Json:
+    """Both families; the same behind it, by TLS or in the clear."""
+    filters = [{"name": "envoy.filters.network.http_connection_manager", "typed_config": _manager(config)}]
+    chain: dict[str, object] = {"filters": filters}
+    if security is not None:
+        chain["transport_socket"] = security
+    return {
+        "name": name,
+        "address": {"socket_address": {"address": "::", "port_value": port, "ipv4_compat": True}},
+        "filter_chains": [chain],
     }
 
 
 def bootstrap(config: L7Config) -> Json:
-    """The whole bootstrap: one listener for both families, one cluster, admin on a Unix socket only."""
+    """The whole bootstrap: a listener in the clear and, where it is wanted, one by TLS; one cluster, admin on a Unix socket only."""
+    listeners = [_listener(config, "web", config.port)]
+    if config.tls is not None:
+        listeners.append(_listener(config, "web-tls", config.tls.port, _security()))
     return {
         "node": {"id": config.name, "cluster": "l7", "locality": {"region": config.region}},
         "admin": {"address": {"pipe": {"path": ADMIN_SOCKET, "mode": 0o600}}},
-        "static_resources": {"listeners": [_listener(config)], "clusters": [_cluster(config)]},
+        "static_resources": {"listeners": listeners, "clusters": [_cluster(config)]},
     }
