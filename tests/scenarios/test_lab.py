@@ -281,7 +281,8 @@ def test_a_vantage_that_reached_nothing_from_the_start_is_named_and_the_others_m
     lab = f"far{os.getpid()}"
     topology = write_stack(tmp_path, lab)
     alone = "    lonely: {labels: {nospof.role: client, nospof.region: two}}\n"
-    topology.write_text(topology.read_text().replace("  nodes:\n", f"  nodes:\n{alone}"))
+    linked = '    - {endpoints: ["lonely:eth1", "front:eth5"], mtu: 1500}\n'  # and no address at either end
+    topology.write_text(topology.read_text().replace("  nodes:\n", f"  nodes:\n{alone}") + linked)
     booted = boot(topology)
     try:
         assert sorted(booted.unreached) == [("lonely", "203.0.113.10"), ("lonely", "203.0.113.20")]
