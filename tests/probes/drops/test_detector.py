@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from probes.connections import Connections
 from probes.drops.kernel import KernelDrops, Unavailable
@@ -18,7 +20,7 @@ from tests.probes.conftest import MS, ROOT, run_for, wait_until, warm
 from tests.probes.drops.conftest import Reading
 from tests.probes.drops.sending import Sender
 from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire
-from topologies.linux.netns import hold, remove
+from topologies.linux.netns import hold, inside, remove
 
 REASONS = {"SKB_DROP_REASON_NOT_SPECIFIED": 2}
 
@@ -145,3 +147,40 @@ def test_a_kernel_that_tells_no_reasons_is_named(arguments: int | None, reasons:
 @pytest.mark.parametrize("program", ["dropped", "dropped_at_socket"])
 def test_both_programs_are_taken_by_this_kernel(program: str) -> None:
     Tracing(program).close()
+
+
+@pytest.mark.lab
+def test_a_segment_that_comes_again_is_no_drop(
+    lab: Wire, reading: Reading, sentinel: Callable[[], None], sent: Sender
+) -> None:
+    """To an open connection, where TCP has its data, and to one in TIME_WAIT."""
+    listener = inside(lab.netns("s"), lambda: socket.create_server((SERVER, 80)))
+    with listener, inside(lab.netns("c"), lambda: socket.create_connection((SERVER, 80), 8, (CLIENT, 5000))) as client:
+        accepted, _ = listener.accept()
+        with accepted, inside(lab.netns("s"), _packets) as tap:
+            client.sendall(b"once")
+            assert accepted.recv(8) == b"once"
+            segment = next(p for p in iter(lambda: tap.recv(2048), b"") if p.endswith(b"once"))
+            sent.packet(_again(segment))
+            assert reading.until_sentinel(sentinel) == []
+            accepted.close()  # the side that closes first waits
+            assert client.recv(1) == b""
+            client.close()
+            end = next(p for p in iter(lambda: tap.recv(2048), b"") if TCP in IP(p) and IP(p)[TCP].flags.F)
+        sent.packet(_again(end))
+        reading.found.clear()
+        at_s = [drop for drop in reading.until_sentinel(sentinel) if drop.node == "s"]
+        assert at_s == [], "what it answers finds no connection at c any more"
+
+
+def _again(segment: bytes) -> IP:
+    """With the checksum that its sender had left to its device."""
+    whole = IP(segment)
+    del whole[TCP].chksum
+    return whole
+
+
+def _packets() -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+    tap.settimeout(8)
+    return tap

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.drops.kernel import drop_of
-from probes.drops.reasons import COPIES, WORDS, Reasons, in_words
+from probes.drops.reasons import COPIES, WORDS, Reasons, in_words, is_loss
 from probes.drops.record import FiveTuple, Record, Segment, parse
 from probes.drops.symbols import Symbols
 from topologies.linux.btf import KernelTypes
@@ -154,3 +154,18 @@ def test_a_copy_for_whoever_listens_in_is_no_drop(record: Record, where: str) ->
     assert (drop is None) == (where in COPIES)
     if drop is not None:
         assert (drop.node, drop.where, drop.flow, drop.seq) == ("r", where, record.flow, record.seq)
+
+
+@pytest.mark.parametrize(
+    ("reason", "where", "loss"),
+    [
+        ("TCP_OLD_DATA", "tcp_rcv_established", False),
+        ("NOT_SPECIFIED", "tcp_v4_rcv", False),
+        ("NOT_SPECIFIED", "packet_rcv", False),
+        ("NO_SOCKET", "tcp_v4_rcv", True),
+        ("NOT_SPECIFIED", "", True),
+        ("TCP_FLAGS", "tcp_v6_do_rcv", True),
+    ],
+)
+def test_what_its_receiver_was_done_with_is_no_loss(reason: str, where: str, loss: bool) -> None:
+    assert is_loss(reason, where) == loss
