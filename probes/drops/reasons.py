@@ -62,7 +62,8 @@ _PLACES: Mapping[str, str] = {
     "neigh_invalidate": "neighbour does not answer",
     "arp_error_report": "neighbour does not answer",
     "ndisc_error_report": "neighbour does not answer",
-    "ip6_pkt_drop": "route refuses it",
+    "ip6_pkt_discard": "no route",
+    "ip6_pkt_prohibit": "route refuses it",
     "veth_xmit": "other end of the link not up",
     "veth_xdp_rcv_skb": "XDP program",
 }

@@ -125,6 +125,8 @@ def test_words(reason: str, where: str, ttl: int, carrier: bool, words: str) -> 
 def test_words_are_for_reasons_of_the_running_kernel_or_of_counters() -> None:
     with KernelTypes() as types:
         names = {*Reasons.of(types.enum("skb_drop_reason"), {}).names.values()}
+    if "IP_INNOROUTES" not in names:
+        pytest.skip("kernels before 6.14 have fewer reasons")
     ours = {"TC_FILTER", "RX_ERRORS", "TX_ERRORS", "RX_DROPPED", "TX_DROPPED", "SOCKET_SNDBUFF"}
     assert {*WORDS} - ours <= names, "a word for a reason that was renamed is of no use"
 
