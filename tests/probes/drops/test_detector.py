@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from scapy.layers.inet import IP, TCP
 
 from probes.connections import Connections
 from probes.drops.kernel import KernelDrops, Unavailable
+from probes.flows import LOST
 from probes.packets import plan_flows
 from probes.prober import Prober
 from scenarios.dropped import LinuxHost, Tracing, kernel_drops, program_for
@@ -184,3 +186,40 @@ def _packets() -> socket.socket:
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
     tap.settimeout(8)
     return tap
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("rule", ["udp dport 7", "udp sport 7", "ip protocol icmp icmp type echo-reply"])
+def test_every_probe_that_the_prober_lost_was_told(
+    lab: Wire, sent: Sender, reading: Reading, scratch: Path, prober_binary: Path, rule: str
+) -> None:
+    """Lost on its way there, or its answer on its way back: the same flow and sequence number, once each, and no other."""
+    lab.responder("udp", SERVER, "7", "be-1")
+    assert sent.four.fileno() >= 0, "so that no neighbour is looked for"
+    nft = ["nsenter", f"--net={lab.netns('r')}", "nft"]
+    chain = "add table inet t; add chain inet t f { type filter hook forward priority 0; }"
+    subprocess.run([*nft, chain], check=True)
+    flows = [
+        *plan_flows("c", CLIENT, "echo", SERVER, 7, 5, 10 * MS, base_port=21000),
+        *plan_flows("c", CLIENT, "ping", SERVER, 0, 5, 10 * MS, first_id=5, transport="icmp"),
+    ]
+    with Prober(prober_binary, lab.netns("c"), tuple(flows), scratch) as prober:
+        warm(prober)
+        t0 = time.monotonic_ns()
+        subprocess.run([*nft, f"add rule inet t f {rule} drop"], check=True)
+        run_for(300)
+        subprocess.run([*nft, "flush chain inet t f"], check=True)
+        t1 = time.monotonic_ns()
+
+        def lost() -> list[tuple[int, int]]:
+            """What has no answer yet, on a busy host, gets it later."""
+            traces = prober.window(t0 - 5000 * MS, t1).flows
+            return sorted((t.flow.id, int(seq)) for t in traces for seq in t.seq[t.state == LOST])
+
+        def told() -> list[tuple[int | None, int | None]]:
+            reading.of(None)
+            return sorted((d.probe or 0, d.seq or 0) for d in reading.found)
+
+        wait_until(lambda: lost() == told(), "one drop for each lost probe")
+    assert len(reading.found) >= 5 * 10
+    assert {(d.node, d.reason) for d in reading.found} == {("r", "NETFILTER_DROP")}
