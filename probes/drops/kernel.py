@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol
 
-from probes.drops.reasons import COPIES, Reasons, in_words
+from probes.drops.reasons import Reasons, in_words, is_loss
 from probes.drops.record import FiveTuple, Record, Segment, parse
 from probes.drops.symbols import Symbols
 
@@ -48,15 +48,15 @@ class KernelDrop:
 
 
 def drop_of(record: Record, node: str, interface: str, reasons: Reasons, symbols: Symbols) -> KernelDrop | None:
-    """What a record tells; None where only a copy was dropped, made for somebody who listens in."""
-    where = symbols.function(record.location)
-    if where in COPIES:
+    """What a record tells; None where nobody misses the packet."""
+    reason, where = reasons.name(record.reason), symbols.function(record.location)
+    if not is_loss(reason, where):
         return None
     return KernelDrop(
         record.t_ns,
         node,
         interface,
-        reasons.name(record.reason),
+        reason,
         where,
         record.flow,
         record.ttl,

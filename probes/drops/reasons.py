@@ -62,7 +62,8 @@ _PLACES: Mapping[str, str] = {
     "neigh_invalidate": "neighbour does not answer",
     "arp_error_report": "neighbour does not answer",
     "ndisc_error_report": "neighbour does not answer",
-    "ip6_pkt_drop": "route refuses it",
+    "ip6_pkt_discard": "no route",
+    "ip6_pkt_prohibit": "route refuses it",
     "veth_xmit": "other end of the link not up",
     "veth_xdp_rcv_skb": "XDP program",
 }
@@ -70,6 +71,16 @@ _PLACES: Mapping[str, str] = {
 
 COPIES = frozenset(("packet_rcv", "tpacket_rcv", "raw_rcv", "raw_rcv_skb", "rawv6_rcv", "rawv6_rcv_skb"))
 """Functions that drop a copy of a packet, made for a raw or packet socket: the packet itself goes on."""
+
+_HAD_ALREADY = frozenset(("TCP_OLD_DATA", "TCP_OFOMERGE"))
+_TIME_WAIT = frozenset(("tcp_v4_rcv", "tcp_v6_rcv"))
+
+
+def is_loss(reason: str, where: str) -> bool:
+    """Whether anybody misses the packet: not where only a copy was dropped, nor where its receiver's TCP was done with it.
+    That had what it carried already, or the connection was closed and a TIME_WAIT took the last segments."""
+    taken = reason in _HAD_ALREADY or (reason == UNSPECIFIED and where in _TIME_WAIT)
+    return where not in COPIES and not taken
 
 
 @dataclass(frozen=True, slots=True)

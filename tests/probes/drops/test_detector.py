@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from scapy.layers.inet import IP, TCP
 
 from probes.connections import Connections
 from probes.drops.kernel import KernelDrops, Unavailable
+from probes.flows import LOST
 from probes.packets import plan_flows
 from probes.prober import Prober
 from scenarios.dropped import LinuxHost, Tracing, kernel_drops, program_for
@@ -18,7 +22,7 @@ from tests.probes.conftest import MS, ROOT, run_for, wait_until, warm
 from tests.probes.drops.conftest import Reading
 from tests.probes.drops.sending import Sender
 from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire
-from topologies.linux.netns import hold, remove
+from topologies.linux.netns import hold, inside, remove
 
 REASONS = {"SKB_DROP_REASON_NOT_SPECIFIED": 2}
 
@@ -145,3 +149,77 @@ def test_a_kernel_that_tells_no_reasons_is_named(arguments: int | None, reasons:
 @pytest.mark.parametrize("program", ["dropped", "dropped_at_socket"])
 def test_both_programs_are_taken_by_this_kernel(program: str) -> None:
     Tracing(program).close()
+
+
+@pytest.mark.lab
+def test_a_segment_that_comes_again_is_no_drop(
+    lab: Wire, reading: Reading, sentinel: Callable[[], None], sent: Sender
+) -> None:
+    """To an open connection, where TCP has its data, and to one in TIME_WAIT."""
+    listener = inside(lab.netns("s"), lambda: socket.create_server((SERVER, 80)))
+    with listener, inside(lab.netns("c"), lambda: socket.create_connection((SERVER, 80), 8, (CLIENT, 5000))) as client:
+        accepted, _ = listener.accept()
+        with accepted, inside(lab.netns("s"), _packets) as tap:
+            client.sendall(b"once")
+            assert accepted.recv(8) == b"once"
+            segment = next(p for p in iter(lambda: tap.recv(2048), b"") if p.endswith(b"once"))
+            sent.packet(_again(segment))
+            assert reading.until_sentinel(sentinel) == []
+            accepted.close()  # the side that closes first waits
+            assert client.recv(1) == b""
+            client.close()
+            end = next(p for p in iter(lambda: tap.recv(2048), b"") if TCP in IP(p) and IP(p)[TCP].flags.F)
+        sent.packet(_again(end))
+        reading.found.clear()
+        at_s = [drop for drop in reading.until_sentinel(sentinel) if drop.node == "s"]
+        assert at_s == [], "what it answers finds no connection at c any more"
+
+
+def _again(segment: bytes) -> IP:
+    """With the checksum that its sender had left to its device."""
+    whole = IP(segment)
+    del whole[TCP].chksum
+    return whole
+
+
+def _packets() -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(0x0800))
+    tap.settimeout(8)
+    return tap
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("rule", ["udp dport 7", "udp sport 7", "ip protocol icmp icmp type echo-reply"])
+def test_every_probe_that_the_prober_lost_was_told(
+    lab: Wire, sent: Sender, reading: Reading, scratch: Path, prober_binary: Path, rule: str
+) -> None:
+    """Lost on its way there, or its answer on its way back: the same flow and sequence number, once each, and no other."""
+    lab.responder("udp", SERVER, "7", "be-1")
+    assert sent.four.fileno() >= 0, "so that no neighbour is looked for"
+    nft = ["nsenter", f"--net={lab.netns('r')}", "nft"]
+    chain = "add table inet t; add chain inet t f { type filter hook forward priority 0; }"
+    subprocess.run([*nft, chain], check=True)
+    flows = [
+        *plan_flows("c", CLIENT, "echo", SERVER, 7, 5, 10 * MS, base_port=21000),
+        *plan_flows("c", CLIENT, "ping", SERVER, 0, 5, 10 * MS, first_id=5, transport="icmp"),
+    ]
+    with Prober(prober_binary, lab.netns("c"), tuple(flows), scratch) as prober:
+        warm(prober)
+        t0 = time.monotonic_ns()
+        subprocess.run([*nft, f"add rule inet t f {rule} drop"], check=True)
+        run_for(300)
+        subprocess.run([*nft, "flush chain inet t f"], check=True)
+        t1 = time.monotonic_ns()
+
+        def lost() -> list[tuple[int, int]]:
+            """What has no answer yet, on a busy host, gets it later."""
+            traces = prober.window(t0 - 5000 * MS, t1).flows
+            return sorted((t.flow.id, int(seq)) for t in traces for seq in t.seq[t.state == LOST])
+
+        def told() -> list[tuple[int | None, int | None]]:
+            reading.of(None)
+            return sorted((d.probe or 0, d.seq or 0) for d in reading.found)
+
+        wait_until(lambda: lost() == told(), "one drop for each lost probe")
+    assert len(reading.found) >= 5 * 10
+    assert {(d.node, d.reason) for d in reading.found} == {("r", "NETFILTER_DROP")}
