@@ -36,7 +36,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 class Flow(msgspec.Struct, frozen=True):
     """The client's packet, below every tunnel. Ports are numbers (host order), 0 where the packet has none that can be read;
-    an echo request has its identifier in `sport`. `protocol` is IANA's number: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6.
+    an echo request has its identifier in `sport`. `protocol` is IANA's number: 6 TCP, 17 UDP, 1 ICMP, 58 ICMPv6. An answer to
+    the client is of this flow, too.
 
     Raises ValueError for addresses that are none or of two families. They are kept in the usual short form, and IPv4
     mapped into IPv6 as IPv4, so that equal flows are equal.

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
 import re
+import select
 import socket
+import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import bpf
 import pytest
-from bpf import BpfError, Program, detach_xdp
+from bpf import BpfError, detach_xdp
 from l7.attach import REASONS, load
+from l7.program import Program
 from node.drop_maps import DropMaps, Teller
 from node.drops import line
 from node.events import Events
@@ -23,7 +31,7 @@ from scapy.layers.l2 import Ether
 from reports.evidence.handed import Drop, Flow, decode
 from tests.reference.conftest import ROOT
 from tests.reference.network import namespaces
-from tests.reference.tier import l7_config
+from tests.reference.tier import l7_config, until
 
 DROP, PASS = 1, 2
 ETHER = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
@@ -35,7 +43,7 @@ CLIENT6, ELSEWHERE6 = "2001:db8:2:9::1", "2001:db8:2:4::1"
 class Node:
     """The program on eth1 of an L7 node, and whoever tells of its drops, which finds them by that interface alone."""
 
-    program: Program
+    program: bpf.Program
     teller: Teller
 
     def told(self) -> list[Drop]:
@@ -121,3 +129,85 @@ def test_where_no_program_is_attached_that_is_said(node: Node) -> None:
     with pytest.raises(BpfError, match="has no XDP program"):
         DropMaps.of("eth1")
     assert node.program.test_run(tunnel(ECHO)).verdict == PASS
+
+
+STRANGER, HERE = "198.51.100.9", "10.0.0.1"
+
+
+def _told(pipe: int, count: int) -> list[Drop]:
+    """Lines of the responder's until they tell of that many datagrams."""
+    raw = b""
+    told: list[Drop] = []
+    while sum(drop.count for drop in told) < count:
+        assert select.select([pipe], [], [], 10)[0], f"after 10 s: {count} datagrams, had {told}"
+        raw += os.read(pipe, 65536)
+        found = [decode(each) for each in raw.splitlines() if each.endswith(b"}")]
+        told = [each for each in found if isinstance(each, Drop)]
+    return told
+
+
+def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(echo_program: Path) -> None:
+    with namespaces("asks", "l7") as network:
+        network.ip("asks", "link add eth1 type veth peer name eth1 netns " + network.full("l7"), "link set eth1 up")
+        network.ip("asks", f"address add {STRANGER}/32 dev eth1", "address add 10.0.0.2/24 dev eth1")
+        network.ip("l7", f"address add {HERE}/24 dev eth1", "link set eth1 up", "link set lo up")
+        network.sysctl("l7", "ipv4/conf/all/rp_filter", "0")
+        network.sysctl("l7", "ipv4/conf/eth1/rp_filter", "0")
+        argv = ["nsenter", f"--net=/run/netns/{network.full('l7')}", str(echo_program), "7", "me"]
+        with (
+            subprocess.Popen(argv, stdout=subprocess.PIPE) as process,
+            network.socket("asks", socket.SOCK_DGRAM) as known,
+        ):
+            assert process.stdout is not None
+            pipe = process.stdout.fileno()
+            try:
+                known.settimeout(0.1)
+                known.bind(("10.0.0.2", 0))
+                for _ in range(100):  # until the responder has its port
+                    known.sendto(b"probe-", (HERE, 7))
+                    with contextlib.suppress(TimeoutError, ConnectionRefusedError):
+                        assert known.recv(100) == b"probe-me"
+                        break
+                with network.socket("asks", socket.SOCK_DGRAM) as unknown:
+                    unknown.bind((STRANGER, 0))
+                    before = time.monotonic_ns()
+                    for _ in range(3):
+                        unknown.sendto(b"probe-", (HERE, 7))
+                    told = _told(pipe, 3)
+                    flow = Flow(STRANGER, unknown.getsockname()[1], HERE, 7, 17)
+                assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "no_route", flow)}
+                assert all(before <= drop.first_ns <= drop.last_ns <= drop.t_ns for drop in told)
+                with contextlib.ExitStack() as crowd:
+                    for _ in range(200):
+                        one = crowd.enter_context(network.socket("asks", socket.SOCK_DGRAM))
+                        one.bind((STRANGER, 0))
+                        one.sendto(b"probe-", (HERE, 7))
+                    told = _told(pipe, 200)
+                assert sum(drop.count for drop in told) == 200, "each once"
+                assert max(Counter(drop.t_ns for drop in told if drop.flow).values()) <= 64, "a turn names 64 clients"
+                known.settimeout(5)
+                known.sendto(b"probe-", (HERE, 7))
+                assert known.recv(100) == b"probe-me", "whoever can be answered is, and is not told of"
+                assert not select.select([pipe], [], [], 0.3)[0]
+            finally:
+                process.kill()
+
+
+def test_a_program_that_hands_over_lines_is_heard_by_those_who_read_the_nodes_events(tmp_path: Path) -> None:
+    written = '{"what":"drop","count":1}'
+
+    async def body() -> None:
+        events = Events("l7")
+        async with events.listening(tmp_path / "events.sock"):
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "events.sock")
+            await until(lambda: len(events._readers) == 1, "a reader")
+            program = Program("echo", ["sh", "-c", f"echo '{written}'; exec sleep 60"], events, hands_over=True)
+            running = asyncio.create_task(program.run())
+            async with asyncio.timeout(10):
+                lines = [await reader.readline() for _ in range(2)]
+            assert written.encode() + b"\n" in lines
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            writer.close()
+
+    asyncio.run(body())

@@ -49,7 +49,7 @@ class Agent:
         self.draining = False
         self.programs = [
             Program("envoy", [*_ENVOY, *_FLUSH], events, ready=self._envoy_ready),
-            Program("echo", [str(ECHO), "7", config.name], events),
+            Program("echo", [str(ECHO), "7", config.name], events, hands_over=True),
         ]
 
     async def _envoy_ready(self) -> None:

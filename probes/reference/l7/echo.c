@@ -1,12 +1,16 @@
 /* echo PORT NAME: answers every UDP datagram with its payload and NAME behind it, from the address it came to.
  * It must not know VIPs or tunnels: IPV6_PKTINFO tells it which of the node's addresses was asked. One socket takes both
- * families; IPv4 addresses look like ::ffff:a.b.c.d to it (RFC 3493, 3.7; RFC 3542, 6). */
+ * families; IPv4 addresses look like ::ffff:a.b.c.d to it (RFC 3493, 3.7; RFC 3542, 6).
+ * What it cannot answer is told on its standard output, one JSON line for each client and reason. */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "lost.h"
 
 #define BATCH 64
 #define PAYLOAD 2048
@@ -47,6 +51,20 @@ static void answer_from_same_address(struct msghdr *header)
 	}
 }
 
+/* The datagram is given up: no route back, buffer full. */
+static void give_up(struct msghdr *header, in_port_t port, int error)
+{
+	static const struct in6_addr unknown;
+	const struct in6_addr *asked = &unknown;
+	struct cmsghdr *c;
+
+	for (c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
+			asked = &((struct in6_pktinfo *)(void *)CMSG_DATA(c))->ipi6_addr;
+	}
+	lost_add(header->msg_name, asked, port, error);
+}
+
 int main(int argc, char **argv)
 {
 	struct sockaddr_in6 here = { .sin6_family = AF_INET6 };
@@ -68,7 +86,13 @@ int main(int argc, char **argv)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	signal(SIGPIPE, SIG_IGN);	/* whoever is told may end; those who ask are answered */
 	for (;;) {
+		struct pollfd due = { .fd = fd, .events = POLLIN };
+
+		lost_tell();
+		if (lost_due() >= 0 && poll(&due, 1, lost_due()) == 0)
+			continue;
 		for (i = 0; i < BATCH; i++)
 			prepare(i);
 		got = recvmmsg(fd, message, BATCH, MSG_WAITFORONE, NULL);
@@ -83,8 +107,10 @@ int main(int argc, char **argv)
 			slot[i].part.iov_len = message[i].msg_len + name;
 			answer_from_same_address(&message[i].msg_hdr);
 		}
-		/* A datagram that cannot be sent (no route back, buffer full) is given up; the rest still goes. */
-		for (i = 0; i < got; i += sent > 0 ? sent : 1)
+		for (i = 0; i < got; i += sent > 0 ? sent : 1) {
 			sent = sendmmsg(fd, message + i, got - i, 0);
+			if (sent <= 0)
+				give_up(&message[i].msg_hdr, here.sin6_port, errno);	/* the rest still goes */
+		}
 	}
 }

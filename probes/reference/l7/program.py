@@ -30,7 +30,8 @@ async def _nothing() -> None:
 
 
 class Program:
-    """One program. `ready` is awaited after each start; what it raises as TimeoutError is told as an event."""
+    """One program. `ready` is awaited after each start; what it raises as TimeoutError is told as an event. One that
+    `hands_over` writes lines of drops (node/drops.py) to its standard output, which are passed on as they are."""
 
     def __init__(
         self,
@@ -39,16 +40,18 @@ class Program:
         events: Events,
         *,
         ready: Callable[[], Awaitable[None]] = _nothing,
+        hands_over: bool = False,
         restart_s: float = RESTART_S,
     ) -> None:
         self.name, self._argv, self._events = name, list(argv), events
         self._ready, self._restart_s = ready, restart_s
+        self._output = asyncio.subprocess.PIPE if hands_over else None
         self.pid: int | None = None
 
     async def run(self) -> None:
         """Until cancelled; then the program is asked to end, and killed where it does not."""
         while True:
-            process = await asyncio.create_subprocess_exec(*self._argv)
+            process = await asyncio.create_subprocess_exec(*self._argv, stdout=self._output)
             self.pid = process.pid
             try:
                 await self._watch(process)
@@ -58,8 +61,13 @@ class Program:
             self._events.emit("exited", ending(process.returncode or 0), source=self.name)
             await asyncio.sleep(self._restart_s)  # down long enough to be seen
 
+    async def _pass_on(self, output: asyncio.StreamReader | None) -> None:
+        while output is not None and (line := await output.readline()):
+            self._events.tell([line])
+
     async def _watch(self, process: asyncio.subprocess.Process) -> None:
         getting_ready = asyncio.ensure_future(self._ready())
+        passing_on = asyncio.ensure_future(self._pass_on(process.stdout))
         ended = asyncio.ensure_future(process.wait())
         try:
             await asyncio.wait({getting_ready, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,6 +80,7 @@ class Program:
             await ended
         finally:
             getting_ready.cancel()
+            passing_on.cancel()
             ended.cancel()
 
 
