@@ -10,10 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from reports.evidence.histogram import unpack_histogram
+from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
-from reports.evidence.schema import ANSWERED, Verdict, unpack_per_flow
+from reports.evidence.schema import ANSWERED, LATE, LOST, Verdict, unpack_per_flow
 from reports.evidence.writer import EvidenceWriter
 from scenarios import boot as boot_module
 from scenarios import instruments, phases, schedule
@@ -98,6 +101,25 @@ def played_in_peace(bench: Bench, fault: Callable[[], Fault], evidence: Path) ->
 
 def not_kept(verdict: Verdict) -> set[str]:
     return {row.what for row in verdict.judged if row.ok is False}
+
+
+def reconcile(evidence: Path, name: str) -> None:
+    """What the evidence says of its probes in several ways adds up: every answer is in a histogram, every loss has its stamps."""
+    recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
+    lost = 0
+    for block in recorded.flows:
+        states = unpack_per_flow(block)
+        answered = sum(state.count(ANSWERED) + state.count(LATE) for state in states)
+        assert sum(unpack_histogram(one.histogram).n for one in block.answers) == answered
+        near = list(unpack_near(block))
+        assert sum(run.state.count(LOST) for run in near) == sum(state.count(LOST) for state in states)
+        lost += sum(state.count(LOST) for state in states)
+        for one in near:
+            state = np.frombuffer(one.state, np.uint8)
+            assert not one.run.rx[state == LOST].any()
+            assert (one.run.rx[state == ANSWERED] > one.run.due[state == ANSWERED]).all()
+            assert (one.run.ttl[state == ANSWERED] > 0).all()
+    assert lost > 0
 
 
 class SignalledProber(KillFault):
@@ -244,6 +266,7 @@ def test_a_cut_of_one_of_two_ways_loses_what_goes_over_it_until_the_heal(
     assert verdict.elsewhere_black_hole_ms == 0
     assert steps(evidence, name) == ["inject", "effective", "heal", "healed"]
     assert all(lab.carriers(link))
+    reconcile(evidence, name)
 
 
 def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measured(
@@ -310,6 +333,10 @@ def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench:
     assert "`kill-node`" in verdict.reason
     assert verdict.black_hole_ms.censored == 51
     assert verdict.broken == verdict.connections == 100
+    assert verdict.convergence is not None
+    assert verdict.convergence.time.high_ms is None, "it was the heal that ended it"
+    assert verdict.failover is None
+    reconcile(evidence, name)
     bench.instruments.renew()
     assert {c.open_count() for c in bench.instruments.connections.values()} == {100}
     assert next(s for s in read_evidence(evidence).scenarios if s.name == name).verdict == verdict
