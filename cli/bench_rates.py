@@ -16,7 +16,6 @@ from pathlib import Path
 from cli.figures import Row, merged, row
 from cli.lab import REFERENCE
 from cli.outcome import console
-from cli.rates import peers
 from cli.rates.figures import (
     Load,
     Trial,
@@ -29,7 +28,7 @@ from cli.rates.figures import (
     rows_of_load,
 )
 from cli.rates.hops import RECEIVED, WAY, Joint, drops_at
-from cli.rates.peers import PEERS, installed, unsustained
+from cli.rates.peers import PEERS, best_of, installed
 from cli.rates.trial import Drop, idle_cores, run_trial, sources, target_of
 from cli.rows import show
 from scenarios.boot import Booted, boot
@@ -136,17 +135,12 @@ def _beside(booted: Booted, name: str, found: Found) -> None:
     sender, steps = next((s, r) for n, s, r in PEERS if n == name)
     netns = booted.lab.netns(booted.topology.nodes_with_role("client")[0].name)
     address = target_of(booted).vip[0]
-    ran: dict[int, peers.Ran] = {}
-
-    def tried(rate: int) -> str:
-        ran[rate] = sender(netns, address, rate)
-        return unsustained(ran[rate], rate)
-
-    best, limit = highest(steps, tried)
-    console.print(f"  {name}: {best}/s{', then ' + limit if limit else ''}", highlight=False)
-    found.peer_rates.setdefault(name, []).append(best)
+    best = best_of(steps, lambda rate: sender(netns, address, rate))
+    said = f"{best.rate:.0f}/s, {best.cpu / best.sent * 1e6:.1f} µs of CPU each" if best else "nothing without a loss"
+    console.print(f"  {name}: {said}", highlight=False)
+    found.peer_rates.setdefault(name, []).append(best.rate if best else 0.0)
     if best:
-        found.peer_us.setdefault(name, []).append(ran[best].cpu / ran[best].sent * 1e6)
+        found.peer_us.setdefault(name, []).append(best.cpu / best.sent * 1e6)
 
 
 def _rows(found: Found) -> list[Row]:

@@ -29,7 +29,10 @@ BASE_PORT: dict[Transport, int] = {"udp": 20000, "tcp": 2000, "icmp": 20000}
 """TCP's ports lie below those of long-lived connections and of Linux's own choice (ip_local_port_range)."""
 
 PHASES = 20
-"""Different phases in one interval: to wake up costs the prober more than to send, so flows of one phase share a wake-up."""
+"""Different phases in one interval, at most: to wake up costs the prober more than to send, so flows of one phase share a wake-up."""
+
+LEAST_STEP_NS = 500_000
+"""Between two phases, at least. Probes that leave together also stay together on their way, and each of them costs less."""
 
 REUSE_AFTER_NS = 60_000_000_000
 """A TCP source port rests so long, TIME_WAIT on Linux, before its next SYN: no server takes it for an old connection."""
@@ -102,7 +105,7 @@ def plan_flows(
         raise ValueError(f"source ports {base}..{base + count * ports - 1} to port {port}: ports are 1 to 65535")
     if ipaddress.ip_address(src).version != ipaddress.ip_address(vip).version:
         raise ValueError(f"{src} cannot reach {vip}: the addresses are of two families")
-    phases = min(count, PHASES)
+    phases = min(count, PHASES, max(1, interval_ns // LEAST_STEP_NS))
     planned = tuple(
         ProbeFlow(
             id=first_id + i,

@@ -22,7 +22,7 @@ from cli.rates.figures import (
     spread,
 )
 from cli.rates.hops import WAY, Joint, drops_at
-from cli.rates.peers import Ran, installed, unsustained
+from cli.rates.peers import Ran, best_of, installed
 
 MS = 1_000_000
 SOUND = Trial(
@@ -141,11 +141,27 @@ def test_only_probes_of_the_bench_die_and_only_where_the_stage_ends() -> None:
     assert last[0].matches == ("ip saddr 203.0.113.20 ip daddr 10.1.9.1 udp sport 7",)
 
 
-def test_a_peer_that_is_slower_than_told_or_loses_does_not_sustain_the_rate() -> None:
-    assert unsustained(Ran(1000, 1000, 1.0, 0.1), 1000) == ""
-    assert "1 of 1000 lost" in unsustained(Ran(1000, 999, 1.0, 0.1), 1000)
-    assert "slowly" in unsustained(Ran(1000, 1000, 2.0, 0.1), 1000)
-    assert "slowly" in unsustained(Ran(0, 0, 0.0, 0.0), 1000)
+def played(told: dict[int, Ran]) -> tuple[Ran | None, list[int]]:
+    asked: list[int] = []
+
+    def run(rate: int) -> Ran:
+        asked.append(rate)
+        return told[rate]
+
+    return best_of(sorted(told), run), asked
+
+
+def test_a_peer_is_taken_at_the_rate_it_really_had_and_not_driven_further_once_it_is_slow() -> None:
+    slow = Ran(2000, 2000, 2.0, 0.1)
+    assert slow.rate == 1000
+    assert played({500: Ran(500, 500, 1.0, 0.1), 2000: slow, 4000: Ran(4000, 4000, 1.0, 0.1)}) == (slow, [500, 2000])
+
+
+def test_a_peer_that_loses_twice_is_taken_at_the_rate_before() -> None:
+    sound, lossy = Ran(500, 500, 1.0, 0.1), Ran(1000, 999, 1.0, 0.1)
+    assert played({500: sound, 1000: lossy, 2000: sound}) == (sound, [500, 1000, 1000])
+    assert played({500: lossy}) == (None, [500, 500])
+    assert played({500: Ran(0, 0, 0.0, 0.0)})[0] is None
 
 
 def test_scapy_is_always_there_and_what_is_not_installed_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
