@@ -1,21 +1,22 @@
-"""The byte layout of the prober's two files, as numpy types. Mirrors probes/native/record.h and knows nothing else."""
+"""The byte layout of the prober's two files, as numpy types. Mirrors probes/native/record.h; of a payload it knows the beginning."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterable
+from itertools import accumulate
 
 import numpy as np
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6
 from scapy.packet import Packet
 
+from probes.packets import PAYLOAD_MAGIC
+
 PLAN_MAGIC = 0x5050534E
 RECORD_MAGIC = 0x5250534E
-VERSION = 3
+VERSION = 4
 PAGE = 4096
-PACKET = 128
-PAYLOAD = 64
 NO_BACKEND = 255
 ERRNOS = 256
 OFFSETS = 8192
@@ -51,7 +52,7 @@ PLAN_FLOW = np.dtype(
         ("payload_at", "u2"),
         ("interval_ns", "i8"),
         ("phase_ns", "i8"),
-        ("packet", "u1", PACKET),
+        ("packet_at", "u8"),
     ],
     align=True,
 )
@@ -120,21 +121,28 @@ def paged(size: int) -> int:
 def pack_plan(flows: Iterable[tuple[int, Packet, int, int, int]], capacity: int) -> bytes:
     """The plan file's bytes from (flow id, whole-packet template, source ports, interval, phase) of every flow.
 
-    What the prober sends is read back from the packet as it would go on the wire, so the template is the only truth.
+    What the prober sends is read back from the packet as it would go on the wire, so the template is the only truth. The packets
+    stand behind the flows, one after the other. Raises ValueError for a probe of UDP or ICMP without a payload of its flow's.
     """
-    rows = [_plan_row(*flow) for flow in flows]
+    planned = list(flows)
+    packets = [bytes(packet) for _, packet, *_ in planned]
+    first = PLAN_HEADER.itemsize + len(planned) * PLAN_FLOW.itemsize
+    starts = accumulate((len(raw) for raw in packets), initial=first)
+    rows = [_plan_row(*flow, raw, at) for flow, raw, at in zip(planned, packets, starts, strict=False)]
     header = np.array((PLAN_MAGIC, VERSION, len(rows), capacity), PLAN_HEADER)
-    return header.tobytes() + np.array(rows, PLAN_FLOW).tobytes()
+    return header.tobytes() + np.array(rows, PLAN_FLOW).tobytes() + b"".join(packets)
 
 
-def _plan_row(flow_id: int, packet: Packet, ports: int, interval_ns: int, phase_ns: int) -> tuple[object, ...]:
-    raw = bytes(packet)
+def _plan_row(
+    flow_id: int, packet: Packet, ports: int, interval_ns: int, phase_ns: int, raw: bytes, at: int
+) -> tuple[object, ...]:
     version6 = raw[0] >> 4 == 6
     built = (IPv6 if version6 else IP)(raw)
     family = socket.AF_INET6 if version6 else socket.AF_INET
     tos, ttl, protocol = (built.tc, built.hlim, built.nh) if version6 else (built.tos, built.ttl, built.proto)
-    kind = next(k for k in (UDP, TCP, ICMP, ICMPv6EchoRequest) if built.haslayer(k))
+    kind = next(k for k in (UDP, TCP, ICMP, ICMPv6EchoRequest) if packet.haslayer(k))
     head = built[kind]
+    header_at = 40 if version6 else built.ihl * 4
     sport, dport = (head.id, 0) if kind in (ICMP, ICMPv6EchoRequest) else (head.sport, head.dport)
     return (
         flow_id,
@@ -148,9 +156,17 @@ def _plan_row(flow_id: int, packet: Packet, ports: int, interval_ns: int, phase_
         np.frombuffer(socket.inet_pton(family, built.dst).ljust(16, b"\0"), np.uint8),
         protocol,
         len(raw),
-        len(raw) - len(head),
-        len(raw) - (PAYLOAD if kind is not TCP else 0),
+        header_at,
+        header_at + head.dataofs * 4 if kind is TCP else _payload_at(raw, header_at + 8, flow_id),
         interval_ns,
         phase_ns,
-        np.frombuffer(raw.ljust(PACKET, b"\0"), np.uint8),
+        at,
     )
+
+
+def _payload_at(raw: bytes, after: int, flow_id: int) -> int:
+    """Where a probe's payload begins: at its magic and its flow's id, behind the transport's header and what stands between."""
+    at = raw.find(PAYLOAD_MAGIC + flow_id.to_bytes(4, "big"), after)
+    if at < 0:
+        raise ValueError(f"flow {flow_id}: its packet holds no payload of a probe")
+    return at

@@ -5,10 +5,9 @@
 
 #define PLAN_MAGIC 0x5050534eu   /* "NSPP" */
 #define RECORD_MAGIC 0x5250534eu /* "NSPR" */
-#define VERSION 3u
+#define VERSION 4u
 
-#define PAYLOAD 64         /* bytes of a probe: magic 'NSPF', flow u32, seq u64, due u64 (network byte order), padding */
-#define PACKET 128         /* room for a whole packet: IPv6, a header, a payload */
+#define PAYLOAD_HEAD 24    /* bytes that a payload begins with: magic 'NSPF', flow u32, seq u64, due u64 (network byte order) */
 #define NAMES 64           /* backends that can be told apart */
 #define NAME_BYTES 32      /* a name and its closing zero */
 #define NO_BACKEND 255
@@ -27,10 +26,12 @@ struct plan_flow {
     uint8_t tos, ttl;
     uint8_t src[16], dst[16];      /* IPv4 uses the first four bytes */
     uint16_t protocol;             /* IPPROTO_UDP, _TCP, _ICMP or _ICMPV6 */
-    uint16_t packet_bytes, header_at, payload_at; /* the transport's header and its payload within the packet */
+    uint16_t packet_bytes, header_at, payload_at; /* the transport's header and the probe's payload within the packet */
     int64_t interval_ns, phase_ns;
-    uint8_t packet[PACKET];        /* from the network header up */
+    uint64_t packet_at;            /* where in the plan file the packet begins, from the network header up */
 };
+
+/* The plan file: plan_header, plan_flow[flow_count], then every flow's packet. */
 
 enum state { STARTING = 0, RUNNING = 1, STOPPED = 2, FAILED = 3 };
 

@@ -1,6 +1,6 @@
 """A stand-in for a service: answers UDP probes or HTTP requests with a name. Knows nothing of the probes but bytes.
 
-usage: responder.py udp ADDRESS PORT NAME [every=N corrupt|twice|drop|delay=S]
+usage: responder.py udp ADDRESS PORT NAME [every=N corrupt[=BYTE]|twice|drop|delay=S]
        responder.py http ADDRESS PORT NAME[,NAME...] [reset]
 SIGUSR1 moves on to the next name; the name 503 is an error page without a name; with `reset`, connections end by reset.
 NAME+close: announces the end of the connection and ends it. NAME+fin: ends it without a word. NAME+eof: an answer without
@@ -41,8 +41,9 @@ def udp(address: str, port: int, name: bytes, every: int, what: str) -> None:
                 continue
             if what == "twice":
                 sock.sendto(answer, to)
-            if what == "corrupt":
-                answer = answer[:30] + bytes([answer[30] ^ 1]) + answer[31:]
+            if what.startswith("corrupt"):
+                at = int(what.partition("=")[2] or 30)
+                answer = answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
             if what.startswith("delay="):
                 held.append((time.monotonic() + float(what[6:]), answer, to))
                 continue

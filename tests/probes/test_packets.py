@@ -22,6 +22,10 @@ def test_phases_are_spread_evenly_over_one_interval() -> None:
     few = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 8, 10 * MS)
     assert [f.phase_ns for f in few] == [i * 10 * MS // 8 for i in range(8)]
     assert max(f.phase_ns for f in flows) < 10 * MS
+    fast = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 10, MS)
+    assert [f.phase_ns for f in fast] == [0] * 5 + [MS // 2] * 5, "wake-ups are half a millisecond apart at least"
+    fastest = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 3, MS // 10)
+    assert {f.phase_ns for f in fastest} == {0}
 
 
 def test_flows_have_distinct_source_ports_and_ids() -> None:

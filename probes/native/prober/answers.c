@@ -42,12 +42,13 @@ static int backend_of(const uint8_t *name, size_t length)
     return (int)i;
 }
 
-/* An echoed payload, the answering backend's name perhaps behind it. */
-void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at)
+/* An echoed payload, the answering backend's name perhaps behind it. `intact`: so was what stood before it. */
+void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at, bool intact)
 {
-    const uint8_t *probe = f->plan->packet + f->plan->payload_at;
+    const uint8_t *probe = f->packet + f->plan->payload_at;
+    size_t whole = (size_t)f->plan->packet_bytes - f->plan->payload_at;
     uint64_t seq, due;
-    if (length < 24 || memcmp(data, probe, 8)) {
+    if (length < PAYLOAD_HEAD || memcmp(data, probe, 8)) {
         header->foreign++;
         return;
     }
@@ -60,8 +61,8 @@ void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arr
     }
     if (!is_first_answer(r))
         return;
-    int backend = length < PAYLOAD ? -1 : backend_of(data + PAYLOAD, length - PAYLOAD);
-    bool intact = length >= PAYLOAD && backend >= 0 && !memcmp(data + 24, probe + 24, PAYLOAD - 24);
+    int backend = length < whole ? -1 : backend_of(data + whole, length - whole);
+    intact = intact && backend >= 0 && !memcmp(data + PAYLOAD_HEAD, probe + PAYLOAD_HEAD, whole - PAYLOAD_HEAD);
     r->rx_ns = at.ns;
     r->ttl = at.ttl;
     r->backend = (uint8_t)(backend >= 0 ? backend : NO_BACKEND);

@@ -8,14 +8,14 @@
 static ssize_t send_icmp(struct flow *f, uint64_t seq, int64_t due_ns)
 {
     struct plan_flow *p = f->plan;
-    uint8_t *head = p->packet + p->header_at, *payload = p->packet + p->payload_at;
+    uint8_t *head = f->packet + p->header_at, *payload = f->packet + p->payload_at;
     uint64_t wire_seq = htobe64(seq), wire_due = htobe64((uint64_t)due_ns);
     uint16_t number = htons((uint16_t)seq), check = 0;
     memcpy(payload + 8, &wire_seq, 8);
     memcpy(payload + 16, &wire_due, 8);
     memcpy(head + 6, &number, 2);
     memcpy(head + 2, &check, 2);
-    check = transport_checksum(p);
+    check = transport_checksum(f);
     memcpy(head + 2, &check, 2);
     return send_raw(f);
 }
@@ -35,7 +35,7 @@ void icmp_echo_seen(const struct sight *s)
 {
     struct flow *f = s->length < 8 ? NULL : flow_of(s);
     if (f)
-        take_payload(f, s->data + 8, s->length - 8, s->at);
+        take_payload(f, s->data + 8, s->length - 8, s->at, true);
 }
 
 struct record *icmp_quoted(const struct sight *quoted)

@@ -23,6 +23,7 @@ struct transport {
 struct flow {
     int fd;
     struct plan_flow *plan;
+    uint8_t *packet; /* as planned, with what differs per probe filled in */
     struct flow_status *status;
     struct record *ring;
     const struct transport *transport;
@@ -76,13 +77,13 @@ void drain_socket(int fd, take *take, void *context);
 /* answers.c: what an answer means for its probe */
 struct record *sent_record(struct flow *f, uint64_t seq); /* null unless that probe was sent and is still held */
 bool is_first_answer(struct record *r);
-void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at);
+void take_payload(struct flow *f, const uint8_t *data, size_t length, struct arrival at, bool intact);
 void deny(struct record *r, enum denial how, int64_t stamp_ns);
 
 /* raw.c: whole packets */
 void open_raw(struct flow *f);
 ssize_t send_raw(struct flow *f);
-uint16_t transport_checksum(const struct plan_flow *p);
+uint16_t transport_checksum(const struct flow *f);
 
 /* tap.c: answers to whole packets, read beside the kernel's own stack */
 void open_taps(void);

@@ -22,7 +22,7 @@ void open_raw(struct flow *f)
 
 ssize_t send_raw(struct flow *f)
 {
-    return sendto(f->fd, f->plan->packet, f->plan->packet_bytes, MSG_DONTWAIT, (struct sockaddr *)&f->to, f->to_len);
+    return sendto(f->fd, f->packet, f->plan->packet_bytes, MSG_DONTWAIT, (struct sockaddr *)&f->to, f->to_len);
 }
 
 static uint32_t sum(uint32_t so_far, const uint8_t *data, size_t length)
@@ -33,10 +33,11 @@ static uint32_t sum(uint32_t so_far, const uint8_t *data, size_t length)
 }
 
 /* RFC 1071, over the pseudo-header too (ICMP of IPv4 has none); what is in the checksum's own place counts. */
-uint16_t transport_checksum(const struct plan_flow *p)
+uint16_t transport_checksum(const struct flow *f)
 {
+    const struct plan_flow *p = f->plan;
     size_t length = (size_t)p->packet_bytes - p->header_at, address_bytes = p->family == AF_INET6 ? 16 : 4;
-    uint32_t total = sum(0, p->packet + p->header_at, length);
+    uint32_t total = sum(0, f->packet + p->header_at, length);
     if (p->protocol != IPPROTO_ICMP)
         total = sum(sum(total, p->src, address_bytes), p->dst, address_bytes) + (uint32_t)length + p->protocol;
     while (total >> 16)

@@ -59,7 +59,6 @@ void read_plan(const char *path)
     struct plan_flow *plans = calloc(flow_count, sizeof(*plans));
     if (!flows || !plans || fread(plans, sizeof(*plans), flow_count, file) != flow_count)
         die("%s: it says %u flows and holds fewer", path, flow_count);
-    fclose(file);
     for (uint32_t i = 0; i < flow_count; i++) {
         struct plan_flow *plan = &plans[i];
         flows[i].plan = plan;
@@ -68,11 +67,13 @@ void read_plan(const char *path)
             die("%s: flow %u has no interval", path, plan->id);
         if (!flows[i].transport || !plan->ports)
             die("%s: flow %u: protocol %u from %u ports", path, plan->id, plan->protocol, plan->ports);
-        bool has_payload = plan->protocol != IPPROTO_TCP;
-        if (plan->packet_bytes > PACKET || plan->header_at + 8u > plan->payload_at || plan->payload_at > plan->packet_bytes ||
-            (has_payload && plan->packet_bytes - plan->payload_at != PAYLOAD))
+        unsigned head = plan->protocol == IPPROTO_TCP ? 0 : PAYLOAD_HEAD;
+        flows[i].packet = malloc(plan->packet_bytes);
+        if (plan->header_at + 8u > plan->payload_at || plan->payload_at + head > plan->packet_bytes || !flows[i].packet ||
+            fseek(file, (long)plan->packet_at, SEEK_SET) || fread(flows[i].packet, plan->packet_bytes, 1, file) != 1)
             die("%s: flow %u: its packet is cut short", path, plan->id);
     }
+    fclose(file);
 }
 
 static size_t paged(size_t n) { return (n + PAGE - 1) & ~(PAGE - 1); }

@@ -12,11 +12,12 @@
 #define STAMP_BOTH (STAMP_RX | SOF_TIMESTAMPING_TX_SOFTWARE | SOF_TIMESTAMPING_OPT_ID | SOF_TIMESTAMPING_OPT_TSONLY)
 
 #define BATCH 32
-#define BYTES 256
+#define BYTES 65536 /* the largest datagram; memory is taken for what comes only */
+#define CONTROL 256
 
 static struct mmsghdr messages[BATCH];
 static struct iovec vectors[BATCH];
-static uint8_t bytes[BATCH][BYTES], controls[BATCH][BYTES];
+static uint8_t bytes[BATCH][BYTES], controls[BATCH][CONTROL];
 static struct sockaddr_storage senders[BATCH];
 
 static void stamp(int fd, int flags)
@@ -37,12 +38,15 @@ void set_stamps(struct flow *f, bool both)
 
 static int receive(int fd, int flags)
 {
-    for (int i = 0; i < BATCH; i++) {
+    static int used = BATCH; /* only what the last call has filled needs to be made ready again */
+    for (int i = 0; i < used; i++) {
         vectors[i] = (struct iovec){bytes[i], BYTES};
         messages[i].msg_hdr = (struct msghdr){.msg_name = &senders[i], .msg_namelen = sizeof(senders[i]),
-            .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = controls[i], .msg_controllen = BYTES};
+            .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = controls[i], .msg_controllen = CONTROL};
     }
-    return recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
+    int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
+    used = n < 0 ? 1 : n < BATCH ? n + 1 : BATCH; /* one that failed may have been begun */
+    return n;
 }
 
 /* The kernel's stamp in monotonic time (0 if none); *id is the stamp's identifier if it came from the error queue. */

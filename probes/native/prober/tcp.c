@@ -17,13 +17,13 @@ static ssize_t send_tcp(struct flow *f, uint64_t seq, int64_t due_ns)
 {
     (void)due_ns;
     struct plan_flow *p = f->plan;
-    uint8_t *head = p->packet + p->header_at;
+    uint8_t *head = f->packet + p->header_at;
     uint16_t port = htons((uint16_t)(p->sport + seq % p->ports)), check = 0;
     uint32_t number = htonl(first_sequence(f, seq));
     memcpy(head, &port, 2);
     memcpy(head + 4, &number, 4);
     memcpy(head + 16, &check, 2);
-    check = transport_checksum(p);
+    check = transport_checksum(f);
     memcpy(head + 16, &check, 2);
     return send_raw(f);
 }

@@ -2,9 +2,13 @@
  * veth, and routers would use that instead of the 5-tuple. */
 #include <endian.h>
 #include <errno.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #include "prober.h"
+
+/* Where in the packet the datagram's data begin; what stands between there and the payload is the template's. */
+static size_t data_at(const struct flow *f) { return f->plan->header_at + sizeof(struct udphdr); }
 
 static void open_udp(struct flow *f)
 {
@@ -20,11 +24,13 @@ static void open_udp(struct flow *f)
         set_int(f, IPPROTO_IPV6, IPV6_TCLASS, p->tos);
         set_int(f, IPPROTO_IPV6, IPV6_UNICAST_HOPS, p->ttl);
         set_int(f, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, 1);
+        set_int(f, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE); /* never in pieces, whatever a router says of the path */
         set_int(f, IPPROTO_IPV6, 70 /* IPV6_AUTOFLOWLABEL: routers may hash on the label */, 0);
     } else {
         set_int(f, IPPROTO_IP, IP_TOS, p->tos);
         set_int(f, IPPROTO_IP, IP_TTL, p->ttl);
         set_int(f, IPPROTO_IP, IP_RECVTTL, 1);
+        set_int(f, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
     }
     use_big_buffers(f->fd);
     if (bind(f->fd, (struct sockaddr *)&from, from_len) < 0)
@@ -33,11 +39,11 @@ static void open_udp(struct flow *f)
 
 static ssize_t send_udp(struct flow *f, uint64_t seq, int64_t due_ns)
 {
-    uint8_t *payload = f->plan->packet + f->plan->payload_at;
+    uint8_t *payload = f->packet + f->plan->payload_at, *data = f->packet + data_at(f);
     uint64_t wire_seq = htobe64(seq), wire_due = htobe64((uint64_t)due_ns);
     memcpy(payload + 8, &wire_seq, 8);
     memcpy(payload + 16, &wire_due, 8);
-    return sendto(f->fd, payload, PAYLOAD, MSG_DONTWAIT, (struct sockaddr *)&f->to, f->to_len);
+    return sendto(f->fd, data, f->packet + f->plan->packet_bytes - data, MSG_DONTWAIT, (struct sockaddr *)&f->to, f->to_len);
 }
 
 static bool same_end(const struct flow *f, const struct sockaddr_storage *from)
@@ -55,8 +61,9 @@ static bool same_end(const struct flow *f, const struct sockaddr_storage *from)
 static void take_udp(void *context, const uint8_t *data, size_t length, const struct sockaddr_storage *from, struct arrival at)
 {
     struct flow *f = context;
-    if (same_end(f, from))
-        take_payload(f, data, length, at);
+    size_t before = f->plan->payload_at - data_at(f);
+    if (same_end(f, from) && length >= before)
+        take_payload(f, data + before, length - before, at, !memcmp(data, f->packet + data_at(f), before));
     else
         header->foreign++;
 }
