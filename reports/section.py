@@ -19,6 +19,7 @@ from reports.charts.ccdf import Ccdf, draw_ccdf
 from reports.charts.clock import BROKEN, Clock, draw
 from reports.charts.died import DiedTable, draw_died
 from reports.charts.flows import FlowRow, flow_rows, socket
+from reports.charts.hops import HopsChart, draw_hops
 from reports.charts.layers import Layers, draw_layers
 from reports.charts.layout import Layout
 from reports.charts.maps import Maps, draw_maps
@@ -52,6 +53,7 @@ class Section:
     event_ns: int | None
     tcp_interval_ms: float
     died: DiedTable | None
+    hops: HopsChart | None
     small: Stages | None
     stages: Stages | None
     clocks: tuple[Clock, ...]
@@ -122,6 +124,7 @@ def section(
         event_ns=event_ns,
         tcp_interval_ms=words.tcp_interval_ms(scenario),
         died=draw_died(verdict.died) if verdict else None,
+        hops=draw_hops(verdict),
         small=draw_small(verdict, stages_span_ms) if verdict else None,
         stages=draw_stages(verdict, budget_ms) if verdict else None,
         clocks=tuple(draw(scenario, rows, shown, entry_of(log), detail.coarseness)),

@@ -74,6 +74,8 @@ class Done:
     counters: Mapping[str, Counters]
     sights: Sights
     earlier: str = ""  # why an earlier try was unknown
+    hops: tuple[schema.Hops, ...] = ()
+    hops_cost: schema.HopsCost | None = None
 
     @property
     def seen(self) -> set[Flow]:
@@ -266,6 +268,8 @@ def _verdict(
         p99_upper_ms=_ms(spread.p99_upper_ns),
         reversion=structs.replace(reversion(measured), died=where_died(died.reversion, died.note)),
         died=where_died(died.fault, died.note),
+        hops=done.hops,
+        hops_cost=done.hops_cost,
         vantages=with_impaired(vantage_figures(measured, vantages), measured),
         new_connections=new_connections(measured),
         stages=stages(plan, done.clock, measured, done.after, events),

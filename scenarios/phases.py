@@ -19,6 +19,7 @@ from scenarios.boot import Booted
 from scenarios.catalogue import Entry
 from scenarios.conclude import Done, conclude
 from scenarios.faults.base import Fault, FaultFailed
+from scenarios.hops import cost_of, measured_hops
 from scenarios.instruments import Instruments, QuietFor
 from scenarios.measured import Clock
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
@@ -51,6 +52,7 @@ class Bench:
     writer: EvidenceWriter
     say: Say
     now: Say = lambda _: None
+    per_hop: bool = False
     verdicts: list[schema.Verdict] = field(default_factory=list)
 
     def calm(self, deadline_s: float) -> None:
@@ -86,6 +88,8 @@ class Scenario:
     injected: bool = False
     earlier: str = ""
     disturbed: bool = False
+    hops: tuple[schema.Hops, ...] = ()
+    hops_cost: schema.HopsCost | None = None
     _pending: list[str] = field(default_factory=list)
 
     # -- recording -------------------------------------------------------------------------------------------------
@@ -140,7 +144,7 @@ class Scenario:
         control = time.monotonic_ns()
         before: list[Crossing] = []
         after: list[Crossing] = []
-        self._phase("control", lambda: self._control(control, before))
+        self._phase("control", lambda: self._stamped(lambda: self._control(control, before)))
         self.event_ns = time.monotonic_ns()
         self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
@@ -169,6 +173,8 @@ class Scenario:
             counters,
             lab.wire.sighted(),
             self.earlier,
+            self.hops,
+            self.hops_cost,
         )
         concluded = conclude(done, self.bench.booted, instruments, self.bench.writer)
         self.disturbed = concluded.disturbed
@@ -198,6 +204,19 @@ class Scenario:
         self.bench.booted.lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _stamped(self, work: Callable[[], str]) -> str:
+        """The work, and meanwhile some probes stamped at every link where that was asked for."""
+        if not self.bench.per_hop:
+            return work()
+        lab, start = self.bench.booted.lab, time.monotonic_ns()
+        with lab.stamp() as stamping:
+            detail = work()
+            stamps, cost = stamping.read(), stamping.cost()
+        flows = [flow for prober in self.bench.instruments.probers.values() for flow in prober.flows]
+        self.hops = measured_hops(lab, flows, stamps)
+        self.hops_cost = cost_of(cost, (time.monotonic_ns() - start) / 1e9)
+        return detail
 
     def _ways(self, since_ns: int) -> list[Crossing]:
         """Which flows took which links since then; the target's links have been tapped all along, the others only now."""

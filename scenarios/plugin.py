@@ -75,6 +75,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help=f"long-lived connections of each vantage, 1..{MOST_CONNECTIONS} (default: {CONNECTIONS_PER_VANTAGE})",
     )
+    group.addoption(
+        "--per-hop",
+        action="store_true",
+        help="stamp one probe of 64 at every link in the control window: where the microseconds go (its cost is printed)",
+    )
     group.addoption("--target", default=None, help="node or region to break instead of the default one")
 
 
@@ -105,6 +110,7 @@ def _differing(config: pytest.Config) -> list[str]:
     words = [] if topology == REFERENCE else ["--topology", _shown(topology)]
     held = int(config.getoption("--connections"))
     words += [] if held == CONNECTIONS_PER_VANTAGE else ["--connections", str(held)]
+    words += ["--per-hop"] if config.getoption("--per-hop") else []
     return words if runtime == "oci" else [*words, "--runtime", runtime]
 
 
@@ -203,7 +209,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         writer.write(_describe(booted), t_ns=time.monotonic_ns())
         TELLER.now("probers, connections and load start")
         with Instruments(booted, config.stash[SESSION].locustfile, config.getoption("--connections")) as instruments:
-            made = Bench(booted, instruments, writer, _say, TELLER.now)
+            made = Bench(booted, instruments, writer, _say, TELLER.now, config.getoption("--per-hop"))
             lab_before, own_before, since = (
                 booted.lab.cpu_seconds(),
                 instruments.cpu_seconds(),

@@ -30,6 +30,7 @@ from reports.evidence.flows import (
     Transport,
     unpack_per_flow,
 )
+from reports.evidence.hops import HopPart, Hops, HopsCost
 from reports.evidence.packing import pack_i64, pack_u8, unpack_i64, unpack_u8
 from reports.evidence.runs import Cpu, Host, Run, Topology, TopologyLink, TopologyNode, TopologyService, VerdictWord
 from reports.evidence.steps import Event, Fault, Phase, PhaseName
@@ -81,6 +82,9 @@ __all__ = [
     "Flow",
     "Flows",
     "FlowsRecord",
+    "HopPart",
+    "Hops",
+    "HopsCost",
     "Host",
     "Impaired",
     "Judgement",

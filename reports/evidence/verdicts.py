@@ -8,6 +8,7 @@ import msgspec
 
 from reports.evidence.clients import Percentiles
 from reports.evidence.died import WhereDied
+from reports.evidence.hops import Hops, HopsCost
 from reports.evidence.runs import VerdictWord
 
 Moment = Literal["before", "during", "after"]
@@ -149,7 +150,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     touched: `route_convergence` is the longest Route-Specific Convergence Time on the new path (equation 5), `failover` the longest
     time between stamps (RFC 6414, Timestamp-Based Method: an upper bound). `p99_upper_ms`: the 95 % upper bound of the black holes'
     99th percentile, null under 299 touched flows. `died`: every probe lost from the event to the heal, SYNs included, by where and
-    why it died."""
+    why it died. `hops`: where the microseconds went, link by link, where that was asked for."""
 
     scenario: str
     title: str
@@ -181,4 +182,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     route_convergence: Span | None = None
     failover: Span | None = None
     died: WhereDied | None = None
+    hops: tuple[Hops, ...] = ()
+    hops_cost: HopsCost | None = None
     p99_upper_ms: float | None = None

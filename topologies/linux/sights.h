@@ -111,3 +111,45 @@ static __noinline int sight(struct __sk_buff *skb, __u32 from, int cut) {
     *slot = number << 32 | bit;
   return 0;
 }
+
+#define HOP_EVERY 64  // one probe of so many of a flow is stamped at every hook that it passes
+
+// A stamped probe at a hook.
+struct hop {
+  __u64 t;       // ktime, ns
+  __u64 seq;
+  __u32 flow;
+  __u32 toward;
+  __u32 index;   // number of the end whose hook it is
+  __u8 sending;
+  __u8 proto;
+  __u8 kind;
+  __u8 unused;
+};
+
+// Stamped probes, for one reader at a time, and how many found no room.
+struct { __uint(type, BPF_MAP_TYPE_RINGBUF); __uint(max_entries, 1 << 22); } hops SEC(".maps");
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, __u64); } hops_lost SEC(".maps");
+// What stamping costs: time spent in here, ns, and frames looked at.
+struct hop_cost { __u64 ns, frames; };
+struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 1); __type(key, __u32); __type(value, struct hop_cost); } hops_cost SEC(".maps");
+
+static __noinline int stamp_hop(struct __sk_buff *skb, __u32 index, int sending) {
+  __u64 now = bpf_ktime_get_ns(), seq = 0;
+  __u32 zero = 0;
+  struct sight_key key = {};
+  if (!probe_of(skb, &key, &seq) && (seq + key.flow) % HOP_EVERY == 0) {
+    struct hop at = {.t = now, .seq = seq, .flow = key.flow, .toward = key.toward, .index = index, .sending = sending,
+                     .proto = key.proto, .kind = key.kind};
+    if (bpf_ringbuf_output(&hops, &at, sizeof at, BPF_RB_NO_WAKEUP)) {
+      __u64 *lost = bpf_map_lookup_elem(&hops_lost, &zero);
+      if (lost) __sync_fetch_and_add(lost, 1);
+    }
+  }
+  struct hop_cost *cost = bpf_map_lookup_elem(&hops_cost, &zero);
+  if (cost) {
+    __sync_fetch_and_add(&cost->ns, bpf_ktime_get_ns() - now);
+    __sync_fetch_and_add(&cost->frames, 1);
+  }
+  return 0;
+}

@@ -21,6 +21,7 @@
 #define IMPAIR_OUT 8   // this end's sending hook impairs
 #define IMPAIR_IN 16   // its receiving hook does
 #define SIGHT 32       // probes over this link are noted one by one; set at both of its ends
+#define HOPS 64        // some probes are stamped by the hooks of this end
 #define CAME_BACK 0x6e6f7370  // mark of a frame that was in the wire in user space; as in impair/splice.bpf.c
 #define COPY 0x6e6f7371       // mark of a duplicate, which is not impaired again
 #define TCP_SYN 0x02
@@ -299,6 +300,7 @@ static __always_inline int wire(struct __sk_buff *skb, int sending) {
   }
   // Watched at both ends: frames that a node's XDP program takes or sends never pass that node's own hooks.
   if (end->flags & SIGHT && !came_back) sight(skb, sending ? index : end->peer_index, 0);
+  if (end->flags & HOPS && !came_back) stamp_hop(skb, index, sending);
   if (end->flags & TAP && !came_back) tap(skb, sending ? index : end->peer_index);
   if (end->flags & (sending ? IMPAIR_OUT : IMPAIR_IN)) return impair(skb, index, sending, came_back);
   return TC_ACT_UNSPEC;

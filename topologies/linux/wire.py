@@ -17,12 +17,14 @@ from topologies.image.native import compile_bpf
 from topologies.linux.bpf import Map, Object
 from topologies.linux.hearing import Hearing
 from topologies.linux.sights import Sights
+from topologies.linux.stamping import Stamping
 
 NODE_CUT = 1
 CUT_OUT = 1
 CUT_IN = 2
 TAP = 4
 SIGHT = 32
+HOPS = 64
 IMPAIR_OUT = 8
 IMPAIR_IN = 16
 _PORTS, _TAIL = struct.Struct("!HH"), struct.Struct("=HH")
@@ -40,6 +42,9 @@ MAPS = (
     "heard_lost",
     "sights",
     "sights_full",
+    "hops",
+    "hops_lost",
+    "hops_cost",
 )
 
 
@@ -237,6 +242,12 @@ class Wire:
         """What was noted since `sight`."""
         full = int.from_bytes(self._maps["sights_full"].get(_u32(0)) or b"\0", "little")
         return Sights.of(self._maps["sights"].items(), full)
+
+    def stamp(self, indices: Iterable[int]) -> Stamping:
+        """Stamps some probes at the hooks of these ends until it is closed; one reader of a lab at a time."""
+        numbers = list(indices)
+        hops, lost, cost = (self._maps[name] for name in ("hops", "hops_lost", "hops_cost"))
+        return Stamping(hops, lost, cost, lambda on: self._flag_ends(numbers, HOPS if on else 0, 0 if on else HOPS))
 
     def hear(self) -> Hearing:
         """What routers tell each other from now on; one reader of a lab at a time. Close it before the wires."""

@@ -14,6 +14,7 @@ from topologies.impairment import Impairment
 from topologies.linux import links
 from topologies.linux.ends import End, pairs_of
 from topologies.linux.impair.doing import Impaired, Impairer, Standing
+from topologies.linux.stamping import Stamping
 from topologies.linux.state import Places
 from topologies.linux.wire import Flow, Instant, Seen, Wire
 from topologies.model import Endpoint, Link, Topology
@@ -70,6 +71,10 @@ class Links:
 
     def unsight(self) -> None:
         self.wire.unsight(self._numbers(tuple(self.topology.nodes), ()))
+
+    def stamp(self) -> Stamping:
+        """Stamps some probes at both ends of every link until it is closed."""
+        return self.wire.stamp(self._numbers(tuple(self.topology.nodes), ()))
 
     def way_of(self, number: int) -> tuple[str, str]:
         """Who sends and who receives what the end of this number sends. Raises KeyError for one that no link of the lab has."""
