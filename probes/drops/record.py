@@ -15,6 +15,7 @@ _RECORD = struct.Struct("=QQQIIIIII16s16s4sBBBB")
 _PORTS = struct.Struct("!HH")
 _PROBE, _NO_CARRIER = 1, 2
 TCP = 6
+_SYN, _ACK = 0x02, 0x10
 
 
 class FiveTuple(NamedTuple):
@@ -36,6 +37,14 @@ class Segment:
     sequence: int
     acknowledged: int
     flags: int
+
+    @property
+    def attempt(self) -> int | None:
+        """The sequence number of the SYN that this is, or of the one that this SYN-ACK answers; None for other segments. The
+        prober numbers its SYNs: 8 bits of the flow's id, 24 of the probe's number."""
+        if not self.flags & _SYN:
+            return None
+        return (self.acknowledged - 1) & 0xFFFFFFFF if self.flags & _ACK else self.sequence
 
 
 @dataclass(frozen=True, slots=True)

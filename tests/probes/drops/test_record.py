@@ -69,6 +69,13 @@ def test_a_record_that_is_not_whole_is_refused(record: Record, data: st.DataObje
         parse(raw[: data.draw(st.integers(0, len(raw) - 1))])
 
 
+@given(U32)
+def test_a_syn_and_its_answer_are_of_one_attempt_and_other_segments_of_none(number: int) -> None:
+    assert Segment(number, 0, 0x02).attempt == number
+    assert Segment(77, (number + 1) % 2**32, 0x12).attempt == number
+    assert Segment(number, number, 0x18).attempt is None
+
+
 NAMES = st.dictionaries(st.from_regex(r"SKB_DROP_REASON_[A-Z0-9_]{1,20}", fullmatch=True), st.integers(0, 0xFFFF))
 SUBSYSTEMS = st.dictionaries(st.from_regex(r"SKB_DROP_REASON_SUBSYS_[A-Z]{1,9}", fullmatch=True), st.integers(0, 9))
 
