@@ -103,6 +103,7 @@ def _tried(booted: Booted, load: Load, drops: tuple[Drop, ...] = ()) -> Trial:
         f"{trial.not_sent + trial.own_drops}; cores: probers {trial.probers / trial.seconds:.2f}, lab "
         f"{trial.lab / trial.seconds:.2f}, kernel {trial.kernel / trial.seconds:.2f}",
         highlight=False,
+        soft_wrap=True,
     )
     return trial
 
