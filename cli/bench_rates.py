@@ -38,11 +38,11 @@ MS = 1_000_000
 LOADS = (Load(1000, 50 * MS), Load(300, 10 * MS), Load(30, 1 * MS))
 INTERVAL_NS = 10 * MS
 """Of the flows with which the highest rate is sought; more flows make a higher rate."""
-RATES = (10_000, 20_000, 30_000, 35_000, 40_000, 45_000, 50_000, 60_000, 70_000, 80_000)
+RATES = (20_000, 30_000, 40_000, 50_000, 60_000, 70_000, 80_000, 90_000, 100_000, 120_000, 150_000)
 TARGET = 30_000
 FULL = Load(TARGET * INTERVAL_NS // 1_000_000_000, INTERVAL_NS)
 CPU_TARGET = 25.0
-SECONDS = 3.0
+SECONDS = 2.0
 
 
 @dataclass
@@ -103,6 +103,7 @@ def _tried(booted: Booted, load: Load, drops: tuple[Drop, ...] = ()) -> Trial:
         f"{trial.not_sent + trial.own_drops}; cores: probers {trial.probers / trial.seconds:.2f}, lab "
         f"{trial.lab / trial.seconds:.2f}, kernel {trial.kernel / trial.seconds:.2f}",
         highlight=False,
+        soft_wrap=True,
     )
     return trial
 

@@ -18,14 +18,11 @@
 
 #define BEHIND_NS (1000 * MS)
 #define TICK_NS (100 * MS)
-#define DRAIN_NS (50 * MS)  /* answers wait at least so long to be read: one call takes several of them */
-#define LAST_DRAIN_NS (150 * MS) /* and no longer, however seldom their flows send */
-#define PROBES_PER_DRAIN 4
+#define DRAIN_NS (50 * MS)  /* answers wait so long to be read: one call takes several of them */
 #define DRAINS_PER_TURN 8   /* so that reading never delays a send by much */
 #define REST_NS (5 * MS)    /* reading alone wakes us no sooner: waking up costs more than what is then done */
 
 static volatile sig_atomic_t stopping;
-static int64_t drain_ns; /* between two readings of a flow */
 
 static void on_stop(int signal_number)
 {
@@ -123,23 +120,13 @@ static void send_due(int64_t *now)
     }
 }
 
-/* To read a flow takes two calls, whether one answer is there or many: flows that seldom send are read less often. */
-static int64_t time_to_drain(void)
-{
-    int64_t shortest = INT64_MAX / PROBES_PER_DRAIN, wanted;
-    for (uint32_t i = 0; i < flow_count; i++)
-        shortest = flows[i].plan->interval_ns < shortest ? flows[i].plan->interval_ns : shortest;
-    wanted = PROBES_PER_DRAIN * shortest;
-    return wanted < DRAIN_NS ? DRAIN_NS : wanted > LAST_DRAIN_NS ? LAST_DRAIN_NS : wanted;
-}
-
 static void run(bool parent_is_pipe)
 {
     int64_t next_tick = 0, next_taps = 0, now;
     uint32_t cursor = 0, ticks = 0;
     while (!stopping) {
         send_due(&now);
-        for (int i = 0; i < DRAINS_PER_TURN && flows[cursor].drained_ns + drain_ns <= now; i++) {
+        for (int i = 0; i < DRAINS_PER_TURN && flows[cursor].drained_ns + DRAIN_NS <= now; i++) {
             drain(&flows[cursor], now);
             cursor = (cursor + 1) % flow_count;
         }
@@ -155,7 +142,7 @@ static void run(bool parent_is_pipe)
                 count_drops();
         }
         header->heartbeat_ns = now;
-        int64_t wake = schedule_first()->due_ns, read_at = flows[cursor].drained_ns + drain_ns;
+        int64_t wake = schedule_first()->due_ns, read_at = flows[cursor].drained_ns + DRAIN_NS;
         read_at = next_taps < read_at ? next_taps : read_at;
         read_at = read_at < now + REST_NS ? now + REST_NS : read_at;
         wake = read_at < wake ? read_at : wake;
@@ -196,7 +183,6 @@ int main(int argc, char **argv)
         flows[i].transport->open(&flows[i]);
         set_stamps(&flows[i], true);
     }
-    drain_ns = time_to_drain();
     header->start_ns = now_ns() + 20 * MS;
     schedule_start(header->start_ns);
     __atomic_store_n(&header->state, RUNNING, __ATOMIC_RELEASE);

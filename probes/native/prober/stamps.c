@@ -38,15 +38,12 @@ void set_stamps(struct flow *f, bool both)
 
 static int receive(int fd, int flags)
 {
-    static int used = BATCH; /* only what the last call has filled needs to be made ready again */
-    for (int i = 0; i < used; i++) {
+    for (int i = 0; i < BATCH; i++) {
         vectors[i] = (struct iovec){bytes[i], BYTES};
         messages[i].msg_hdr = (struct msghdr){.msg_name = &senders[i], .msg_namelen = sizeof(senders[i]),
             .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = controls[i], .msg_controllen = CONTROL};
     }
-    int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
-    used = n < 0 ? 1 : n < BATCH ? n + 1 : BATCH; /* one that failed may have been begun */
-    return n;
+    return recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
 }
 
 /* The kernel's stamp in monotonic time (0 if none); *id is the stamp's identifier if it came from the error queue. */
