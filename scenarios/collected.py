@@ -61,6 +61,11 @@ class Collected:
         with self._lock:
             return [drop for drop in self._kept if t0_ns <= drop.t_ns < t1_ns]
 
+    @property
+    def tells(self) -> bool:
+        """Whether single drops are told here; where not, counters have to do."""
+        return not self._detector.unavailable
+
     def missing(self) -> str:
         """Empty where everything was seen; else a sentence."""
         if self._detector.unavailable:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
+from probes.drops.counters import CountedDrops
 from probes.episodes import black_holes
 from probes.flows import FORWARDING_DELAY_THRESHOLD_NS as THRESHOLD_NS
 from probes.flows import FlowWindow
@@ -60,7 +61,8 @@ from topologies.linux.wired import Crossing
 @dataclass(frozen=True, slots=True)
 class Done:
     """What was done, and what taps saw of it. `before`, `after`: flows over links at the end of the control window and of the
-    observation. `counters`: each prober's, from before the scenario. `sights`: which probes passed which links from the event on."""
+    observation. `counters`: each prober's, from before the scenario. `sights`: which probes passed which links from the event on;
+    `counted`: counters of drops that moved, where the kernel tells no single ones."""
 
     entry: Entry
     plan: FaultPlan
@@ -73,6 +75,7 @@ class Done:
     healed: bool
     counters: Mapping[str, Counters]
     sights: Sights
+    counted: tuple[CountedDrops, ...] = ()
     earlier: str = ""  # why an earlier try was unknown
     hops: tuple[schema.Hops, ...] = ()
     hops_cost: schema.HopsCost | None = None
@@ -168,9 +171,10 @@ def _died(done: Done, booted: Booted, measured: Measured, instruments: Instrumen
         flows,
         dropped.between(clock.control_ns, clock.end_ns + THRESHOLD_NS) if dropped else (),
         watch.drops(clock.control_ns, clock.end_ns + THRESHOLD_NS) if watch else (),
+        done.counted,
+        dropped.missing() if dropped else "",
     )
-    missing = dropped.missing() if dropped else ""
-    return find_deaths(measured, clock, done.sights, booted.lab, dead, told, missing)
+    return find_deaths(measured, clock, done.sights, booted.lab, dead, told)
 
 
 def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause, totals
+from probes.attribution.reasons import Cause, Counted, Handed, Knowledge, Lost, Told, cause, totals, with_counters
 from probes.attribution.trail import Bits, Leg, places
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
 from probes.packets import ProbeFlow
@@ -36,10 +36,13 @@ class Judged:
 @dataclass(frozen=True, slots=True)
 class Drops:
     """What was told of drops besides the wires: `told`: (vantage, flow id, sequence) → by the kernel, oldest first; `handed`:
-    (vantage, flow id) → by nodes themselves."""
+    (vantage, flow id) → by nodes themselves; `counted`: counters that moved, where the kernel tells no single drops; `missing`: what
+    could not be told, a sentence."""
 
     told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
     handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
+    counted: Sequence[Counted] = ()
+    missing: str = ""
 
 
 NO_DROPS = Drops()
@@ -85,7 +88,8 @@ def deaths(
             seen_as = int(number) & 0xFFFFFF if flow.transport == "tcp" else int(number)
             probe = Lost(flow.vantage, flow.id, seen_as, due, int(one.trace.state[i]), place, ends)
             found.append(Death(flow.vantage, flow.id, due, cause(probe, known)))
-    return found
+    causes = with_counters([death.cause for death in found], drops.counted)
+    return [replace(death, cause=why) for death, why in zip(found, causes, strict=True)]
 
 
 def _lost(one: Judged) -> tuple[Seqs, Seqs]:
@@ -133,22 +137,15 @@ class Deaths:
 
 
 def find_deaths(
-    measured: Measured,
-    clock: Clock,
-    sights: Sights,
-    lab: Links,
-    dead: Collection[str],
-    drops: Drops = NO_DROPS,
-    missing: str = "",
+    measured: Measured, clock: Clock, sights: Sights, lab: Links, dead: Collection[str], drops: Drops = NO_DROPS
 ) -> Deaths:
-    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed; `missing`: what could not be
-    told of drops."""
+    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed."""
     interfaces = {(a.node, b.node): a.interface for pair in lab.pairs() for a, b in (pair, pair[::-1])}
     traces = [(f.trace, f.start_ns) for f in measured.flows] + [(a.trace, a.start_ns) for a in measured.attempts]
     fault = [Judged(trace, start, clock.heal_ns) for trace, start in traces]
     after = [Judged(trace, clock.heal_ns, clock.end_ns) for trace, _ in traces]
     full = f"{sights.full} sights of probes found no room" if sights.full else ""
-    note = "; ".join(part for part in (full, missing) if part)
+    note = "; ".join(part for part in (full, drops.missing) if part)
     return Deaths(
         tuple(deaths(fault, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
         tuple(deaths(after, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),

@@ -12,7 +12,7 @@ from scenarios.died import keys_of
 from topologies.linux.stamping import EVERY, Cost, Stamp
 from topologies.linux.wired import Links
 
-LEAST = 20
+LEAST = 5
 """Of fewer packets a part of the way has no percentile worth a row."""
 
 
@@ -37,7 +37,7 @@ def measured_hops(lab: Links, flows: Sequence[ProbeFlow], stamps: Iterable[Stamp
     for (number, _), passages in packets.items():
         flow = owner[number]
         ways[flow.vantage, flow.service, flow.transport].append(parts(passages, roles))  # type: ignore[arg-type]
-    return tuple(
+    told = (
         schema.Hops(
             vantage=vantage,
             service=service,
@@ -46,6 +46,7 @@ def measured_hops(lab: Links, flows: Sequence[ProbeFlow], stamps: Iterable[Stamp
         )
         for (vantage, service, transport), some in sorted(ways.items())
     )
+    return tuple(one for one in told if one.parts)
 
 
 def _part(h: HopTime) -> schema.HopPart:

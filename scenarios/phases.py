@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from probes.child import ProbeError
+from probes.drops.counters import Counts, difference
 from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.catalogue import Entry
 from scenarios.conclude import Done, conclude
+from scenarios.dropped import count_drops
 from scenarios.faults.base import Fault, FaultFailed
 from scenarios.hops import cost_of, measured_hops
 from scenarios.instruments import Instruments, QuietFor
@@ -145,6 +147,7 @@ class Scenario:
         before: list[Crossing] = []
         after: list[Crossing] = []
         self._phase("control", lambda: self._stamped(lambda: self._control(control, before)))
+        counts = self._counts()
         self.event_ns = time.monotonic_ns()
         self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
@@ -157,6 +160,8 @@ class Scenario:
         self._phase("recovery", self._recover)
         lab.unsight()
         end_ns = time.monotonic_ns() - THRESHOLD_NS
+        after_all = self._counts()
+        counted = [d for node, now in after_all.items() for d in difference(node, counts.get(node, {}), now)]
         if lab.wire.tap_overflow():
             self._doubt("taps", f"{lab.wire.tap_overflow()} flows did not fit into the taps' table")
         clock = Clock(control, self.event_ns, max(heal_ns, self.event_ns), max(end_ns, heal_ns))
@@ -172,6 +177,7 @@ class Scenario:
             self.healed,
             counters,
             lab.wire.sighted(),
+            tuple(counted),
             self.earlier,
             self.hops,
             self.hops_cost,
@@ -204,6 +210,13 @@ class Scenario:
         self.bench.booted.lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _counts(self) -> dict[str, Counts]:
+        """Every node's counters of drops, where the kernel does not tell single ones."""
+        dropped, lab = self.bench.instruments.dropped, self.bench.booted.lab
+        if dropped is None or dropped.tells:
+            return {}
+        return count_drops({node: lab.netns(node) for node in lab.topology.nodes})
 
     def _stamped(self, work: Callable[[], str]) -> str:
         """The work, and meanwhile some probes stamped at every link where that was asked for."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from probes.attribution.reasons import Handed, Told
+from probes.attribution.reasons import Counted, Handed, Told
+from probes.drops.counters import CountedDrops
 from probes.drops.kernel import KernelDrop
 from probes.drops.record import TCP
 from probes.packets import ProbeFlow
@@ -17,7 +18,13 @@ NUMBER = 0xFFFFFF
 """A SYN's sequence number carries so much of its probe's number, and above it 8 bits of its flow."""
 
 
-def drops_of(flows: Sequence[ProbeFlow], kernel: Iterable[KernelDrop], handed: Iterable[HandedDrop]) -> Drops:
+def drops_of(
+    flows: Sequence[ProbeFlow],
+    kernel: Iterable[KernelDrop],
+    handed: Iterable[HandedDrop],
+    counted: Iterable[CountedDrops] = (),
+    missing: str = "",
+) -> Drops:
     """By vantage, flow and sequence number (TCP: 24 bits); what a node handed over without a flow is told of every flow."""
     told: dict[tuple[str, int, int], list[Told]] = defaultdict(list)
     by_id = {flow.id: flow for flow in flows if flow.transport != "tcp"}
@@ -35,7 +42,8 @@ def drops_of(flows: Sequence[ProbeFlow], kernel: Iterable[KernelDrop], handed: I
                 said = Handed(one.node, one.reason, one.first_ns, one.last_ns, one.detail)
                 own[flow.vantage, flow.id].append(said)
     named = {key: sorted(some, key=lambda h: h.first_ns) for key, some in own.items()}
-    return Drops(dict(told), named)
+    moved = tuple(Counted(one.node, one.counter.reason, one.count, one.words) for one in counted)
+    return Drops(dict(told), named, moved, missing)
 
 
 def _of_syn(flows: Sequence[ProbeFlow], drop: KernelDrop) -> tuple[ProbeFlow | None, int | None]:

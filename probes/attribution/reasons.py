@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from probes.attribution.trail import Place
 from probes.flows import CORRUPT, FORWARDING_DELAY_THRESHOLD_NS, LATE, REFUSED, RESET
 
-Source = Literal["cut", "kernel", "handed", "silence", "answer", "none"]
-"""Who says why: the lab's own cut; the kernel's drop reason; the node itself, by the contract's `events`; a node that did nothing
-more; the answer, which came, but late, corrupt or as a refusal; nobody."""
+Source = Literal["cut", "kernel", "handed", "counter", "silence", "answer", "none"]
+"""Who says why: the lab's own cut; the kernel's drop reason; the node itself, by the contract's `events`; the node's counters, where
+the kernel tells no single drops; a node that did nothing more; the answer, which came, but late, corrupt or as a refusal; nobody."""
+
+SILENT = "node silent"
+"""Nothing at all came from it: where there is no other word."""
 
 VAGUE = frozenset(("NOT_SPECIFIED", "XDP"))
 """Reasons of the kernel's that say no more than that a program or some function of it dropped the packet: the node knows better."""
@@ -118,7 +121,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
     if place.home:
         return Cause(place.node, "came back, and was not taken", "none", answer=True)
     if place.node in known.silent:
-        return Cause(place.node, "node silent", "silence", answer=place.answer)
+        return Cause(place.node, SILENT, "silence", answer=place.answer)
     if place.node in lost.ends_at and not place.answer:
         return Cause(place.node, "not answered", "silence")
     return Cause(place.node, "not sent on", "none", answer=place.answer)
@@ -136,6 +139,34 @@ def _handed(lost: Lost, known: Knowledge) -> Handed | None:
 
 def _at(known: Knowledge, place: Place, reason: str, source: Source, toward: str) -> Cause:
     return Cause(place.node, reason, source, known.interfaces.get((place.node, toward), ""), toward, place.answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A counter of drops that moved at a node while probes died."""
+
+    node: str
+    reason: str
+    count: int
+    words: str = ""
+
+
+def with_counters(causes: Sequence[Cause], counted: Sequence[Counted]) -> list[Cause]:
+    """The same causes; those that nobody explains, or silence alone, by what the node counted. A counter knows no packets, so it explains a node's only
+    if it is the node's only one that moved by as many."""
+    missing = Counter(c.node for c in causes if _unexplained(c))
+    enough = [one for one in counted if one.count >= missing.get(one.node, 1)]
+    only = {one.node: one for one in enough if sum(1 for other in enough if other.node == one.node) == 1}
+    return [
+        replace(c, reason=only[c.node].reason, source="counter", words=only[c.node].words)
+        if _unexplained(c) and c.node in only
+        else c
+        for c in causes
+    ]
+
+
+def _unexplained(c: Cause) -> bool:
+    return bool(c.node) and (not c.attributed or c.reason == SILENT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ SAID_BY: dict[DropSource, str] = {
     "cut": "the lab's own cut",
     "kernel": "the node's kernel",
     "handed": "the node itself",
+    "counter": "the node's counters",
     "silence": "nothing came of them",
     "answer": "the answer that came",
     "none": "nobody",

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from probes.attribution.reasons import Cause
+from probes.drops.counters import difference
 from probes.packets import plan_flows
 from probes.prober import Prober
 from scenarios.collected import Collected
 from scenarios.died import Death, Judged, deaths
-from scenarios.dropped import kernel_drops
+from scenarios.dropped import count_drops, kernel_drops
 from scenarios.told import drops_of
 from tests.probes.conftest import MS, run_for, scratch, settle, warm
 from tests.topologies.lab.conftest import Describe, Up, describe, runtime, up
@@ -72,9 +73,13 @@ class Bench:
         dead: tuple[str, ...] = (),
         *,
         deaf: bool = False,
+        counting: bool = False,
     ) -> list[Death]:
-        """Breaks for a while, mends, and says where what was lost meanwhile died. `deaf`: without what the kernel tells."""
+        """Breaks for a while, mends, and says where what was lost meanwhile died. `deaf`: without what the kernel tells;
+        `counting`: by its counters."""
         lab = self.lab
+        nodes = {node: lab.netns(node) for node in lab.topology.nodes}
+        counts = count_drops(nodes) if counting else {}
         lab.sight()
         run_for(100)  # where flows are answered is seen before anything is broken
         start = time.monotonic_ns()
@@ -87,13 +92,15 @@ class Bench:
             warm(self.prober)
         settle(self.prober, t1)
         lab.unsight()
+        now = count_drops(nodes) if counting else {}
+        counted = [drops for node in now for drops in difference(node, counts[node], now[node])]
         window = self.prober.window(start, t1)
         interfaces = {(x.node, y.node): x.interface for pair in lab.pairs() for x, y in (pair, pair[::-1])}
         found = deaths(
             [Judged(trace, start, t1) for trace in window.flows],
             lab.wire.sighted(),
             lab.way_of,
-            drops_of(self.prober.flows, () if deaf else self.dropped.between(start, time.monotonic_ns()), ()),
+            drops_of(self.prober.flows, () if deaf else self.dropped.between(start, time.monotonic_ns()), (), counted),
             dead=dead,
             interfaces=interfaces,
         )
@@ -190,3 +197,13 @@ def test_without_the_kernels_word_the_place_is_known_and_the_reason_is_said_to_b
         lambda: bench.run("r", NFT % ("daddr", VIP)), lambda: bench.run("r", "nft delete table inet t"), deaf=True
     )
     _expect(found, lambda c: c.node == "r" and c.source in ("none", "silence"))
+
+
+def test_where_the_kernel_tells_no_single_drops_its_counters_say_why(bench: Bench) -> None:
+    found = bench.lost(
+        lambda: bench.run("r", f"ip route del {VIP}"),
+        lambda: bench.run("r", f"ip route add {VIP} via {B}"),
+        deaf=True,
+        counting=True,
+    )
+    _expect(found, _is("r", "IP_INNOROUTES", "counter"))

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.attribution.reasons import Cause, Handed, Knowledge, Lost, Told, cause, totals
+from probes.attribution.reasons import Cause, Counted, Handed, Knowledge, Lost, Told, cause, totals, with_counters
 from probes.attribution.trail import Place
 from probes.flows import CORRUPT, LATE, LOST, REFUSED
 
@@ -69,6 +69,18 @@ def test_an_answer_that_came_late_or_corrupt_is_not_a_drop() -> None:
     assert cause(_lost(home, CORRUPT), Knowledge()).reason == "answer corrupt"
     refused = Place("client", answer=True, home=True, turned="l7")
     assert cause(_lost(refused, REFUSED), Knowledge()) == Cause("l7", "refused", "answer", answer=True)
+
+
+def test_a_counter_explains_only_if_it_is_the_only_one_that_moved_enough() -> None:
+    causes = [Cause("r", "not sent on", "none")] * 5 + [Cause("s", "link cut", "cut")]
+    filtered = Counted("r", "NETFILTER_DROP", 5, "dropped by a filter")
+    explained = with_counters(causes, [filtered])
+    assert {c.source for c in explained if c.node == "r"} == {"counter"}
+    assert explained[-1] == causes[-1]
+    assert with_counters(causes, [Counted("r", "NETFILTER_DROP", 4)]) == causes
+    assert with_counters(causes, [filtered, Counted("r", "IP_INNOROUTES", 9)]) == causes
+    assert with_counters(causes, [filtered, Counted("r", "IP_INNOROUTES", 2)]) == explained
+    assert with_counters(causes, [Counted("s", "NETFILTER_DROP", 9)]) == causes
 
 
 _causes = st.builds(
