@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -83,7 +83,7 @@ def write_flows(
                 ways=tuple(ways),
                 state=schema.pack_u8(np.concatenate([f.trace.state for f in flows]).astype(np.uint8).tobytes()),
                 backend=schema.pack_u8(np.concatenate([f.trace.backend for f in flows]).astype(np.uint8).tobytes()),
-                near=pack_near([run for at, f in enumerate(flows) for run in _near(at, f)], WITHIN_NS),
+                near=stamps(flows),
                 answers=answer_times([f.trace for f in flows], clock),
             ),
             t_ns=clock.control_ns,
@@ -109,6 +109,11 @@ def write_flows(
                     acc_ns=measured.interval_ns,
                     scenario=scenario,
                 )
+
+
+def stamps(flows: Sequence[FlowResult]) -> schema.Near | None:
+    """The stamps of every probe near an episode, for a block of these flows; None where there was no episode."""
+    return pack_near([run for place, f in enumerate(flows) for run in _near(place, f)], WITHIN_NS)
 
 
 def _near(place: int, f: FlowResult) -> list[Run]:

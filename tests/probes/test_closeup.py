@@ -14,6 +14,7 @@ from probes.episodes import flow_loss
 from probes.flows import ANSWERED, LOST, NOT_SENT, REFUSED, RESET, FlowTrace
 from probes.packets import plan_flows
 from reports.evidence import schema
+from tests.probes.truth import patient
 
 STEP = 10_000_000
 (FLOW,) = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 1, STEP)
@@ -68,6 +69,7 @@ def test_both_edges_are_shown(before: int, lost: int, after: int) -> None:
         assert row.due_ns == made.due[number] == (row.tx_ns or 0) - 1
 
 
+@patient
 @given(
     size=st.integers(1, 80),
     within=st.integers(0, 20 * STEP),

@@ -14,10 +14,10 @@ from probes.packets import plan_flows
 from reports.evidence.histogram import unpack_histogram
 from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
-from reports.evidence.schema import FlowsRecord, Impaired, Span
+from reports.evidence.schema import Flow, Flows, FlowsRecord, Impaired, Span, pack_u8
 from reports.evidence.writer import EvidenceWriter
 from scenarios.measured import FlowResult, Measured, measure_attempts, measure_flow, vantage_figures
-from scenarios.record import write_attempts, write_flows
+from scenarios.record import stamps, write_attempts
 from scenarios.timing import (
     answer_times,
     convergence,
@@ -140,17 +140,30 @@ def test_the_evidence_holds_every_attempt_near_one_that_failed(tmp_path: Path) -
     assert (near.run.first, len(near.run.due)) == (0, EVENT + 5 + 100 + 1)
 
 
-def test_the_evidence_holds_every_probe_near_an_episode(tmp_path: Path) -> None:
+def test_every_probe_near_an_episode_is_kept_and_of_a_quiet_flow_none() -> None:
     made = trace(range(EVENT, EVENT + 5))
     made.rx[:] = np.where(made.state == 0, made.tx + 300_000, 0)
-    given = together(made, trace(number=1))
-    with EvidenceWriter(tmp_path / "evidence.jsonl") as writer:
-        write_flows(writer, "kill-l4", given, CLOCK, {"us": ("l7-1",)}, {}, {})
-    (block,) = (r.data for r in read_evidence(tmp_path / "evidence.jsonl").records if isinstance(r, FlowsRecord))
+    flows = together(trace(number=1), made).flows
+    size = len(made.due)
+    block = Flows(
+        vantage="us",
+        service="echo",
+        interval_ns=STEP,
+        t0_ns=CLOCK.control_ns,
+        t1_ns=CLOCK.end_ns,
+        event_ns=CLOCK.event_ns,
+        backends=("l7-1",),
+        flows=tuple(
+            Flow(id=n, src="c", sport=n, dst="d", dport=7, touched=True, first_due_ns=0, count=size) for n in range(2)
+        ),
+        state=pack_u8(np.concatenate([f.trace.state for f in flows]).tobytes()),
+        backend=pack_u8(bytes(2 * size)),
+        near=stamps(flows),
+    )
     (near,) = unpack_near(block)
     # 1 s is 100 steps: from the window's begin to 100 after the first answered one
-    assert (near.run.flow, near.run.first, len(near.run.due)) == (0, 0, EVENT + 5 + 100 + 1)
+    assert (near.run.flow, near.run.first, len(near.run.due)) == (1, 0, EVENT + 5 + 100 + 1)
     assert near.run.due.tolist() == made.due[: EVENT + 106].tolist()
     assert near.run.rx.tolist() == made.rx[: EVENT + 106].tolist()
     assert list(near.state) == made.state[: EVENT + 106].tolist()
-    assert [one.phase for one in block.answers] == ["control", "fault", "recovery"]
+    assert stamps(flows[:1]) is None
