@@ -152,8 +152,8 @@ class Counted:
 
 
 def with_counters(causes: Sequence[Cause], counted: Sequence[Counted]) -> list[Cause]:
-    """The same causes; those that nobody explains, or silence alone, by what the node counted. A counter knows no packets, so it explains a node's only
-    if it is the node's only one that moved by as many."""
+    """The same causes; those that nobody explains, or silence alone, by what the node counted. A counter knows no packets, so it
+    explains a node's only if it is the node's only one that moved by as many."""
     missing = Counter(c.node for c in causes if _unexplained(c))
     enough = [one for one in counted if one.count >= missing.get(one.node, 1)]
     only = {one.node: one for one in enough if sum(1 for other in enough if other.node == one.node) == 1}
