@@ -23,7 +23,7 @@ function element(name, text, kind) {
 const signed = (ms, digits) => (ms < 0 ? "−" : "+") + Math.abs(ms).toFixed(digits);
 const HEADS = {
   log: ["when", "± ms", "step", "source", "node", "what", "detail"],
-  ended: ["vantage", "no.", "addresses", "backend", "how", "when", "phase", "crossed the element", "longest wait"],
+  ended: ["vantage", "no.", "connection", "backend", "how", "when", "phase", "crossed the element", "longest wait"],
 };
 const NUMBERS = {log: [0, 1], ended: [1, 5, 8]};
 function table(heads, numbers, rows) {

@@ -123,6 +123,22 @@ def test_flows_spread_evenly_and_as_the_table_says(plane: DataPlane) -> None:
     assert min(shares.values()) > 880
 
 
+def test_every_port_of_a_service_has_its_backends_and_no_other_port_has_any(
+    config: L4Config, balance_object: Path
+) -> None:
+    def to(port: int) -> bytes:
+        return bytes(ETHER / IP(src="198.51.100.7", dst="203.0.113.10") / TCP(sport=1234, dport=port, flags="S"))
+
+    web, echo = config.services
+    more = replace(config, services=(replace(web, more_ports=(443, 8443)), echo))
+    with DataPlane(more, balance_object) as plane:
+        serve(plane, frozenset())
+        runs = {port: plane.program.test_run(to(port)).verdict for port in (80, 443, 8443, 444)}
+        assert set(runs.values()) == {DROP}
+        counters = plane.counters()
+    assert (counters["drop_no_backend"], counters["drop_not_served"]) == (3, 1)
+
+
 def test_two_nodes_choose_the_same_backend_for_every_flow(
     plane: DataPlane, config: L4Config, balance_object: Path
 ) -> None:

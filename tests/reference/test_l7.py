@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import ssl
 import struct
 import subprocess
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any
@@ -14,12 +17,14 @@ import pytest
 from app.app import respond
 from bpf import Object
 from l7.attach import load, prefix_key
+from l7.certificate import CertificateError, provide
 from l7.config import ConfigError, parse_config
 from l7.envoy import bootstrap
 from scapy.layers.inet import IP, UDP
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
+from tests.probes import certificates
 from tests.reference.tier import l7_config
 from topologies.image.cache import cache_root
 
@@ -74,7 +79,43 @@ def test_the_admin_interface_is_not_reachable_from_the_network() -> None:
     assert list(made["admin"]["address"]) == ["pipe"]
 
 
-def test_envoy_itself_accepts_the_bootstrap(tmp_path: Path) -> None:
+def test_by_tls_the_same_is_answered_as_in_the_clear() -> None:
+    made: Any = bootstrap(l7_config("eu-l7-1"))
+    clear, secure = (listener["filter_chains"][0] for listener in made["static_resources"]["listeners"])
+    assert clear["filters"] == secure["filters"]
+    assert "transport_socket" not in clear
+    alone: Any = bootstrap(replace(l7_config("eu-l7-1"), tls=None))
+    assert len(alone["static_resources"]["listeners"]) == 1
+
+
+def test_a_certificate_is_made_once_for_its_host(tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl(1), which the lab image has, is not on this host")
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    provide("web.test", certificate, key)
+    assert key.stat().st_mode & 0o077 == 0
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    shown = ssl.create_default_context(cafile=str(certificate)).get_ca_certs()
+    assert shown[0]["subjectAltName"] == (("DNS", "web.test"),)
+    first = certificate.read_bytes()
+    provide("web.test", certificate, key)
+    assert certificate.read_bytes() == first
+
+
+def test_without_openssl_or_a_place_for_it_there_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if shutil.which("openssl") is not None:
+        with pytest.raises(CertificateError, match=r"openssl made no certificate for web\.test"):
+            provide("web.test", tmp_path / "none/cert.pem", tmp_path / "none/key.pem")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CertificateError, match="openssl: No such file"):
+        provide("web.test", tmp_path / "cert.pem", tmp_path / "key.pem")
+
+
+def test_envoy_itself_accepts_the_bootstrap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = certificates.make(tmp_path).server  # key and certificate in one file
+    monkeypatch.setattr("l7.envoy.CERTIFICATE", made)
+    monkeypatch.setattr("l7.envoy.KEY", made)
     found = sorted(cache_root().glob("image/*/usr/local/bin/envoy"))
     if not found:
         pytest.skip("the lab image, which holds Envoy, has not been built yet: `./nospof up` builds it")

@@ -152,6 +152,7 @@ def l7_config(name: str) -> L7Config:
         "loopback": L7[name],
         "vips": [*(f"{vip}/32" for vip in VIPS), *(f"{vip}/128" for vip in VIPS6)],
         "port": 80,
+        "tls": {"port": 443, "host": "web.test"},
         "apps": [{"name": n, "region": r, "address": a, "port": 8080} for n, r, a in apps],
         "others": [address for other, address in L7.items() if other != name],
     }

@@ -120,12 +120,14 @@ def test_every_router_announces_its_loopback_in_both_families(name: str) -> None
 def test_every_service_has_a_vip_of_each_family_on_every_l4_and_l7(name: str) -> None:
     net = NETWORKS[name]
     _, contract = load_checked(PATHS[name])
-    promised = sorted(vip for service in contract.services.values() for vip in service.vip)
-    assert {ip_address(vip).version for vip in promised} == {4, 6}
-    prefixes = sorted(f"{vip}/{ip_address(vip).max_prefixlen}" for vip in promised)
+    promised = sorted((vip, service.port) for service in contract.services.values() for vip in service.vip)
+    vips = {vip for vip, _ in promised}
+    assert {ip_address(vip).version for vip in vips} == {4, 6}
+    prefixes = sorted(f"{vip}/{ip_address(vip).max_prefixlen}" for vip in vips)
     for l4 in net.of("l4"):
         services = json.loads(_configuration(net, l4.name, "l4.json"))["services"]
-        assert sorted(vip for service in services for vip in service["vip"]) == promised
+        ports = [(s, port) for s in services for port in (s["port"], *s.get("more_ports", ()))]
+        assert sorted((vip, port) for service, port in ports for vip in service["vip"]) == promised
     for l7 in net.of("l7"):
         assert sorted(json.loads(_configuration(net, l7.name, "l7.json"))["vips"]) == prefixes
         assert sorted(load_topology(PATHS[name]).nodes[l7.name].env["VIPS"].split()) == prefixes
