@@ -164,7 +164,7 @@ def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: 
 
 def _died(done: Done, booted: Booted, measured: Measured, instruments: Instruments) -> Deaths:
     """Where lost probes died, out of all that saw them or dropped them."""
-    clock, dead = done.clock, done.plan.nodes if done.plan.kills else ()
+    clock = done.clock
     flows = [flow for prober in instruments.probers.values() for flow in prober.flows]
     watch, dropped = instruments.watch, instruments.dropped
     told = drops_of(
@@ -174,7 +174,7 @@ def _died(done: Done, booted: Booted, measured: Measured, instruments: Instrumen
         done.counted,
         dropped.missing() if dropped else "",
     )
-    return find_deaths(measured, clock, done.sights, booted.lab, dead, told)
+    return find_deaths(measured, clock, done.sights, booted.lab, done.plan, told)
 
 
 def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:

@@ -15,6 +15,7 @@ from probes.attribution.trail import Bits, Leg, places
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
 from probes.packets import ProbeFlow
 from reports.evidence import schema
+from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, Measured
 from topologies.linux.sights import ANSWER, CUT, Sight, Sights
 from topologies.linux.wired import Links
@@ -66,16 +67,19 @@ def deaths(
     *,
     dead: Collection[str] = (),
     interfaces: Mapping[tuple[str, str], str] | None = None,
+    severed: Collection[frozenset[str]] = (),
+    severed_ns: int = 0,
 ) -> list[Death]:
     """Every lost probe of these flows. `way_of` says who sends and who receives by an end's number; `dead` are the nodes that the
-    fault killed; `interfaces`: (node, other node) → the interface of the link between them."""
+    fault killed; `interfaces`: (node, other node) → the interface of the link between them; `severed`: links that were cut, by their
+    two nodes, and when."""
     noted = _Noted(sights, way_of)
     lost = [(one, *_lost(one)) for one in flows]
     dues = [one.trace.due[index] for one, index, _ in lost if len(index)]
     if not dues:
         return []
     silent = noted.silent(flows, min(int(d[0]) for d in dues), max(int(d[-1]) for d in dues))
-    known = Knowledge(drops.told, drops.handed, silent, dead, interfaces or {})
+    known = Knowledge(drops.told, drops.handed, silent, severed, severed_ns, dead, interfaces or {})
     found = []
     for one, index, seq in lost:
         if not len(seq):
@@ -137,19 +141,32 @@ class Deaths:
 
 
 def find_deaths(
-    measured: Measured, clock: Clock, sights: Sights, lab: Links, dead: Collection[str], drops: Drops = NO_DROPS
+    measured: Measured, clock: Clock, sights: Sights, lab: Links, plan: FaultPlan, drops: Drops = NO_DROPS
 ) -> Deaths:
-    """Where all lost probes died, SYNs included. `dead`: the nodes that the fault killed."""
+    """Where all lost probes died, SYNs included."""
     interfaces = {(a.node, b.node): a.interface for pair in lab.pairs() for a, b in (pair, pair[::-1])}
+    severed = [frozenset(end.node for end in link.endpoints) for link in plan.links]
     traces = [(f.trace, f.start_ns) for f in measured.flows] + [(a.trace, a.start_ns) for a in measured.attempts]
-    fault = [Judged(trace, start, clock.heal_ns) for trace, start in traces]
-    after = [Judged(trace, clock.heal_ns, clock.end_ns) for trace, _ in traces]
+
+    def of(part: list[Judged]) -> tuple[Death, ...]:
+        return tuple(
+            deaths(
+                part,
+                sights,
+                lab.way_of,
+                drops,
+                dead=plan.nodes if plan.kills else (),
+                interfaces=interfaces,
+                severed=severed,
+                severed_ns=clock.event_ns,
+            )
+        )
+
     full = f"{sights.full} sights of probes found no room" if sights.full else ""
-    note = "; ".join(part for part in (full, drops.missing) if part)
     return Deaths(
-        tuple(deaths(fault, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
-        tuple(deaths(after, sights, lab.way_of, drops, dead=dead, interfaces=interfaces)),
-        note,
+        of([Judged(trace, start, clock.heal_ns) for trace, start in traces]),
+        of([Judged(trace, clock.heal_ns, clock.end_ns) for trace, _ in traces]),
+        "; ".join(part for part in (full, drops.missing) if part),
     )
 
 

@@ -80,12 +80,15 @@ class Cause:
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """All that is known of drops. `told`: (vantage, flow, sequence) → what the kernel told of it, oldest first; `handed`: (vantage,
-    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `dead`: nodes that the
-    fault killed; `interfaces`: (node, other node) → the interface of the link."""
+    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `severed`: links that the
+    fault cut, by their two nodes, and when; `dead`: nodes that it killed; `interfaces`: (node, other node) → the interface of the
+    link."""
 
     told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
     handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
     silent: Collection[str] = ()
+    severed: Collection[frozenset[str]] = ()
+    severed_ns: int = 0
     dead: Collection[str] = ()
     interfaces: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
@@ -116,6 +119,10 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
         return Cause("", "seen on no link", "none")
     if said is not None:
         return Cause(place.node, said.reason, "handed", answer=place.answer, words=said.words)
+    if _under_way(lost, place, known):
+        return Cause(
+            place.via or "", "link cut", "cut", known.interfaces.get((place.via or "", place.node), ""), place.node
+        )
     if place.node in known.dead:
         return Cause(place.node, "node dead", "silence", answer=place.answer)
     if place.home:
@@ -125,6 +132,12 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
     if place.node in lost.ends_at and not place.answer:
         return Cause(place.node, "not answered", "silence")
     return Cause(place.node, "not sent on", "none", answer=place.answer)
+
+
+def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:
+    """Whether it was on a link when that was cut: it left its one end, and nothing of it is known at the other."""
+    on_link = place.via is not None and frozenset((place.via, place.node)) in known.severed
+    return on_link and lost.due_ns <= known.severed_ns <= lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
 
 
 def _handed(lost: Lost, known: Knowledge) -> Handed | None:

@@ -24,13 +24,14 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class Place:
     """The last element that saw a probe. `toward`: the node to which a cut link led; None where no cut took it. `answer`: it was on
-    its way back, which began at `turned`. `home`: its answer came back to the vantage."""
+    its way back, which began at `turned`. `home`: its answer came back to the vantage. `via`: who sent it there."""
 
     node: str
     toward: str | None = None
     answer: bool = False
     home: bool = False
     turned: str | None = None
+    via: str | None = None
 
 
 def places(vantage: str, count: int, seen: Sequence[tuple[Leg, Bits]]) -> list[Place | None]:
@@ -62,7 +63,8 @@ def _place(vantage: str, legs: Sequence[Leg]) -> Place | None:
             return Place(
                 leg.sender, leg.receiver, leg.answer, turned=leg.sender if leg.answer and not turned else turned
             )
-    return Place(at, None, answer, home=at == vantage and answer, turned=turned)
+    via = way[-1].sender if way else None
+    return Place(at, None, answer, home=at == vantage and answer, turned=turned, via=via)
 
 
 def _way(vantage: str, passed: Sequence[Leg]) -> tuple[Leg, ...]:

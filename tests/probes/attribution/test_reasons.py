@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +51,16 @@ def test_a_node_knows_better_than_a_kernel_that_only_saw_a_program_drop_it() -> 
         told = {("client", 7, 40): (Told("l4", "eth1", reason),)}
         assert cause(_lost(Place("l4")), Knowledge(told=told, handed=handed)).source == source
         assert cause(_lost(Place("l4")), Knowledge(told=told)).source == "kernel"
+
+
+def test_what_was_on_a_link_when_it_was_cut_died_there() -> None:
+    at = Place("edge", via="transit")
+    known = Knowledge(
+        severed=(frozenset(("edge", "transit")),), severed_ns=1_005 * MS, interfaces={("transit", "edge"): "eth4"}
+    )
+    assert cause(_lost(at), known) == Cause("transit", "link cut", "cut", "eth4", "edge")
+    assert cause(_lost(at), replace(known, severed_ns=999 * MS)).source == "none"
+    assert cause(_lost(Place("edge", via="other")), known).source == "none"
 
 
 def test_silence_is_a_cause_of_the_dead_the_silent_and_of_who_should_have_answered() -> None:

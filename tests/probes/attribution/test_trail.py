@@ -45,7 +45,7 @@ def test_a_probe_died_at_the_end_of_its_way_or_on_the_link_that_was_cut(
     else:
         last = seen[-1]
         expected = Place(last.receiver, None, last.answer, home=last.receiver == "n0" and last.answer)
-        expected = replace(expected, turned=turn if last.answer else None)
+        expected = replace(expected, turned=turn if last.answer else None, via=last.sender)
     order.shuffle(seen)
     assert places("n0", 1, [(leg, np.ones(1, np.bool_)) for leg in seen]) == [expected]
 
@@ -63,7 +63,7 @@ def test_every_probe_of_a_flow_is_placed_by_itself(way: tuple[list[Leg], int], d
 def test_a_link_seen_without_those_before_it_is_no_way() -> None:
     """A frame whose earlier sights were lost: it is placed where its way from the vantage is whole, not guessed further."""
     seen = [(Leg("n0", "a"), np.ones(1, np.bool_)), (Leg("b", "c"), np.ones(1, np.bool_))]
-    assert places("n0", 1, seen) == [Place("a")]
+    assert places("n0", 1, seen) == [Place("a", via="n0")]
 
 
 def test_a_packet_sent_in_circles_ends_the_search() -> None:
