@@ -87,7 +87,7 @@ def rows_of_pass(one: Pass) -> Sequence[Row]:
     at = f"at {one.errors.interval_ns / MS:g} ms"
 
     def us(value_ns: float) -> float | None:
-        return None if one.doubts else abs(value_ns) / US
+        return None if one.doubts else round(abs(value_ns) / US, 2)
 
     return (
         row(f"black holes injected, {at}", len(found.truth_ns), "black holes", FEWEST_HOLES, at_least=True),
