@@ -119,3 +119,12 @@ def test_a_locustfile_that_cannot_be_used_is_refused_in_one_sentence(host: Host,
     assert says in ended.err.lower()
     assert "Traceback" not in ended.err
     assert host.labs() == []
+
+
+@pytest.mark.parametrize("count", ["0", "2001", "many"])
+def test_more_connections_than_can_be_held_or_none_are_refused(host: Host, count: str) -> None:
+    ended = host.nospof("run", "kill-l7", "--topology", host.stack(), "--connections", count)
+    assert ended.code == 2, ended.err
+    assert "--connections" in ended.err
+    assert "Traceback" not in ended.err
+    assert host.labs() == []
