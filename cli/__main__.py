@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -57,6 +58,7 @@ def main() -> None:
 
 def entry() -> int:
     """Runs the command line and turns every expected error into a sentence and its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who stops us by it leaves no lab behind either
     try:
         result = main(standalone_mode=False)
         return result if isinstance(result, int) else 0

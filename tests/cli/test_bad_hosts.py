@@ -110,7 +110,8 @@ def test_an_image_without_room_to_be_built_says_how_much_it_needs(host: Host, mo
         subprocess.run(["umount", small], check=True)
 
 
-def test_ctrl_c_in_the_middle_of_a_deploy_leaves_nothing(host: Host, runtime: str) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+def test_being_stopped_in_the_middle_of_a_deploy_leaves_nothing(host: Host, runtime: str, stop: signal.Signals) -> None:
     nodes = "".join(f"    n{i}: {{cmd: sleep infinity, exec: [sleep 30]}}\n" for i in range(4))
     path = _file(host, nodes + "  links: [{endpoints: [n0:eth1, n1:eth1]}, {endpoints: [n2:eth1, n3:eth1]}]\n")
     command = [sys.executable, "-m", "cli", "up", str(path), "--runtime", runtime]
@@ -122,7 +123,7 @@ def test_ctrl_c_in_the_middle_of_a_deploy_leaves_nothing(host: Host, runtime: st
     ) as process:  # fmt: skip
         assert process.stderr is not None
         wait_until(lambda: _begun(host, runtime), "the deploy's begin", deadline_s=30)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(stop)
         said = process.stderr.read()
         assert process.wait(timeout=30) == 130, said
     assert "interrupted; what was started has been taken down" in " ".join(said.split())
