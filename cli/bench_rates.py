@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cli.figures import Row, merged, row
 from cli.lab import REFERENCE
-from cli.outcome import console
+from cli.outcome import HostFailure, console
 from cli.rates.figures import (
     Load,
     Trial,
@@ -31,7 +31,10 @@ from cli.rates.hops import RECEIVED, WAY, Joint, drops_at
 from cli.rates.peers import PEERS, best_of, installed
 from cli.rates.trial import Drop, idle_cores, run_trial, sources, target_of
 from cli.rows import show
-from scenarios.boot import Booted, boot
+from probes.child import ProbeError
+from scenarios.boot import CONVERGED_WITHIN_S, Booted, boot
+from scenarios.steady import unanswered
+from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.runtimes import destroy
 
 MS = 1_000_000
@@ -59,7 +62,8 @@ class Found:
 
 
 def rates(rounds: int) -> list[Row]:
-    """Boots a reference lab of its own, measures, and takes it down. Raises what `boot` does, ProbeError and HostFailure."""
+    """Boots a reference lab of its own, measures, and takes it down. Raises what `boot` does, ProbeError, HostFailure
+    and DeadlineMissed."""
     found = Found()
     with _booted() as booted:
         for number in range(rounds):
@@ -85,14 +89,33 @@ def _booted() -> Iterator[Booted]:
 
 
 def _round(booted: Booted, found: Found) -> None:
+    _in_service(booted)
     trials = [_tried(booted, load) for load in LOADS]
     found.loads.append([r for trial in trials for r in rows_of_load([trial])[0]])
-    found.highest.append(
-        highest(RATES, lambda rate: fault(_tried(booted, Load(rate * INTERVAL_NS // 1_000_000_000, INTERVAL_NS))))
-    )
     _hops(booted, found)
     for name, _, _ in PEERS:
         _beside(booted, name, found)
+    # Last: beyond the limit even routers get no CPU, and the lab falls apart.
+    found.highest.append(highest(RATES, lambda rate: _wrong(booted, rate)))
+
+
+def _wrong(booted: Booted, rate: int) -> str:
+    """What keeps the lab or the prober from a rate; "" if nothing does."""
+    try:
+        _in_service(booted)
+        return fault(_tried(booted, Load(rate * INTERVAL_NS // 1_000_000_000, INTERVAL_NS)))
+    except (DeadlineMissed, HostFailure, ProbeError) as error:
+        return str(error)
+
+
+def _in_service(booted: Booted) -> None:
+    """Until every service answers everywhere, as at boot. Raises DeadlineMissed."""
+    wait_until(
+        lambda: "; ".join(unanswered(booted.lab, booted.contract).values()),
+        deadline_s=CONVERGED_WITHIN_S,
+        every_s=0.2,
+        what="services that do not answer",
+    )
 
 
 def _tried(booted: Booted, load: Load, drops: tuple[Drop, ...] = ()) -> Trial:

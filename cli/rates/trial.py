@@ -103,6 +103,8 @@ def run_trial(booted: Booted, load: Load, seconds: float, drops: Sequence[Drop] 
         wait(seconds)
         after, t1 = _cpu(booted, probers), time.monotonic_ns()
         wait(LATE_S)
+        for prober in probers:
+            prober.stop()  # who sends that fast overwrites what is being read, and leaves no CPU to read it
         windows = [prober.window(t0, t1) for prober in probers]
         own_drops = sum(prober.counters().socket_drops for prober in probers)
     lateness = np.concatenate([w.lateness() for w in windows])
