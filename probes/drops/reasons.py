@@ -65,6 +65,7 @@ _PLACES: Mapping[str, str] = {
     "ip6_pkt_discard": "no route",
     "ip6_pkt_prohibit": "route refuses it",
     "veth_xmit": "other end of the link not up",
+    "__dev_forward_skb2": "other end of the link not up",  # until the carrier's loss is noticed
     "veth_xdp_rcv_skb": "XDP program",
 }
 """Functions of the kernel that drop without a reason of their own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -33,6 +34,21 @@ class Reading:
         found = self.of(probe)
         assert sorted(d.seq or 0 for d in found) == sorted(seqs)
         return found
+
+    def await_carrier_loss(self, probe: int, send: Callable[[int], None], where: tuple[str, str]) -> KernelDrop:
+        """Sends until a drop says that there is no carrier. The kernel notices a little after the other end went down; until
+        then it drops there for that reason."""
+        numbers = itertools.count()
+
+        def noticed() -> bool:
+            send(next(numbers))
+            return any(d.words == "link without carrier" for d in self.of(probe))
+
+        wait_until(noticed, "a drop for want of carrier", deadline_s=30)
+        found = self.of(probe)
+        assert {(d.node, d.interface) for d in found} == {where}
+        assert {d.words for d in found} <= {"link without carrier", "other end of the link not up"}
+        return found[-1]
 
     def until_sentinel(self, send_one_that_is_dropped: Callable[[], None]) -> list[KernelDrop]:
         """What was dropped before something that surely is, without that."""
