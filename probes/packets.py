@@ -82,11 +82,12 @@ def plan_flows(
     ports: int | None = None,
     shape: Shape = "plain",
     packet_bytes: int | None = None,
+    least_step_ns: int = LEAST_STEP_NS,
 ) -> tuple[ProbeFlow, ...]:
     """`count` flows from a vantage to a service, source ports from `base_port` up, phases staggered over an interval.
 
     `ports` is how many each flow has (None: one, and of TCP as many as 60 s of probes need, so that none is used again
-    before). ICMP has identifiers for source ports and no `port`. Raises ValueError for a count, interval, port, shape or size
+    before). ICMP has identifiers for source ports and no `port`. `least_step_ns` is between two phases. Raises ValueError for a count, interval, port, shape or size
     that cannot be probed, or addresses of two families.
     """
     if count < 1 or interval_ns < count:
@@ -105,7 +106,7 @@ def plan_flows(
         raise ValueError(f"source ports {base}..{base + count * ports - 1} to port {port}: ports are 1 to 65535")
     if ipaddress.ip_address(src).version != ipaddress.ip_address(vip).version:
         raise ValueError(f"{src} cannot reach {vip}: the addresses are of two families")
-    phases = min(count, PHASES, max(1, interval_ns // LEAST_STEP_NS))
+    phases = min(count, PHASES, max(1, interval_ns // least_step_ns))
     planned = tuple(
         ProbeFlow(
             id=first_id + i,

@@ -59,7 +59,9 @@ def calibrate(
 
     Raises ProbeError, BpfError, DeadlineMissed or RuntimeFailure when it cannot be done, ValueError for what makes no sense.
     """
-    planned = plan_flows("calibration", bench.source, "echo", bench.target, bench.port, flows, interval_ns)
+    planned = plan_flows(
+        "calibration", bench.source, "echo", bench.target, bench.port, flows, interval_ns, least_step_ns=1
+    )
     total_ns = sum(h.length_ns for h in plan_holes(holes, SHORTEST_NS, longest_ns, interval_ns, 0, Random(seed)))
     capacity = (total_ns + holes * (GAP_NS + interval_ns) + 15_000 * MS) // interval_ns
     prober = Prober(compile_program(PROBER), bench.client, planned, scratch, capacity)
