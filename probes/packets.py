@@ -87,8 +87,8 @@ def plan_flows(
     """`count` flows from a vantage to a service, source ports from `base_port` up, phases staggered over an interval.
 
     `ports` is how many each flow has (None: one, and of TCP as many as 60 s of probes need, so that none is used again
-    before). ICMP has identifiers for source ports and no `port`. `least_step_ns` is between two phases. Raises ValueError for a count, interval, port, shape or size
-    that cannot be probed, or addresses of two families.
+    before). ICMP has identifiers for source ports and no `port`. `least_step_ns` is between two phases. Raises ValueError for a
+    count, interval, port, shape or size that cannot be probed, or addresses of two families.
     """
     if count < 1 or interval_ns < count:
         raise ValueError(f"{count} flows every {interval_ns} ns: at least one flow, and 1 ns between two, are needed")
