@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 2
+PATIENCE_S = 20
 SLOW = 0.7
 
 
@@ -41,8 +42,9 @@ Sender = Callable[[Path, str, int], Ran]
 
 SCAPY = """
 import sys, time
-from scapy.all import ICMP, IP, conf, sr
+from scapy.all import ICMP, IP, L3RawSocket, conf, sr
 conf.verb = 0
+conf.L3socket = L3RawSocket  # the kernel's routes: scapy's own know no next hop of the other family
 address, count, gap = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
 packets = [IP(dst=address) / ICMP(id=7, seq=n & 65535) / bytes(56) for n in range(count)]
 before = time.process_time()
@@ -112,8 +114,13 @@ def best_of(steps: Sequence[int], run: Callable[[int], Ran]) -> Ran | None:
 
 
 def _run(netns: Path, argv: Sequence[str]) -> tuple[str, float, float]:
-    """What a command printed, its CPU seconds and how long it took."""
+    """What a command printed, its CPU seconds and how long it took; nothing of one that does not end in PATIENCE_S."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(["nsenter", f"--net={netns}", *argv], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(
+            ["nsenter", f"--net={netns}", *argv], capture_output=True, text=True, check=False, timeout=PATIENCE_S
+        )
+    except subprocess.TimeoutExpired:
+        return "", 0.0, 0.0
     after, took = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
     return done.stdout + done.stderr, sum(after[:2]) - sum(before[:2]), took
