@@ -162,8 +162,8 @@ def _beside(booted: Booted, name: str, found: Found) -> None:
     best = best_of(steps, lambda rate: sender(netns, address, rate))
     said = f"{best.rate:.0f}/s, {best.cpu / best.sent * 1e6:.1f} µs of CPU each" if best else "nothing without a loss"
     console.print(f"  {name}: {said}", highlight=False)
-    found.peer_rates.setdefault(name, []).append(best.rate if best else 0.0)
     if best:
+        found.peer_rates.setdefault(name, []).append(best.rate)
         found.peer_us.setdefault(name, []).append(best.cpu / best.sent * 1e6)
 
 

@@ -65,7 +65,8 @@ def fping(netns: Path, address: str, rate: int) -> Ran:
 
 
 def hping3(netns: Path, address: str, rate: int) -> Ran:
-    """hping3(8) in its ICMP mode, whose interval is of whole microseconds."""
+    """hping3(8) in its ICMP mode, whose interval is of whole microseconds. It listens where its source address is: on a vantage that
+    has that on its loopback interface it hears nothing."""
     argv = ["hping3", "-q", "-n", "-1", "-c", str(rate * SECONDS), "-i", f"u{1_000_000 // rate}", address]
     said, cpu, seconds = _run(netns, argv)
     found = re.search(r"(\d+) packets \w+, (\d+) packets received", said)
@@ -123,4 +124,4 @@ def _run(netns: Path, argv: Sequence[str]) -> tuple[str, float, float]:
     except subprocess.TimeoutExpired:
         return "", 0.0, 0.0
     after, took = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic() - began
-    return done.stdout + done.stderr, sum(after[:2]) - sum(before[:2]), took
+    return done.stderr + done.stdout, sum(after[:2]) - sum(before[:2]), took
