@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,6 +23,8 @@ from topologies.linux.wired import Links
 ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 ECHO = {ICMP: (8, 0), ICMP6: (128, 129)}
 Seqs = NDArray[np.int64]
+SILENCE_NEEDS = 10
+"""Probes that reach a node before nothing coming from it is taken for silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +229,13 @@ class _Noted:
         return frozenset(leg.sender for leg in legs) - {leg.receiver for leg in legs}
 
     def silent(self, flows: Sequence[Judged], first_ns: int, last_ns: int) -> frozenset[str]:
-        """Nodes that were reached by probes due in [first, last], of whatever flow, and sent none of them on, nor any answer."""
+        """Nodes that were reached by some probes due in [first, last], of whatever flow, and sent none of them on, nor any answer."""
         heard: set[str] = set()
-        reached: set[str] = set()
+        reached: Counter[str] = Counter()
         for one in flows:
             first, after = np.searchsorted(one.trace.due, (first_ns, last_ns + 1))
             for leg, bits in self.legs(one.trace.flow, one.trace.seq[first:after]):
                 if bits.any() and not leg.cut:
                     heard.add(leg.sender)
-                    reached.add(leg.receiver)
-        return frozenset(reached - heard)
+                    reached[leg.receiver] += int(np.count_nonzero(bits))
+        return frozenset(node for node, probes in reached.items() if probes >= SILENCE_NEEDS and node not in heard)

@@ -20,6 +20,9 @@ SILENT = "node silent"
 VAGUE = frozenset(("NOT_SPECIFIED", "XDP"))
 """Reasons of the kernel's that say no more than that a program or some function of it dropped the packet: the node knows better."""
 
+CUT_TAKES_NS = 100_000_000
+"""From when a link is told to lose its carrier until nothing leaves for it any more."""
+
 SLACK_NS = 20_000_000
 """What a node hands over is stamped within this."""
 
@@ -137,7 +140,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
 def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:
     """Whether it was on a link when that was cut: it left its one end, and nothing of it is known at the other."""
     on_link = place.via is not None and frozenset((place.via, place.node)) in known.severed
-    return on_link and lost.due_ns <= known.severed_ns <= lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
+    return on_link and -CUT_TAKES_NS <= known.severed_ns - lost.due_ns <= FORWARDING_DELAY_THRESHOLD_NS
 
 
 def _handed(lost: Lost, known: Knowledge) -> Handed | None:

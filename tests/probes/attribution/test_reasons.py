@@ -59,7 +59,8 @@ def test_what_was_on_a_link_when_it_was_cut_died_there() -> None:
         severed=(frozenset(("edge", "transit")),), severed_ns=1_005 * MS, interfaces={("transit", "edge"): "eth4"}
     )
     assert cause(_lost(at), known) == Cause("transit", "link cut", "cut", "eth4", "edge")
-    assert cause(_lost(at), replace(known, severed_ns=999 * MS)).source == "none"
+    assert cause(_lost(at), replace(known, severed_ns=950 * MS)).source == "cut", "it takes its time"
+    assert cause(_lost(at), replace(known, severed_ns=890 * MS)).source == "none"
     assert cause(_lost(Place("edge", via="other")), known).source == "none"
 
 
