@@ -8,8 +8,9 @@ from statistics import median
 import msgspec
 from msgspec import structs
 
+from probes.watch.order import Placed, order_of
 from reports.evidence.again import first as own_name
-from reports.evidence.reader import Evidence
+from reports.evidence.reader import Evidence, ScenarioEvidence
 from reports.evidence.schema import Run, Verdict
 
 
@@ -99,12 +100,56 @@ def rows_of(evidence: Evidence) -> list[Row]:
         row(FAILED, sum(v.verdict == "fail" for v in verdicts.values()), "scenarios", 0),
         row("scenarios without a verdict", sum(v.verdict == "unknown" for v in verdicts.values()), "scenarios", 0),
         Row(what="scenarios played twice, the first try unknown", ours=_played_twice(evidence), unit="scenarios"),
+        *_where_and_when(evidence),
         row("drain-l7: requests of the load that failed", _failed_requests(evidence, "drain-l7"), "requests", 0),
     ]
     for scenario, what, figure, unit, target in OF_SCENARIOS:
         found = verdicts.get(scenario)
         rows.append(row(f"{scenario}: {what}", None if found is None else figure(found), unit, target))
     return rows
+
+
+def _where_and_when(evidence: Evidence) -> list[Row]:
+    """Whether lost probes were found, and causes come before their effects."""
+    parts = [
+        part for s in evidence.scenarios if s.verdict for part in (s.verdict.died, s.verdict.reversion.died) if part
+    ]
+    lost, attributed = sum(part.lost for part in parts), sum(part.attributed for part in parts)
+    orders = [order_of(_placed(s)) for s in evidence.scenarios]
+    wrong = sum(len(order.wrong) for order in orders) if any(order.effects for order in orders) else None
+    return [
+        row(
+            "lost probes attributed to an element and a reason",
+            100 * attributed / lost if lost else None,
+            "%",
+            99,
+            at_least=True,
+        ),
+        row("timeline: effects placed before their causes", wrong, "events", 0),
+    ]
+
+
+def _placed(scenario: ScenarioEvidence) -> list[Placed]:
+    """The events of a scenario, what was done to each node among them."""
+    events = [
+        Placed(
+            r.t_ns,
+            r.acc_ns,
+            r.node or "",
+            r.data.source,
+            r.data.what,
+            r.data.peer,
+            r.data.prefix,
+            by_protocol=r.data.detail.endswith("by bgp"),
+        )
+        for r in scenario.events
+    ]
+    done = [
+        Placed(r.t_ns, r.acc_ns, node, "fault", r.data.action)
+        for r in scenario.faults
+        for node in {*r.data.nodes, *(end.split(":")[0] for link in r.data.links for end in link.split("–"))}
+    ]
+    return [*events, *done]
 
 
 def _broken_in_control(evidence: Evidence) -> int | None:

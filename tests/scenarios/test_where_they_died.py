@@ -5,10 +5,12 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pyroute2 import IPRoute
 
 from probes.attribution.reasons import Cause
 from probes.drops.counters import difference
@@ -20,7 +22,9 @@ from scenarios.dropped import count_drops, kernel_drops
 from scenarios.told import drops_of
 from tests.probes.conftest import MS, run_for, scratch, settle, warm
 from tests.topologies.lab.conftest import Describe, Up, describe, runtime, up
-from topologies.image.native import compile_program
+from topologies.image.native import compile_bpf, compile_program
+from topologies.linux.bpf import Object
+from topologies.linux.netns import inside
 from topologies.model import Link
 from topologies.runtimes import LinuxLab
 
@@ -122,6 +126,41 @@ def bench(describe: Describe, up: Up, scratch: Path) -> Iterator[Bench]:
         yield Bench(lab, prober, dropped)
 
 
+@pytest.fixture
+def large(describe: Describe, up: Up, scratch: Path) -> Iterator[Bench]:
+    """The same with packets that fill a link, and a socket's queue."""
+    lab = up(describe(CHAIN))
+    flows = plan_flows("a", A, "echo", VIP, 7, 20, 10 * MS, packet_bytes=1400)
+    prober = Prober(compile_program(ROOT / "probes/native/prober.c"), lab.netns("a"), flows, scratch)
+    with Collected(kernel_drops({n: lab.netns(n) for n in "arb"})) as dropped, prober:
+        warm(prober)
+        yield Bench(lab, prober, dropped)
+
+
+DROPPER = ROOT / "tests/probes/drops/drop.bpf.c"
+
+
+@contextmanager
+def held(source: Path) -> Iterator[Object]:
+    loaded = Object(compile_bpf(source))
+    yield loaded
+    loaded.close()
+
+
+@contextmanager
+def xdp(netns: Path, program: int) -> Iterator[Callable[[bool], None]]:
+    """Attaches and detaches the program at eth1 of a namespace."""
+
+    def switch(on: bool) -> None:
+        def body() -> None:
+            with IPRoute() as netlink:
+                netlink.link("set", index=netlink.link_lookup(ifname="eth1")[0], xdp_fd=program if on else -1)
+
+        inside(netns, body)
+
+    yield switch
+
+
 def _expect(found: list[Death], right: Callable[[Cause], bool]) -> None:
     causes = [death.cause for death in found]
     wrong = [c for c in causes if not right(c)]
@@ -177,6 +216,29 @@ def test_a_dead_node(bench: Bench) -> None:
 def test_a_service_that_is_frozen_does_not_answer(bench: Bench) -> None:
     found = bench.lost(lambda: bench.lab.signal("b", "python3", signal.SIGSTOP), None)
     _expect(found, _is("b", "not answered", "silence"))
+
+
+def test_packets_too_large_for_a_link(large: Bench) -> None:
+    found = large.lost(
+        lambda: large.run("r", "ip link set eth2 mtu 1300"), lambda: large.run("r", "ip link set eth2 mtu 1500")
+    )
+    _expect(found, _is("r", "PKT_TOO_BIG", "kernel"))
+
+
+def test_a_socket_that_is_not_read_in_time(large: Bench) -> None:
+    """What fits into its queue waits, and what comes on top is dropped."""
+    found = large.lost(lambda: large.lab.signal("b", "python3", signal.SIGSTOP), None)
+    _expect(found, lambda c: c.node == "b" and c.reason in ("SOCKET_RCVBUFF", "not answered"))
+    full = [death for death in found if death.cause.reason == "SOCKET_RCVBUFF"]
+    assert len(full) > len(found) / 4
+    assert all(_is("b", "SOCKET_RCVBUFF", "kernel")(death.cause) for death in full)
+
+
+def test_a_program_that_drops_before_the_kernel_sees_the_packet(bench: Bench) -> None:
+    """Whose reason the kernel does not know; a system of that kind hands it over itself."""
+    with held(DROPPER) as programs, xdp(bench.lab.netns("b"), programs.program_fd("xdp_drop")) as switch:
+        found = bench.lost(lambda: switch(True), lambda: switch(False))
+    _expect(found, lambda c: (c.node, c.source, c.words) == ("b", "kernel", "XDP program"))
 
 
 def test_a_node_that_is_frozen_still_has_its_kernel(bench: Bench) -> None:
