@@ -119,7 +119,7 @@ class LoadRun(Started):
             self._master.stop()  # the kernel ends workers with their master
         for fd in self._pidfds.values():
             if fd >= 0:
-                select.select([fd], [], [], 1.0)
+                _has_ended(fd, 1.0)
                 os.close(fd)
         self._pidfds = dict.fromkeys(self._pidfds, -1)
 
@@ -181,7 +181,7 @@ class LoadRun(Started):
 
     def _ended(self, vantage: str) -> bool:
         fd = self._pidfds.get(vantage, -1)
-        return fd < 0 or bool(select.select([fd], [], [], 0)[0])
+        return fd < 0 or _has_ended(fd, 0.0)
 
     def _unanswered(self) -> str:
         """Who has had no answer yet, and why; empty when all have."""
@@ -208,3 +208,10 @@ def _why(ledger: Ledger, target: int | None) -> str:
     if ledger.pid is None:
         reasons.add("its worker did not begin")
     return f" ({', '.join(sorted(reasons))})" if reasons else ""
+
+
+def _has_ended(pidfd: int, within_s: float) -> bool:
+    """Whether the process ends in time. By poll(2): select(2) knows no descriptor beyond 1,023."""
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    return bool(waiting.poll(within_s * 1000))

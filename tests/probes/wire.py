@@ -21,10 +21,11 @@ CLONE_NEWNET = 0x40000000
 
 @dataclass
 class Wire:
-    """The namespaces' names, and processes started in them."""
+    """The namespaces' names, processes started in them, and sysctls held open."""
 
     name: str
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    held: list[Sysctl] = field(default_factory=list)
 
     def netns(self, node: str) -> Path:
         return Path("/run/netns") / f"{self.name}-{node}"
@@ -60,7 +61,9 @@ class Wire:
         return process
 
     def sysctl(self, node: str, name: str) -> Sysctl:
-        return Sysctl(self.netns(node), name)
+        opened = Sysctl(self.netns(node), name)
+        self.held.append(opened)
+        return opened
 
 
 class Sysctl:
@@ -130,6 +133,8 @@ def wire() -> Iterator[Wire]:
         built.sysctl("r", "ipv6/conf/all/forwarding").write("1")
         yield built
     finally:
+        for opened in built.held:
+            os.close(opened.fd)
         for process in built.processes:
             process.kill()
             process.wait()

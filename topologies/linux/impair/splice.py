@@ -184,7 +184,9 @@ def take_out(control: Path, longest_ns: int) -> None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, signal.SIGTERM)
         for handle in handles:
-            if not select.select([handle], [], [], longest_ns / 1e9 + DRAIN_S)[0]:
+            waiting = select.poll()  # select(2) knows no descriptor beyond 1,023
+            waiting.register(handle, select.POLLIN)
+            if not waiting.poll(longest_ns / 1e6 + DRAIN_S * 1e3):
                 kill_and_wait(_processes(control))
     finally:
         for handle in handles:
