@@ -38,8 +38,8 @@ from scenarios.measured import (
     new_connections,
     vantage_figures,
 )
+from scenarios.protocols import TCP
 from scenarios.record import (
-    TCP,
     crossed,
     tuple_of,
     write_attempts,

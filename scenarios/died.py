@@ -17,12 +17,15 @@ from probes.packets import ProbeFlow
 from reports.evidence import schema
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, Measured
+from scenarios.protocols import ICMP, ICMP6, TCP, UDP, protocol_of
 from topologies.linux.sights import ANSWER, CUT, Sight, Sights
 from topologies.linux.wired import Links
 
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
 ECHO = {ICMP: (8, 0), ICMP6: (128, 129)}
 Seqs = NDArray[np.int64]
+SYN_NUMBER = 0xFFFFFF
+"""A SYN's sequence number carries so much of its probe's number, and above it 8 bits of its flow's id."""
+
 SILENCE_NEEDS = 10
 """Probes that reach a node before nothing coming from it is taken for silence."""
 
@@ -91,7 +94,7 @@ def deaths(
         ends = noted.ends(flow)
         for i, number, place in zip(index, seq, places(flow.vantage, len(seq), seen), strict=True):
             due = int(one.trace.due[i])
-            seen_as = int(number) & 0xFFFFFF if flow.transport == "tcp" else int(number)
+            seen_as = int(number) & SYN_NUMBER if flow.transport == "tcp" else int(number)
             probe = Lost(flow.vantage, flow.id, seen_as, due, int(one.trace.state[i]), place, ends)
             found.append(Death(flow.vantage, flow.id, due, cause(probe, known)))
     causes = with_counters([death.cause for death in found], drops.counted)
@@ -117,7 +120,7 @@ def keys_of(flow: ProbeFlow) -> tuple[tuple[int, int, int], tuple[int, int, int]
             (flow.id, flow.sport << 16 | flow.dport, UDP),
             (flow.id, flow.dport << 16 | flow.sport, UDP),
         )
-    protocol = ICMP6 if flow.family == 6 else ICMP
+    protocol = protocol_of(flow)
     request, reply = ECHO[protocol]
     return (flow.id, request, protocol), (flow.id, reply, protocol)
 
@@ -130,16 +133,17 @@ class Deaths:
     reversion: tuple[Death, ...] = ()
     note: str = ""
 
-    def of(self, vantage: str, flow: int, start_ns: int, end_ns: int | None) -> list[Death]:
-        """Those of one flow's probes due in [start, end)."""
-        return [
-            d
-            for d in (*self.fault, *self.reversion)
-            if d.vantage == vantage
-            and d.flow == flow
-            and start_ns <= d.due_ns
-            and (end_ns is None or d.due_ns < end_ns)
-        ]
+    def by_flow(self) -> Mapping[tuple[str, int], list[Death]]:
+        """(vantage, flow id) → its deaths."""
+        found: dict[tuple[str, int], list[Death]] = defaultdict(list)
+        for death in (*self.fault, *self.reversion):
+            found[death.vantage, death.flow].append(death)
+        return found
+
+
+def within(some: Sequence[Death], start_ns: int, end_ns: int | None) -> list[Death]:
+    """Those of probes due in [start, end)."""
+    return [d for d in some if start_ns <= d.due_ns and (end_ns is None or d.due_ns < end_ns)]
 
 
 def find_deaths(
@@ -216,7 +220,7 @@ class _Noted:
 
     def legs(self, flow: ProbeFlow, seq: Seqs) -> list[tuple[Leg, Bits]]:
         """Every leg of the flow, and which of these probes were seen on it."""
-        number = seq & 0xFFFFFF if flow.transport == "tcp" else seq
+        number = seq & SYN_NUMBER if flow.transport == "tcp" else seq
         merged: dict[Leg, Bits] = {}
         for sight, answer in self._sights_of(flow):
             leg, bits = self._leg(sight, answer), self._sights.has(sight, number)

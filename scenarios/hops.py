@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from probes.hops import HopTime, Passage, hop_times, parts
-from probes.packets import ProbeFlow
+from probes.hops import HopTime, Kind, Passage, hop_times, parts
+from probes.packets import ProbeFlow, Transport
 from reports.evidence import schema
 from scenarios.died import keys_of
 from topologies.linux.stamping import EVERY, Cost, Stamp
@@ -33,16 +33,16 @@ def measured_hops(lab: Links, flows: Sequence[ProbeFlow], stamps: Iterable[Stamp
             flow, answer = found
             owner[flow.id] = flow
             packets[flow.id, s.seq].append(Passage(s.t_ns, *ends[s.end], s.sending, answer))
-    ways: dict[tuple[str, str, str], list[list[tuple[str, str, int, int]]]] = defaultdict(list)
+    ways: dict[tuple[str, str, Transport], list[list[tuple[str, Kind, int, int]]]] = defaultdict(list)
     for (number, _), passages in packets.items():
         flow = owner[number]
-        ways[flow.vantage, flow.service, flow.transport].append(parts(passages, roles))  # type: ignore[arg-type]
+        ways[flow.vantage, flow.service, flow.transport].append(parts(passages, roles))
     told = (
         schema.Hops(
             vantage=vantage,
             service=service,
-            transport=transport,  # type: ignore[arg-type]
-            parts=tuple(_part(h) for h in hop_times(some) if h.n >= LEAST),  # type: ignore[arg-type]
+            transport=transport,
+            parts=tuple(_part(h) for h in hop_times(some) if h.n >= LEAST),
         )
         for (vantage, service, transport), some in sorted(ways.items())
     )

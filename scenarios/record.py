@@ -14,22 +14,20 @@ from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.near import Run, pack_near
 from reports.evidence.writer import EvidenceWriter
-from scenarios.died import Deaths, died_of
+from scenarios.died import Deaths, died_of, within
 from scenarios.measured import AttemptsResult, Clock, FlowResult, Measured, by_service
+from scenarios.protocols import protocol_of
 from scenarios.timing import answer_times
 from topologies.linux.wire import Flow
 
 Routes = Mapping[Flow, tuple[str, ...]]
 """Probe flow → the nodes that its packets passed, in order."""
 
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
-
 
 def tuple_of(flow: ProbeFlow) -> Flow:
     """A probe flow as taps record it: an echo has its identifier in place of both ports."""
-    if flow.transport == "icmp":
-        return Flow(flow.src, flow.sport, flow.dst, flow.sport, ICMP6 if flow.family == 6 else ICMP)
-    return Flow(flow.src, flow.sport, flow.dst, flow.dport, UDP if flow.transport == "udp" else TCP)
+    far = flow.sport if flow.transport == "icmp" else flow.dport
+    return Flow(flow.src, flow.sport, flow.dst, far, protocol_of(flow))
 
 
 def crossed(seen: set[Flow], flow: Flow) -> bool:
@@ -49,6 +47,7 @@ def write_flows(
 ) -> None:
     """A packed block per vantage and service, and every episode. `before` and `after`: the ways in the control window, and before
     the heal; `died`: where lost probes did."""
+    dead = died.by_flow()
     for (vantage, service, transport, family), flows in by_service(measured.flows).items():
         mine = [tuple_of(f.trace.flow) for f in flows]
         ways = sorted({routes[flow] for routes in (before, after) for flow in mine if flow in routes})
@@ -103,7 +102,9 @@ def write_flows(
                         censored=episode.censored,
                         touched=f.touched,
                         packets=close_up(f.trace, episode, backends[vantage]),
-                        died=died_of(died.of(vantage, f.trace.flow.id, episode.start_ns, episode.end_ns)),
+                        died=died_of(
+                            within(dead.get((vantage, f.trace.flow.id), []), episode.start_ns, episode.end_ns)
+                        ),
                     ),
                     t_ns=episode.start_ns,
                     acc_ns=measured.interval_ns,

@@ -8,14 +8,11 @@ from collections.abc import Iterable, Sequence
 from probes.attribution.reasons import Counted, Handed, Told
 from probes.drops.counters import CountedDrops
 from probes.drops.kernel import KernelDrop
-from probes.drops.record import TCP
 from probes.packets import ProbeFlow
 from probes.watch import HandedDrop
 from reports.evidence.handed import Flow
-from scenarios.died import Drops
-
-NUMBER = 0xFFFFFF
-"""A SYN's sequence number carries so much of its probe's number, and above it 8 bits of its flow."""
+from scenarios.died import SYN_NUMBER, Drops
+from scenarios.protocols import TCP, protocol_of
 
 
 def drops_of(
@@ -58,7 +55,7 @@ def _of_syn(flows: Sequence[ProbeFlow], drop: KernelDrop) -> tuple[ProbeFlow | N
         ):
             ours = flow.src == client[0] and 0 <= client[1] - flow.sport < flow.ports
             if ours and (flow.dst, flow.dport) == vip and number >> 24 & 0xFF == flow.id & 0xFF:
-                return flow, number & NUMBER
+                return flow, number & SYN_NUMBER
     return None, None
 
 
@@ -66,8 +63,7 @@ def same_flow(flow: ProbeFlow, named: Flow) -> bool:
     """Whether a 5-tuple of the client's packet is this flow's. An echo has its identifier for a source port."""
     if (flow.src, flow.dst) != (named.src, named.dst):
         return False
-    protocol = {"udp": 17, "tcp": TCP, "icmp": 58 if flow.family == 6 else 1}[flow.transport]
-    if named.protocol != protocol:
+    if named.protocol != protocol_of(flow):
         return False
     if flow.transport == "icmp":
         return flow.sport == named.sport

@@ -21,6 +21,7 @@ from scenarios.died import Death, Judged, deaths
 from scenarios.dropped import count_drops, kernel_drops
 from scenarios.told import drops_of
 from tests.probes.conftest import MS, run_for, scratch, settle, warm
+from tests.probes.drops.test_lab import CHAIN, SERVICE, A, B
 from tests.topologies.lab.conftest import Describe, Up, describe, runtime, up
 from topologies.image.native import compile_bpf, compile_program
 from topologies.linux.bpf import Object
@@ -31,25 +32,7 @@ from topologies.runtimes import LinuxLab
 __all__ = ["describe", "runtime", "scratch", "up"]
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).resolve().parents[2]
-RESPONDER = ROOT / "tests/probes/responder.py"
-A, B, VIP = "10.0.1.1", "10.0.2.1", "10.0.9.1"
-CHAIN = f"""\
-  nodes:
-    a: {{exec: [ip address add {A}/24 dev eth1, ip route add default via 10.0.1.2]}}
-    r:
-      sysctls: {{net.ipv4.ip_forward: "1"}}
-      exec:
-        - ip address add 10.0.1.2/24 dev eth1
-        - ip address add 10.0.2.2/24 dev eth2
-        - ip route add {VIP} via {B}
-    b:
-      cmd: sh -c "ip address add {VIP}/32 dev lo; exec python3 -S /responder.py udp {VIP} 7 b"
-      binds: ["{RESPONDER}:/responder.py:ro"]
-      exec: [ip address add {B}/24 dev eth1, ip route add default via 10.0.2.2]
-  links:
-    - {{endpoints: [a:eth1, r:eth1], mtu: 1500}}
-    - {{endpoints: [r:eth2, b:eth1], mtu: 1500}}
-"""
+VIP = SERVICE[0]
 BREAK_MS = 300
 SHARE = 0.99
 
