@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.figures import Row, row
+from reports.evidence.calibration import AGGREGATE_SHARE, BIAS_SHARE, MEAN_SHARE
 from scenarios.calibration.calibrate import Bench, Pass, calibrate
 from scenarios.calibration.kept import calibrated, keep
 from topologies.image.native import compile_program
@@ -17,7 +18,6 @@ from topologies.source import load_topology
 MS, US = 1_000_000, 1_000
 INTERVALS_NS = (10 * MS, 1 * MS)
 FLOWS, HOLES, FEWEST_HOLES = 20, 60, 50
-MEAN_SHARE, BIAS_SHARE, AGGREGATE_SHARE = 0.37, 0.1, 0.1
 SOURCE, TARGET, PORT = "10.9.1.2", "10.9.2.2", 7
 ECHO = Path(__file__).resolve().parents[1] / "probes/reference/l7/echo.c"
 CALIBRATION_LAB = """\

@@ -9,7 +9,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from reports.evidence.calibration import Calibrated
+from reports.evidence.calibration import AGGREGATE_SHARE, BIAS_SHARE, MEAN_SHARE, Calibrated
 from reports.evidence.reader import Evidence, ScenarioEvidence
 from reports.evidence.schema import Connection, Impaired, Judgement, Run, Span, VantageFigures, Verdict, VerdictWord
 
@@ -249,6 +249,15 @@ def _calibrated(one: Calibrated) -> str:
     wrong = [
         *(["more than an interval beyond its lateness"] if one.beyond_lateness_ms > one.interval_ms else []),
         *([f"{count(one.unexplained, 'probe')} lost otherwise"] if one.unexplained else []),
+        *(
+            f"{what} beyond {share:g} of an interval"
+            for what, error_ms, share in (
+                ("the mean", one.mean_ms, MEAN_SHARE),
+                ("the bias", abs(one.bias_ms), BIAS_SHARE),
+                ("all flows together", one.aggregate_ms, AGGREGATE_SHARE),
+            )
+            if error_ms > share * one.interval_ms
+        ),
     ]
     return (
         f"{'✖' if wrong else '✔'} At a probe every {plain(one.interval_ms)} ms, {count(len(one.holes), 'known black hole')}: "

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+MEAN_SHARE, BIAS_SHARE, AGGREGATE_SHARE = 0.37, 0.1, 0.1
+"""Of an interval: what the mean error, the bias, and the error of all flows together may be. A perfect instrument has a third of an
+interval for its mean, since a hole begins at any phase."""
+
 
 class HoleError(msgspec.Struct, frozen=True, array_like=True):
     """One black hole in ms: its true length, and measured less true by the flow that said least, by all together, by the one that

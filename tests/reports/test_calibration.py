@@ -65,7 +65,13 @@ def test_a_host_that_was_never_calibrated_is_told_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [({"beyond_lateness_ms": 10.5}, "more than an interval"), ({"unexplained": 3}, "3 probes lost otherwise")],
+    [
+        ({"beyond_lateness_ms": 10.5}, "more than an interval"),
+        ({"unexplained": 3}, "3 probes lost otherwise"),
+        ({"mean_ms": 3.8}, "the mean beyond 0.37 of an interval"),
+        ({"bias_ms": -1.1}, "the bias beyond 0.1 of an interval"),
+        ({"aggregate_ms": 1.1}, "all flows together beyond 0.1 of an interval"),
+    ],
 )
 def test_an_instrument_that_was_wrong_is_called_so(wrong: dict[str, float], said: str) -> None:
     def told(one: Calibrated) -> str:
