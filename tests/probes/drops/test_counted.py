@@ -142,7 +142,9 @@ def test_a_full_queue(lab: Wire, sent: Sender, counting: Begin) -> None:
     ip("neighbour replace 10.9.2.77 lladdr 2:0:0:0:0:1 dev s nud permanent", node=f"{lab.name}-r")
     sent.probes(3, ("10.9.2.77", 7), count=100)
     wait_until(lambda: sum(d.count for d in begun.added()) > 50, "counts")
-    assert {(d.node, d.counter.source, d.counter.place, d.counter.reason) for d in begun.added()} == {
+    # Except r's own MLD reports, which may meet the full queue as well.
+    found = [d for d in begun.added() if d.counter.name != "Ip6:OutDiscards"]
+    assert {(d.node, d.counter.source, d.counter.place, d.counter.reason) for d in found} == {
         ("r", "queue", "s", "QDISC_DROP")
     }
 
