@@ -28,7 +28,7 @@ from cli.rates.figures import (
     rows_of_load,
 )
 from cli.rates.hops import RECEIVED, WAY, Joint, drops_at
-from cli.rates.peers import PEERS, best_of, installed
+from cli.rates.peers import PEERS, Seat, best_of, installed
 from cli.rates.trial import Drop, idle_cores, run_trial, sources, target_of
 from cli.rows import show
 from probes.child import ProbeError
@@ -46,6 +46,8 @@ TARGET = 30_000
 FULL = Load(TARGET * INTERVAL_NS // 1_000_000_000, INTERVAL_NS)
 CPU_TARGET = 25.0
 SECONDS = 2.0
+HOME = "eth1"
+"""Of a vantage of the reference: toward its own region's transit, which answers come by."""
 
 
 @dataclass
@@ -157,9 +159,10 @@ def _beside(booted: Booted, name: str, found: Found) -> None:
     if not installed(name):
         return
     sender, steps = next((s, r) for n, s, r in PEERS if n == name)
-    netns = booted.lab.netns(booted.topology.nodes_with_role("client")[0].name)
+    vantage, source = next(iter(sources(booted).items()))
+    seat = Seat(booted.lab.netns(vantage), source, HOME)
     address = target_of(booted).vip[0]
-    best = best_of(steps, lambda rate: sender(netns, address, rate))
+    best = best_of(steps, lambda rate: sender(seat, address, rate))
     said = f"{best.rate:.0f}/s, {best.cpu / best.sent * 1e6:.1f} µs of CPU each" if best else "nothing without a loss"
     console.print(f"  {name}: {said}", highlight=False)
     if best:

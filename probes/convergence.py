@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from probes.episodes import Episode, FlowLoss
-from probes.flows import ANSWERED, NOT_SENT, FlowTrace
+from probes.flows import ANSWERED, LOST, NOT_SENT, FlowTrace
 
 SUSTAINED_PROBES, SUSTAINED_NS = 5, 5_000_000_000
 """Sustained Convergence Validation Time (RFC 6412): so many probes of each flow, and so long, without any impairment."""
@@ -81,17 +81,27 @@ def loss_of_connectivity(loss: FlowLoss) -> Span:
     return Span(loss.black_hole_ns, low, high)
 
 
-def staggered(flows: Sequence[FlowLoss]) -> Span | None:
-    """One outage that cut all of these flows alike, from the mean of their black holes; None without flows.
+def common_outage(flows: Sequence[FlowTrace]) -> Span | None:
+    """One outage that cut all of these flows alike, from when their probes left; None where none was lost.
 
-    Their phases must be spread evenly over one interval: together they are one flow of N times the rate, whose n lost probes mean
-    (n-1) to (n+1) intervals of a N-th each. Not for outages that differ from flow to flow.
+    It began between the last probe that was answered and left before the first lost one, and that one; it ended likewise. The middle
+    is told of both. The closer together the flows' phases are, the less is left open; a probe that leaves late makes that more, and no
+    error. Censored where nothing that left after the last lost one was answered; where nothing was before, it may have begun with
+    the first lost one. Not for outages that differ from flow to flow.
     """
-    if not flows:
+    left = np.concatenate([np.where(f.tx > 0, f.tx, f.sent) for f in flows]) if flows else np.zeros(0, np.int64)
+    state = np.concatenate([f.state for f in flows]) if flows else np.zeros(0, np.uint8)
+    lost, answered = np.sort(left[state == LOST]), np.sort(left[state == ANSWERED])
+    if not lost.size:
         return None
-    step, n, lost = max(f.interval_ns for f in flows), len(flows), sum(f.lost for f in flows)
-    high = None if any(f.censored for f in flows) else -(-(lost + 1) * step // n)
-    return Span(lost * step // n, max(0, lost - 1) * step // n, high)
+    first, last = int(lost[0]), int(lost[-1])
+    before = answered[: np.searchsorted(answered, first)]
+    after = answered[np.searchsorted(answered, last, side="right") :]
+    earliest = int(before[-1]) if before.size else first
+    if not after.size:
+        return Span(last - (earliest + first) // 2, last - first, None)
+    latest = int(after[0])
+    return Span((last + latest - earliest - first) // 2, last - first, latest - earliest)
 
 
 def route_specific(due: ArrayLike, state: ArrayLike, on_new_path: ArrayLike, event_ns: int, interval_ns: int) -> Span:

@@ -26,12 +26,11 @@ from scenarios.boot import Booted
 from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
 from scenarios.own_cpu import OwnCpu
-from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of
+from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
 from topologies.image.native import compile_program
 from topologies.runtime import RuntimeFailure
 
 CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS = 100, 2000
-HEARTBEAT_NS = 1_000_000_000
 OPENED_PER_S, OPENED_WITHIN_S = 100, 5
 """Connections of a vantage are opened at this pace, or at one that opens all of them within this time."""
 LOAD_USERS = 10
@@ -144,7 +143,7 @@ class Instruments:
                 vantage=vantage,
                 targets=targets,
                 count=self.held,
-                interval_ns=HEARTBEAT_NS,
+                interval_ns=heartbeat_ns(self.held),
                 attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
             )
             self._stack.callback(held.stop)

@@ -15,6 +15,10 @@ INTERVAL_NS = 10_000_000
 SYN_INTERVAL_NS = 20_000_000
 FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
+HEARTBEAT_NS, SLOWEST_HEARTBEAT_NS = 1_000_000_000, 2_500_000_000
+HEARTBEATS_PER_S = 400
+"""A vantage's connections beat once per second, or as much less often as makes these in all; the slowest is still seen to stall before
+the heal, which comes 5 s after the last impairment at the earliest."""
 MOST_THINNED = 4
 """Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
 
@@ -81,6 +85,11 @@ def connected_to(reached: Sequence[Reached]) -> list[Target]:
         for one in reached
         for version in one.service.http
     ]
+
+
+def heartbeat_ns(count: int) -> int:
+    """Between two heartbeats of one of so many connections of a vantage."""
+    return max(HEARTBEAT_NS, min(SLOWEST_HEARTBEAT_NS, count * 1_000_000_000 // HEARTBEATS_PER_S))
 
 
 def security_of(service: Service) -> Security | None:

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,16 +38,26 @@ class Ran:
         return self.sent / self.seconds if self.seconds else 0.0
 
 
-Sender = Callable[[Path, str, int], Ran]
-"""Sends from a namespace to an address at a rate, for about SECONDS."""
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a peer sends from: a namespace, the address that its probes have as their source and that may be on no interface but the
+    loopback's, and the interface by which their answers come in."""
+
+    netns: Path
+    source: str
+    interface: str
+
+
+Sender = Callable[[Seat, str, int], Ran]
+"""Sends from there to an address at a rate, for about SECONDS."""
 
 SCAPY = """
 import sys, time
 from scapy.all import ICMP, IP, L3RawSocket, conf, sr
 conf.verb = 0
 conf.L3socket = L3RawSocket  # the kernel's routes: scapy's own know no next hop of the other family
-address, count, gap = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-packets = [IP(dst=address) / ICMP(id=7, seq=n & 65535) / bytes(56) for n in range(count)]
+source, address, count, gap = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+packets = [IP(src=source, dst=address) / ICMP(id=7, seq=n & 65535) / bytes(56) for n in range(count)]
 before = time.process_time()
 answered, unanswered = sr(packets, inter=gap, timeout=0.5)
 took = max(p.sent_time for p in packets) - min(p.sent_time for p in packets)
@@ -54,29 +65,43 @@ print(count, len(answered), took, time.process_time() - before)
 """
 
 
-def fping(netns: Path, address: str, rate: int) -> Ran:
+def fping(seat: Seat, address: str, rate: int) -> Ran:
     """fping(8), one target, so many pings that take SECONDS."""
     count = rate * SECONDS
     period = f"{1000 / rate:.4f}"
     argv = ["fping", "-q", "-c", str(count), "-p", period, "-i", period, "-t", "500", address]
-    said, cpu, seconds = _run(netns, argv)
+    said, cpu, seconds = _run(seat.netns, argv)
     found = re.search(r"xmt/rcv/%loss = (\d+)/(\d+)", said)
     return Ran(int(found[1]), int(found[2]), seconds, cpu) if found else Ran(0, 0, seconds, cpu)
 
 
-def hping3(netns: Path, address: str, rate: int) -> Ran:
-    """hping3(8) in its ICMP mode, whose interval is of whole microseconds. It listens where its source address is: on a vantage that
-    has that on its loopback interface it hears nothing."""
-    argv = ["hping3", "-q", "-n", "-1", "-c", str(rate * SECONDS), "-i", f"u{1_000_000 // rate}", address]
-    said, cpu, seconds = _run(netns, argv)
+def hping3(seat: Seat, address: str, rate: int) -> Ran:
+    """hping3(8) in its ICMP mode, whose interval is of whole microseconds. It listens at the interface that it is told, if that has an
+    address of IPv4, and to answers for the source that it is told."""
+    argv = ["hping3", "-q", "-n", "-1", "-I", seat.interface, "-a", seat.source]
+    argv += ["-c", str(rate * SECONDS), "-i", f"u{1_000_000 // rate}", address]
+    with _numbered(seat):
+        said, cpu, seconds = _run(seat.netns, argv)
     found = re.search(r"(\d+) packets \w+, (\d+) packets received", said)
     return Ran(int(found[1]), int(found[2]), seconds, cpu) if found else Ran(0, 0, seconds, cpu)
 
 
-def scapy(netns: Path, address: str, rate: int) -> Ran:
+@contextmanager
+def _numbered(seat: Seat) -> Iterator[None]:
+    """The interface has an address meanwhile: hping3 knows none that has not. One of those that nobody routes (RFC 5737)."""
+    change = ["nsenter", f"--net={seat.netns}", "ip", "address"]
+    what = ["192.0.2.1/32", "dev", seat.interface]
+    subprocess.run([*change, "replace", *what], check=True, capture_output=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*change, "del", *what], check=True, capture_output=True)
+
+
+def scapy(seat: Seat, address: str, rate: int) -> Ran:
     """scapy's own send-and-receive, with packets made before the clock runs."""
-    argv = [sys.executable, "-c", SCAPY, address, str(rate * SECONDS), str(1 / rate)]
-    said, _, _ = _run(netns, argv)
+    argv = [sys.executable, "-c", SCAPY, seat.source, address, str(rate * SECONDS), str(1 / rate)]
+    said, _, _ = _run(seat.netns, argv)
     try:
         sent, answered, seconds, cpu = said.split()[-4:]
         return Ran(int(sent), int(answered), float(seconds), float(cpu))

@@ -3,42 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
 from probes.calibration.holes import Hole
+from probes.convergence import common_outage
 from probes.episodes import flow_loss
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace, Ints
 from probes.packets import ProbeFlow
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Errors:
     """Measured less true length, in ns, of each hole (first axis) by each flow (second).
 
-    `lateness_ns`: by how much a probe that was due before an edge of the hole came to it after that edge, at most; 0 where none did.
-    `unexplained`: probes that were lost and not dropped by the gate, or dropped and not lost. `not_sent`: probes that the harness
-    kept to itself.
+    `together_ns`: of each hole, measured by all flows together (`common_outage`), less the truth; `between_ns`: how much of its length
+    the departures around its edges leave open. `lateness_ns`: by how much a probe that was due before an edge of the hole came to it
+    after that edge, at most; 0 where none did. `unexplained`: probes that were lost and not dropped by the gate, or dropped and not
+    lost. `not_sent`: probes that the harness kept to itself.
     """
 
     interval_ns: int
     truth_ns: Ints
     error_ns: Ints
+    together_ns: Ints
+    between_ns: Ints
     lateness_ns: Ints
     acc_ns: int
     unexplained: int
     not_sent: int
 
     @property
-    def aggregate_ns(self) -> Floats:
-        """Of each hole, by all flows together: the mean of what they measured, less the truth."""
-        found: Floats = self.error_ns.mean(axis=1)
-        return found
+    def counted_ns(self) -> float:
+        """The largest error by the mean of what all flows counted: by Δ/N where every probe is punctual, and by their lateness."""
+        return float(np.abs(self.error_ns.mean(axis=1)).max())
 
     @property
     def worst_ns(self) -> int:
@@ -62,7 +62,7 @@ class Errors:
 
     @property
     def worst_aggregate_ns(self) -> float:
-        return float(np.abs(self.aggregate_ns).max())
+        return float(np.abs(self.together_ns).max())
 
 
 def compare(flows: Sequence[FlowTrace], holes: Sequence[Hole]) -> Errors:
@@ -82,6 +82,7 @@ def compare(flows: Sequence[FlowTrace], holes: Sequence[Hole]) -> Errors:
     error = np.zeros((len(holes), len(flows)), np.int64)
     lateness = np.zeros_like(error)
     lost = np.zeros_like(error)
+    parts: list[list[FlowTrace]] = [[] for _ in holes]
     for j, trace in enumerate(flows):
         arrived = _arrived_ns(trace)
         cuts = [0, *np.searchsorted(trace.due, bounds), len(trace.due)]
@@ -89,17 +90,33 @@ def compare(flows: Sequence[FlowTrace], holes: Sequence[Hole]) -> Errors:
             found = flow_loss(trace.due[first:after], trace.state[first:after], interval)
             error[i, j] = found.black_hole_ns - hole.length_ns
             lost[i, j] = found.lost
+            parts[i].append(_part(trace, first, after))
             lateness[i, j] = _late_at(hole, trace.due[first:after], arrived[first:after])
+    together = [_together(part, hole) for part, hole in zip(parts, holes, strict=True)]
     dropped = np.array([hole.dropped for hole in holes])
     return Errors(
         interval_ns=interval,
         truth_ns=np.array([hole.length_ns for hole in holes], np.int64),
         error_ns=error,
+        together_ns=np.array([one for one, _ in together], np.int64),
+        between_ns=np.array([one for _, one in together], np.int64),
         lateness_ns=lateness,
         acc_ns=max(hole.acc_ns for hole in holes),
         unexplained=int(np.abs(lost.sum(axis=1) - dropped).sum()),
         not_sent=sum(int(np.count_nonzero(trace.state == NOT_SENT)) for trace in flows),
     )
+
+
+def _part(trace: FlowTrace, first: int, after: int) -> FlowTrace:
+    part = slice(first, after)
+    return replace(trace, tx=trace.tx[part], sent=trace.sent[part], state=trace.state[part])
+
+
+def _together(part: Sequence[FlowTrace], hole: Hole) -> tuple[int, int]:
+    found = common_outage(part)
+    if found is None:
+        return -hole.length_ns, hole.length_ns
+    return found.ns - hole.length_ns, (hole.length_ns if found.high_ns is None else found.high_ns) - found.low_ns
 
 
 def _arrived_ns(trace: FlowTrace) -> Ints:

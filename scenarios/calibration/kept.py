@@ -23,7 +23,7 @@ def calibration_file() -> Path:
 def calibrated(errors: Errors) -> Calibrated:
     """What is kept of one interval's errors: to the microsecond, which is as exact as the gate's own clock readings are worth."""
     least, most = errors.error_ns.min(axis=1), errors.error_ns.max(axis=1)
-    rows = zip(errors.truth_ns, least, errors.aggregate_ns, most, strict=True)
+    rows = zip(errors.truth_ns, least, errors.together_ns, most, strict=True)
     return Calibrated(
         interval_ms=errors.interval_ns / 1e6,
         flows=errors.error_ns.shape[1],

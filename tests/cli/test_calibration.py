@@ -23,7 +23,17 @@ def errors(share: float = 1.0, shift: float = 0.0) -> Errors:
     rests = np.arange(HOLES)[:, None] / HOLES
     counted = np.where(phases < rests, 1 - rests, -rests)
     found = ((counted * share + shift) * STEP).astype(np.int64)
-    return Errors(STEP, np.full(HOLES, 10 * STEP), found, np.zeros_like(found), 300, 0, 0)
+    return Errors(
+        interval_ns=STEP,
+        truth_ns=np.full(HOLES, 10 * STEP),
+        error_ns=found,
+        together_ns=found.mean(axis=1).astype(np.int64),
+        between_ns=np.full(HOLES, STEP // 10),
+        lateness_ns=np.zeros_like(found),
+        acc_ns=300,
+        unexplained=0,
+        not_sent=0,
+    )
 
 
 def passed(found: Errors, *doubts: TrustCheck) -> Pass:

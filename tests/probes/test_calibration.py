@@ -109,6 +109,9 @@ def test_lateness_explains_what_is_more_than_an_interval(seed: int, most: int, f
     found = compare(traces, truths(plan, traces))
     assert found.beyond_lateness_ns <= INTERVAL
     assert found.unexplained == 0
+    seen = found.together_ns != -found.truth_ns
+    told = 2 * np.abs(found.together_ns) <= found.between_ns + 1
+    assert np.all(told[seen]), "together they know when they left"
 
 
 def test_the_mean_error_of_evenly_spread_rests_is_a_third_of_an_interval() -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.convergence import episode_span, loss_of_connectivity, staggered
+from probes.convergence import Span, common_outage, episode_span, loss_of_connectivity
 from probes.episodes import flow_loss
-from probes.flows import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT
+from probes.flows import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT, FlowTrace
 from probes.impairments import Impairments, impairments, total
 from tests.probes.truth import Truth, outages, patient, truths
 
@@ -85,26 +87,49 @@ def test_the_sum_of_all_outages_lies_within_what_the_accuracy_leaves_open(truth:
 
 @patient
 @given(
-    truth=truths(whole=True),
-    cut=st.integers(0, 10**9),
+    interval=st.integers(1_000, 10**8),
+    start=st.integers(0, 10**9),
     length=st.integers(1, 10**10),
     flows=st.integers(1, 40),
+    late=st.lists(st.integers(0, 10**8), min_size=1, max_size=30),
 )
-def test_staggered_flows_tell_one_outage_to_a_share_of_the_interval(
-    truth: Truth, cut: int, length: int, flows: int
+def test_flows_together_tell_one_outage_to_what_lies_between_departures(
+    interval: int, start: int, length: int, flows: int, late: list[int]
 ) -> None:
-    step = -(-truth.interval_ns // flows) * flows
-    start, length = step + cut % step, 1 + length % (20 * step)
-    losses = []
-    for n in range(flows):
-        one = Truth(step, n * step // flows, 40, ((start, start + length),)).trace(n)
-        losses.append(flow_loss(one.due, one.state, step))
-    span = staggered(losses)
+    """Whatever the lateness: it widens what is left open and makes no error beyond that."""
+    step = -(-interval // flows) * flows
+    start, length = 10 * step + start % step, 1 + length % (20 * step)
+    traces = [_late(Truth(step, n * step // flows, 60, ()).trace(n), late, start, start + length) for n in range(flows)]
+    span = common_outage(traces)
+    if span is None:
+        return  # no probe left meanwhile
+    assert span.low_ns <= length <= (span.high_ns if span.high_ns is not None else length)
+    if span.high_ns is not None:
+        assert abs(span.ns - length) <= (span.high_ns - span.low_ns + 1) / 2
+    if not any(late):
+        assert span.high_ns is not None
+        assert abs(span.ns - length) <= step / flows
+
+
+def _late(trace: FlowTrace, late: list[int], start: int, end: int) -> FlowTrace:
+    """The same with departures late by these in turn, never before an earlier one, and lost where they fall into the outage."""
+    left = np.maximum.accumulate(trace.due + np.array([late[n % len(late)] for n in range(len(trace.due))]))
+    cut = (left >= start) & (left < end)
+    return replace(trace, tx=left, sent=left, state=np.where(cut, LOST, ANSWERED).astype(np.uint8))
+
+
+def test_an_outage_of_all_flows_that_has_no_end_is_censored_and_none_is_none() -> None:
+    trace = Truth(1000, 0, 40, ()).trace(0)
+    assert common_outage([]) is None
+    assert common_outage([trace]) is None
+    states = trace.state.copy()
+    states[10:] = LOST
+    span = common_outage([replace(trace, state=states)])
     assert span is not None
-    assert not span.censored
-    assert span.low_ns <= length <= (span.high_ns or 0)
-    assert abs(span.ns - length) <= step / flows
-    assert staggered([]) is None
+    assert span.censored
+    assert span.low_ns == 29_000
+    states[:] = LOST
+    assert common_outage([replace(trace, state=states)]) == Span(39_000, 39_000, None)
 
 
 @patient

@@ -20,7 +20,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def errors() -> Errors:
     found = np.array([[-4_000_000, 6_000_000], [1_000_000, -9_000_000]], np.int64)
-    return Errors(10_000_000, np.array([50_000_000, 70_000_000]), found, np.array([[0, 0], [0, 2_000_000]]), 200, 0, 0)
+    return Errors(
+        interval_ns=10_000_000,
+        truth_ns=np.array([50_000_000, 70_000_000]),
+        error_ns=found,
+        together_ns=np.array([1_000_000, -4_000_000]),
+        between_ns=np.array([2_000_000, 8_000_000]),
+        lateness_ns=np.array([[0, 0], [0, 2_000_000]]),
+        acc_ns=200,
+        unexplained=0,
+        not_sent=0,
+    )
 
 
 def test_what_was_kept_comes_back_and_the_next_one_replaces_it(cache: Path) -> None:

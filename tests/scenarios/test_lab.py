@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from probes import layout
 from reports.evidence.histogram import unpack_histogram
 from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
@@ -65,7 +66,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
         for module in (schedule, instruments):
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
         patched.setattr(instruments, "MOST_THINNED", 1)
-        patched.setattr(instruments, "HEARTBEAT_NS", HEARTBEAT_NS)
+        patched.setattr(schedule, "HEARTBEAT_NS", HEARTBEAT_NS)
         found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
         yield found
         found.lab.close()
@@ -149,6 +150,31 @@ class NoPlacebo(Placebo):
         pass_time(instant.after_ns + 4 * INTERVAL_NS)
         self._lab.mend_link(link)
         return instant
+
+
+class SteppedClock(Placebo):
+    """A placebo during which the wall clock, as the prober has sampled it, steps by 7 ms. (That of the host is everybody's.)"""
+
+    def __init__(self, records: Path) -> None:
+        super().__init__(placebo(["front"]).plan)
+        self._records = records
+
+    def inject(self) -> Instant:
+        instant = super().inject()
+        header = np.memmap(self._records, layout.HEADER, mode="r+", shape=())
+        sampled = int(header["offset_count"])
+        pass_time(instant.after_ns + 500_000_000)
+        header["offsets"]["offset_ns"][sampled % layout.OFFSETS] += 7_000_000
+        return instant
+
+
+def test_a_step_of_the_wall_clock_makes_the_verdict_unknown(bench: Bench) -> None:
+    """Kernel stamps around it are off by as much, whatever they say of the network."""
+    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
+    records = bench.booted.lab.places.scratch / f"client-{bench.instruments.thinned}" / "records"
+    verdict = played(replace(bench, booted=judged), SteppedClock(records))
+    assert verdict.verdict == "unknown", verdict.headline
+    assert "The wall clock stepped by 6.95 ms" in verdict.reason, "what slewing may explain is left out"
 
 
 def test_a_withdrawal_with_another_way_is_a_pass(bench: Bench, evidence: Path) -> None:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.connections import Security
-from scenarios.schedule import FLOWS_PER_SERVICE, INTERVAL_NS, SYN_INTERVAL_NS, Reached, connected_to, flows_of
+from scenarios.schedule import (
+    FLOWS_PER_SERVICE,
+    HEARTBEAT_NS,
+    HEARTBEATS_PER_S,
+    INTERVAL_NS,
+    SLOWEST_HEARTBEAT_NS,
+    SYN_INTERVAL_NS,
+    Reached,
+    connected_to,
+    flows_of,
+    heartbeat_ns,
+)
 from topologies.services import Service
 
 WEB = Service("web", ("203.0.113.10", "2001:db8:f::10"), 80, "http")
@@ -49,6 +60,13 @@ def test_connections_go_to_every_address_of_a_service_in_every_version_that_it_s
     assert {(t.dport, t.host, t.path, t.identity, t.tls) for t in targets} == {
         (443, "web.test", "/", "x-name", Security(None))
     }
+
+
+@given(st.integers(1, 2000))
+def test_few_connections_beat_every_second_and_many_no_oftener_than_a_host_carries(count: int) -> None:
+    found = heartbeat_ns(count)
+    assert found == HEARTBEAT_NS if count <= HEARTBEATS_PER_S else HEARTBEAT_NS < found <= SLOWEST_HEARTBEAT_NS
+    assert count * 1e9 / found <= HEARTBEATS_PER_S * 1.01 or found == SLOWEST_HEARTBEAT_NS
 
 
 @given(number=st.integers(0, 20), thinned=st.integers(1, 8), services=st.sampled_from([(WEB,), (ECHO,), (WEB, ECHO)]))
