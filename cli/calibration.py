@@ -17,7 +17,7 @@ from topologies.source import load_topology
 
 MS, US = 1_000_000, 1_000
 INTERVALS_NS = (10 * MS, 1 * MS)
-FLOWS, HOLES, FEWEST_HOLES = 20, 60, 50
+PROBERS, FLOWS, HOLES, FEWEST_HOLES = 2, 20, 60, 50
 SOURCE, TARGET, PORT = "10.9.1.2", "10.9.2.2", 7
 ECHO = Path(__file__).resolve().parents[1] / "probes/reference/l7/echo.c"
 CALIBRATION_LAB = """\
@@ -66,11 +66,20 @@ def calibrate_here(seed: int, say: Say) -> list[Row]:
     with calibration_lab() as bench:
         for interval_ns in INTERVALS_NS:
             say(
-                f"{HOLES} black holes of 5 to 2,000 ms, {FLOWS} flows, a probe every {interval_ns / MS:g} ms: about 40 s"
+                f"{HOLES} black holes of 5 to 2,000 ms, {PROBERS} probers with {FLOWS} flows each, a probe every "
+                f"{interval_ns / MS:g} ms: about 40 s"
             )
             # On tmpfs: a disk that flushes can hold up a send.
             with tempfile.TemporaryDirectory(prefix="nospof-bench-", dir="/dev/shm") as scratch:
-                one = calibrate(bench, Path(scratch), interval_ns=interval_ns, flows=FLOWS, holes=HOLES, seed=seed)
+                one = calibrate(
+                    bench,
+                    Path(scratch),
+                    interval_ns=interval_ns,
+                    flows=FLOWS,
+                    holes=HOLES,
+                    probers=PROBERS,
+                    seed=seed,
+                )
             for doubt in one.doubts:
                 say(f"the prober is not to be trusted in this: {doubt.sentence}")
             passes.append(one)

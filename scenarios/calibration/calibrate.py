@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from probes.calibration import GAP_NS, Errors, Hole, Planned, compare, plan_holes, staggering_ns
 from probes.flows import FORWARDING_DELAY_THRESHOLD_NS, FlowTrace
-from probes.packets import plan_flows
+from probes.packets import BASE_PORT, ProbeFlow, plan_flows
 from probes.prober import Prober
 from probes.readings import read_prober
 from probes.trust import TrustCheck, TrustInput, check_trust
@@ -53,43 +54,72 @@ class Pass:
 
 
 def calibrate(
-    bench: Bench, scratch: Path, *, interval_ns: int, flows: int, holes: int, longest_ns: int = LONGEST_NS, seed: int
+    bench: Bench,
+    scratch: Path,
+    *,
+    interval_ns: int,
+    flows: int,
+    holes: int,
+    probers: int = 2,
+    longest_ns: int = LONGEST_NS,
+    seed: int,
 ) -> Pass:
-    """Probes `flows` flows through `holes` black holes of 5 ms to `longest_ns`. Takes as long as they do.
+    """Probes `flows` flows by each of so many probers, as a lab has one at each vantage, through `holes` black holes of 5 ms to
+    `longest_ns`. Takes as long as they do.
 
     Raises ProbeError, BpfError, DeadlineMissed or RuntimeFailure when it cannot be done, ValueError for what makes no sense.
     """
-    planned = plan_flows(
-        "calibration", bench.source, "echo", bench.target, bench.port, flows, interval_ns, least_step_ns=1
-    )
     total_ns = sum(h.length_ns for h in plan_holes(holes, SHORTEST_NS, longest_ns, interval_ns, 0, Random(seed)))
     capacity = (total_ns + holes * (GAP_NS + interval_ns) + 15_000 * MS) // interval_ns
-    prober = Prober(compile_program(PROBER), bench.client, planned, scratch, capacity)
-    with Gate(bench.router, bench.interface) as gate, prober:
-        wait_until(_served(prober), deadline_s=SERVED_S, what="calibration")
-        began, counted = time.monotonic_ns(), prober.counters()
+    planned = [_planned(bench, number, flows, interval_ns) for number in range(probers)]
+    with Gate(bench.router, bench.interface) as gate, ExitStack() as stack:
+        sending = [
+            stack.enter_context(
+                Prober(compile_program(PROBER), bench.client, plan, scratch / f"prober-{number}", capacity)
+            )
+            for number, plan in enumerate(planned)
+        ]
+        wait_until(_served(sending), deadline_s=SERVED_S, what="calibration")
+        began, counted = time.monotonic_ns(), [prober.counters() for prober in sending]
         plan = plan_holes(holes, SHORTEST_NS, longest_ns, interval_ns, began + HEAD_START_NS, Random(seed))
         gate.run(plan)
         wait_until(_over(gate, plan), deadline_s=(plan[-1].open_ns - began) / 1e9 + LATE_S, what="holes")
         end = time.monotonic_ns() + QUIET_NS
         pass_time(end + FORWARDING_DELAY_THRESHOLD_NS)
-        window = prober.window(began, end)
-        reading = read_prober(prober, window, counted)
+        windows = [prober.window(began, end) for prober in sending]
+        readings = tuple(map(read_prober, sending, windows, counted))
         found = gate.holes()
-    checks = check_trust(TrustInput((reading,), (), 0, 0, None, None, None, None))
+    traces = tuple(trace for window in windows for trace in window.flows)
+    checks = check_trust(TrustInput(readings, (), 0, 0, None, None, None, None))
     return Pass(
-        traces=window.flows,
+        traces=traces,
         holes=found,
-        errors=compare(window.flows, found),
-        staggering_ns=staggering_ns(planned),
+        errors=compare(traces, found),
+        staggering_ns=staggering_ns(planned[0]),  # what another prober's phases add is chance
         doubts=tuple(check for check in checks if not check.ok),
     )
 
 
-def _served(prober: Prober) -> Callable[[], str]:
+def _planned(bench: Bench, number: int, flows: int, interval_ns: int) -> tuple[ProbeFlow, ...]:
+    return plan_flows(
+        f"calibration-{number}",
+        bench.source,
+        "echo",
+        bench.target,
+        bench.port,
+        flows,
+        interval_ns,
+        first_id=number * flows,
+        base_port=BASE_PORT["udp"] + number * flows,
+        least_step_ns=1,
+    )
+
+
+def _served(sending: Sequence[Prober]) -> Callable[[], str]:
     def missing() -> str:
         since = time.monotonic_ns() - QUIET_NS
-        return "" if prober.quiet_since(since, grace_ns=QUIET_NS // 2) else "not every flow was answered"
+        unserved = any(not prober.quiet_since(since, grace_ns=QUIET_NS // 2) for prober in sending)
+        return "not every flow was answered" if unserved else ""
 
     return missing
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 
 MS = 1_000_000
 INTERVAL = 10 * MS
-HOLES, FLOWS, TRIES = 12, 10, 3
+HOLES, PROBERS, FLOWS, TRIES = 12, 2, 5, 3
 
 
 @pytest.fixture
@@ -35,6 +35,7 @@ def measured(lab: Wire, scratch: Path) -> Pass:
             interval_ns=INTERVAL,
             flows=FLOWS,
             holes=HOLES,
+            probers=PROBERS,
             longest_ns=200 * MS,
             seed=attempt,
         )
@@ -46,17 +47,19 @@ def measured(lab: Wire, scratch: Path) -> Pass:
 
 def test_known_black_holes_are_measured_and_a_wrong_instrument_is_found_out(measured: Pass) -> None:
     right = measured.errors
-    assert right.error_ns.shape == (HOLES, FLOWS)
+    assert right.error_ns.shape == (HOLES, PROBERS * FLOWS)
     assert right.unexplained == right.not_sent == 0
     # Twice what is right on an idle host: on its way to the gate a probe may wait for a busy CPU.
     assert right.beyond_lateness_ns <= 2 * INTERVAL
     assert right.mean_ns <= INTERVAL
     assert abs(right.bias_ns) <= INTERVAL / 2
     assert right.acc_ns < INTERVAL
+    assert right.worst_aggregate_ns <= INTERVAL, "all flows together know more than one"
     longer = [dataclasses.replace(hole, opened_ns=hole.opened_ns + 4 * INTERVAL) for hole in measured.holes]
     wrong = compare(measured.traces, longer)
     assert wrong.beyond_lateness_ns > 2 * INTERVAL
     assert wrong.mean_ns > INTERVAL
+    assert wrong.worst_aggregate_ns > INTERVAL
     assert abs(wrong.bias_ns) > INTERVAL / 2
 
 
