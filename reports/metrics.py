@@ -5,6 +5,7 @@ Rendered from evidence alone; it must not judge, and leaves out what was not mea
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from reports import words
@@ -20,6 +21,13 @@ def metrics(evidence: Evidence) -> str:
         *(
             (name, kind, unit, text, [sample for one in evidence.scenarios for sample in made(one)])
             for name, kind, unit, text, made in _FAMILIES
+        ),
+        (
+            "nospof_calibration_error_seconds",
+            "gauge",
+            "seconds",
+            "Largest error against known black holes when this host was last calibrated.",
+            list(_calibration(evidence)),
         ),
     ]
     lines: list[str] = []
@@ -68,6 +76,47 @@ def _stages(one: ScenarioEvidence) -> Iterator[_Sample]:
         yield {"scenario": one.name, "stage": stage.name}, (stage.end_ns - stage.start_ns) / 1e9
 
 
+def _full_convergence(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.convergence is not None:
+        yield {"scenario": one.name}, one.verdict.convergence.time.ms / 1000
+
+
+def _failover(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.failover is not None:
+        yield {"scenario": one.name}, one.verdict.failover.ms / 1000
+
+
+def _lost(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.died is not None:
+        yield {"scenario": one.name}, float(one.verdict.died.lost)
+
+
+def _unattributed(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.died is not None:
+        yield {"scenario": one.name}, float(one.verdict.died.unattributed)
+
+
+def _died(one: ScenarioEvidence) -> Iterator[_Sample]:
+    counted: Counter[tuple[str, str]] = Counter()
+    for cause in one.verdict.died.causes if one.verdict and one.verdict.died else ():
+        if cause.source != "none":
+            counted[cause.node, cause.reason] += cause.lost
+    for (node, reason), lost in counted.items():
+        yield {"scenario": one.name, "node": node, "reason": reason}, float(lost)
+
+
+def _lateness(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.lateness_p99_ms is not None:
+        yield {"scenario": one.name}, one.verdict.lateness_p99_ms / 1000
+
+
+def _calibration(evidence: Evidence) -> Iterator[_Sample]:
+    calibration = evidence.run.calibration if evidence.run else None
+    for one in calibration.intervals if calibration else ():
+        for of, error_ms in (("flow", one.worst_ms), ("all", one.aggregate_ms)):
+            yield {"interval": f"{one.interval_ms / 1000:g}", "of": of}, error_ms / 1000
+
+
 _FAMILIES = (
     ("nospof_verdict", "stateset", "", "Verdict of a scenario.", _verdict),
     ("nospof_black_hole_seconds", "gauge", "seconds", "Longest black hole of a touched flow.", _black_hole),
@@ -75,6 +124,18 @@ _FAMILIES = (
     ("nospof_broken_connections", "gauge", "", "Established connections that broke.", _broken),
     ("nospof_established_connections", "gauge", "", "Established connections that were held.", _connections),
     ("nospof_stage_seconds", "gauge", "seconds", "How long a stage of the failover took.", _stages),
+    (
+        "nospof_full_convergence_seconds",
+        "gauge",
+        "seconds",
+        "Full Convergence Time of all touched flows (RFC 6412).",
+        _full_convergence,
+    ),
+    ("nospof_failover_seconds", "gauge", "seconds", "Longest failover between time stamps (RFC 6414).", _failover),
+    ("nospof_lost_probes", "gauge", "", "Probes lost from the event to the heal, SYNs included.", _lost),
+    ("nospof_unattributed_probes", "gauge", "", "Lost probes of which nobody knows where they died.", _unattributed),
+    ("nospof_died_probes", "gauge", "", "Lost probes by the last element that saw them and why.", _died),
+    ("nospof_lateness_seconds", "gauge", "seconds", "By how much probes left late, 99th percentile.", _lateness),
 )
 
 

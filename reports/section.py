@@ -17,6 +17,7 @@ from reports import words
 from reports.charts.answers import Answers, draw_answers
 from reports.charts.ccdf import Ccdf, draw_ccdf
 from reports.charts.clock import BROKEN, Clock, draw
+from reports.charts.closeup import Closeup, draw_closeups
 from reports.charts.died import DiedTable, draw_died
 from reports.charts.flows import FlowRow, flow_rows, socket
 from reports.charts.hops import HopsChart, draw_hops
@@ -61,6 +62,7 @@ class Section:
     ccdf: Ccdf | None
     rates: tuple[Rate, ...]
     answers: tuple[Answers, ...]
+    closeups: tuple[Closeup, ...]
     layers: Layers | None
     raster: Raster | None
     touched: int
@@ -104,6 +106,11 @@ def section(
         # The verdict and the other numbers do not depend on the packed block: say so and show them.
         unreadable = f"The probes of this scenario cannot be drawn: {error}"
     shown = views(scenario, rows)
+    closeups: list[Closeup] = []
+    try:
+        closeups = draw_closeups(scenario.flows, rows, shown[0]) if shown and scenario.event_ns is not None else []
+    except ValueError as error:
+        unreadable = unreadable or f"The stamps of this scenario's probes cannot be drawn: {error}"
     log = read_log(scenario)
     budget_ms = words.budget_ms(verdict, "black_hole") if verdict else None
     event_ns = scenario.event_ns
@@ -132,6 +139,7 @@ def section(
         ccdf=draw_ccdf(rows, budget_ms),
         rates=tuple(draw_rates(rows, shown[0])) if rows and shown else (),
         answers=tuple(answers),
+        closeups=tuple(closeups),
         layers=draw_layers(verdict, words.tcp_interval_ms(scenario)) if verdict else None,
         raster=raster,
         touched=sum(1 for row in rows if row.touched),

@@ -12,8 +12,9 @@ from xml.etree import ElementTree
 import msgspec
 
 from reports import words
+from reports.charts.died import sentence
 from reports.evidence.reader import Evidence, ScenarioEvidence, read_evidence
-from reports.evidence.schema import BlackHole, StageName, Verdict, VerdictWord
+from reports.evidence.schema import BlackHole, StageName, Verdict, VerdictWord, WhereDied
 from reports.metrics import metrics
 
 MARKDOWN_LIMIT = 64_000
@@ -91,12 +92,21 @@ def markdown(evidence: Evidence) -> str:
             lines.append(f"{_md(why)}  ")
         if went := words.stages(verdict):
             lines.append(f"Where the milliseconds went: {_md(went)}.  ")
+        if verdict.died is not None and verdict.died.lost:
+            lines.append(f"Where the packets died: {_md(_died(verdict.died))}.  ")
         lines += [f"Again: {_code(verdict.reproduce)}", ""]
     if run:
         lines += [*(f"{_md(sentence)}  " for sentence in words.calibration(run)), ""]
         commit = run.commit[:12] if run.commit else "not known"
         lines.append(f"{_md(run.topology)} · commit {_md(commit)} · {_md(run.started_utc)} · {_code(run.reproduce)}")
     return _shortened("\n".join(lines) + "\n")
+
+
+def _died(died: WhereDied) -> str:
+    """The largest causes in words, and what nobody knows, however little."""
+    known = sentence((cause for cause in died.causes if cause.source != "none"), most=3)
+    unknown = f"{died.unattributed} of {died.lost} not attributed" if died.unattributed else ""
+    return "; ".join(part for part in (known.removeprefix("died at "), unknown) if part)
 
 
 def junit(evidence: Evidence) -> str:

@@ -30,7 +30,7 @@ from scapy.layers.l2 import Ether
 
 from reports.evidence.handed import Drop, Flow, decode
 from tests.reference.conftest import ROOT
-from tests.reference.network import namespaces
+from tests.reference.network import Network, namespaces
 from tests.reference.tier import l7_config, until
 
 DROP, PASS = 1, 2
@@ -146,7 +146,17 @@ def _told(pipe: int, count: int) -> list[Drop]:
     return told
 
 
-def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(echo_program: Path) -> None:
+@dataclass
+class Responder:
+    """The echo program on one end of a link, what it tells, and whom it answers: `known`, on the other end."""
+
+    network: Network
+    pipe: int
+    known: socket.socket
+
+
+@pytest.fixture
+def responder(echo_program: Path) -> Iterator[Responder]:
     with namespaces("asks", "l7") as network:
         network.ip("asks", "link add eth1 type veth peer name eth1 netns " + network.full("l7"), "link set eth1 up")
         network.ip("asks", f"address add {STRANGER}/32 dev eth1", "address add 10.0.0.2/24 dev eth1")
@@ -159,7 +169,6 @@ def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(echo_pr
             network.socket("asks", socket.SOCK_DGRAM) as known,
         ):
             assert process.stdout is not None
-            pipe = process.stdout.fileno()
             try:
                 known.settimeout(0.1)
                 known.bind(("10.0.0.2", 0))
@@ -168,29 +177,51 @@ def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(echo_pr
                     with contextlib.suppress(TimeoutError, ConnectionRefusedError):
                         assert known.recv(100) == b"probe-me"
                         break
-                with network.socket("asks", socket.SOCK_DGRAM) as unknown:
-                    unknown.bind((STRANGER, 0))
-                    before = time.monotonic_ns()
-                    for _ in range(3):
-                        unknown.sendto(b"probe-", (HERE, 7))
-                    told = _told(pipe, 3)
-                    flow = Flow(STRANGER, unknown.getsockname()[1], HERE, 7, 17)
-                assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "no_route", flow)}
-                assert all(before <= drop.first_ns <= drop.last_ns <= drop.t_ns for drop in told)
-                with contextlib.ExitStack() as crowd:
-                    for _ in range(200):
-                        one = crowd.enter_context(network.socket("asks", socket.SOCK_DGRAM))
-                        one.bind((STRANGER, 0))
-                        one.sendto(b"probe-", (HERE, 7))
-                    told = _told(pipe, 200)
-                assert sum(drop.count for drop in told) == 200, "each once"
-                assert max(Counter(drop.t_ns for drop in told if drop.flow).values()) <= 64, "a turn names 64 clients"
-                known.settimeout(5)
-                known.sendto(b"probe-", (HERE, 7))
-                assert known.recv(100) == b"probe-me", "whoever can be answered is, and is not told of"
-                assert not select.select([pipe], [], [], 0.3)[0]
+                yield Responder(network, process.stdout.fileno(), known)
             finally:
                 process.kill()
+
+
+def _answers_again(responder: Responder) -> None:
+    responder.known.settimeout(5)
+    responder.known.sendto(b"probe-", (HERE, 7))
+    assert responder.known.recv(100) == b"probe-me", "whoever can be answered is, and is not told of"
+    assert not select.select([responder.pipe], [], [], 0.3)[0]
+
+
+def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(responder: Responder) -> None:
+    network = responder.network
+    with network.socket("asks", socket.SOCK_DGRAM) as unknown:
+        unknown.bind((STRANGER, 0))
+        before = time.monotonic_ns()
+        for _ in range(3):
+            unknown.sendto(b"probe-", (HERE, 7))
+        told = _told(responder.pipe, 3)
+        flow = Flow(STRANGER, unknown.getsockname()[1], HERE, 7, 17)
+    assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "no_route", flow)}
+    assert all(before <= drop.first_ns <= drop.last_ns <= drop.t_ns for drop in told)
+    with contextlib.ExitStack() as crowd:
+        for _ in range(200):
+            one = crowd.enter_context(network.socket("asks", socket.SOCK_DGRAM))
+            one.bind((STRANGER, 0))
+            one.sendto(b"probe-", (HERE, 7))
+        told = _told(responder.pipe, 200)
+    assert sum(drop.count for drop in told) == 200, "each once"
+    assert max(Counter(drop.t_ns for drop in told if drop.flow).values()) <= 64, "a turn names 64 clients"
+    _answers_again(responder)
+
+
+def test_a_responder_whose_answers_are_refused_at_home_says_that_they_were_not_sent(responder: Responder) -> None:
+    table = "add table inet t; add chain inet t o { type filter hook output priority 0; }; add rule inet t o udp sport 7 drop"
+    inside_it = ["nsenter", f"--net=/run/netns/{responder.network.full('l7')}", "nft"]
+    subprocess.run([*inside_it, table], check=True)
+    for _ in range(3):
+        responder.known.sendto(b"probe-", (HERE, 7))
+    told = _told(responder.pipe, 3)
+    flow = Flow("10.0.0.2", responder.known.getsockname()[1], HERE, 7, 17)
+    assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "not_sent", flow)}
+    subprocess.run([*inside_it, "delete table inet t"], check=True)
+    _answers_again(responder)
 
 
 def test_a_program_that_hands_over_lines_is_heard_by_those_who_read_the_nodes_events(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reports.evidence.reader import Evidence, read_evidence
-from reports.evidence.schema import BlackHole, Event, Stage, StageName, Verdict, VerdictWord
+from reports.evidence.schema import BlackHole, Died, Event, Stage, StageName, Verdict, VerdictWord, WhereDied
 from reports.evidence.writer import EvidenceWriter
 from reports.metrics import metrics
 from reports.page import page
@@ -247,6 +247,42 @@ def made_verdict(name: str, figures: dict[str, Any]) -> Verdict:
         new_fail_ms=figures["new_fail"],
         stages=tuple(stages),
     )
+
+
+causes_ = st.builds(
+    Died,
+    node=st.sampled_from(["edge", "l4", ""]),
+    reason=st.sampled_from(["link cut", "NO_SOCKET"]),
+    source=st.sampled_from(["cut", "kernel", "none"]),
+    lost=st.integers(1, 500),
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(causes=st.lists(causes_, min_size=1, max_size=6))
+def test_where_probes_died_adds_up_in_page_markdown_and_metrics(causes: list[Died]) -> None:
+    lost = sum(cause.lost for cause in causes)
+    known = sum(cause.lost for cause in causes if cause.source != "none")
+    figures = {"hole": 10.0, "censored": 0, "new_fail": None, "broken": 0, "lengths": [], "word": "pass"}
+    verdict = msgspec.structs.replace(
+        made_verdict("one", figures), died=WhereDied(lost=lost, attributed=known, causes=tuple(causes))
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "evidence.jsonl"
+        with EvidenceWriter(path) as writer:
+            writer.write(verdict, t_ns=2, scenario="one")
+        evidence = read_evidence(path)
+    samples = [line.rsplit(" ", 1) for line in metrics(evidence).splitlines() if not line.startswith("#")]
+    told = {name: float(value) for name, value in samples}
+    assert told['nospof_lost_probes{scenario="one"}'] == lost
+    assert told['nospof_unattributed_probes{scenario="one"}'] == lost - known
+    died = [float(value) for name, value in samples if name.startswith("nospof_died_probes{")]
+    assert sum(died) == known
+    assert len({name for name, _ in samples}) == len(samples), "no sample is told twice"
+    assert f"{known:,} attributed, {lost - known:,} not" in page(evidence)
+    said = markdown(evidence).replace("\\", "")
+    assert (f"{lost - known} of {lost} not attributed" in said) == (known < lost)
+    assert "Where the packets died: " in said
 
 
 def test_metrics_end_as_openmetrics_asks_and_quote_names(tmp_path: Path) -> None:

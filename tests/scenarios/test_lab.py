@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -166,6 +168,40 @@ class SteppedClock(Placebo):
         pass_time(instant.after_ns + 500_000_000)
         header["offsets"]["offset_ns"][sampled % layout.OFFSETS] += 7_000_000
         return instant
+
+
+HOG = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+try:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
+except PermissionError:
+    os.nice(-20)  # then the prober is not served first either
+end = time.monotonic() + float(sys.argv[2])
+while time.monotonic() < end:
+    pass
+"""
+
+
+class Hogged(Placebo):
+    """A placebo during which nobody but hogs, which come before the prober even, has a CPU for half a second."""
+
+    def __init__(self) -> None:
+        super().__init__(placebo(["front"]).plan)
+
+    def inject(self) -> Instant:
+        instant = super().inject()
+        cores = os.sched_getaffinity(0)
+        hogs = [subprocess.Popen([sys.executable, "-c", HOG, str(core), "0.5"]) for core in cores]
+        assert [hog.wait() for hog in hogs] == [0] * len(cores)
+        return instant
+
+
+def test_hogged_cpus_make_the_verdict_unknown(bench: Bench) -> None:
+    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
+    verdict = played(replace(bench, booted=judged), Hogged())
+    assert verdict.verdict == "unknown", verdict.headline
+    assert "late" in verdict.reason
 
 
 def test_a_step_of_the_wall_clock_makes_the_verdict_unknown(bench: Bench) -> None:
