@@ -28,8 +28,8 @@ LARGEST_PACKET = 65535
 BASE_PORT: dict[Transport, int] = {"udp": 20000, "tcp": 2000, "icmp": 20000}
 """TCP's ports lie below those of long-lived connections and of Linux's own choice (ip_local_port_range)."""
 
-PHASES = 20
-"""Different phases in one interval, at most: to wake up costs the prober more than to send, so flows of one phase share a wake-up."""
+PHASES = 10
+"""Different phases in one interval, at most: to wake up costs the prober twice what to send does, so flows of one phase share it."""
 
 LEAST_STEP_NS = 500_000
 """Between two phases, at least. Probes that leave together also stay together on their way, and each of them costs less."""
@@ -82,13 +82,14 @@ def plan_flows(
     ports: int | None = None,
     shape: Shape = "plain",
     packet_bytes: int | None = None,
+    most_phases: int = PHASES,
     least_step_ns: int = LEAST_STEP_NS,
 ) -> tuple[ProbeFlow, ...]:
     """`count` flows from a vantage to a service, source ports from `base_port` up, phases staggered over an interval.
 
     `ports` is how many each flow has (None: one, and of TCP as many as 60 s of probes need, so that none is used again
-    before). ICMP has identifiers for source ports and no `port`. `least_step_ns` is between two phases. Raises ValueError for a
-    count, interval, port, shape or size that cannot be probed, or addresses of two families.
+    before). ICMP has identifiers for source ports and no `port`. There are `most_phases` at most, `least_step_ns` apart at
+    least. Raises ValueError for a count, interval, port, shape or size that cannot be probed, or addresses of two families.
     """
     if count < 1 or interval_ns < count:
         raise ValueError(f"{count} flows every {interval_ns} ns: at least one flow, and 1 ns between two, are needed")
@@ -106,7 +107,7 @@ def plan_flows(
         raise ValueError(f"source ports {base}..{base + count * ports - 1} to port {port}: ports are 1 to 65535")
     if ipaddress.ip_address(src).version != ipaddress.ip_address(vip).version:
         raise ValueError(f"{src} cannot reach {vip}: the addresses are of two families")
-    phases = min(count, PHASES, max(1, interval_ns // least_step_ns))
+    phases = min(count, most_phases, max(1, interval_ns // least_step_ns))
     planned = tuple(
         ProbeFlow(
             id=first_id + i,

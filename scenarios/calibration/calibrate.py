@@ -23,6 +23,8 @@ from topologies.runtime import RuntimeFailure
 MS = 1_000_000
 PROBER = Path(__file__).resolve().parents[2] / "probes/native/prober.c"
 SHORTEST_NS, LONGEST_NS = 5 * MS, 2_000 * MS
+PHASES = 20
+"""Finer than in a lab, where more of them would only cost CPU: all flows together shall tell a hole to a tenth of an interval."""
 HEAD_START_NS = 300 * MS
 QUIET_NS = 300 * MS
 SERVED_S = 10.0
@@ -111,6 +113,7 @@ def _planned(bench: Bench, number: int, flows: int, interval_ns: int) -> tuple[P
         interval_ns,
         first_id=number * flows,
         base_port=BASE_PORT["udp"] + number * flows,
+        most_phases=PHASES,
         least_step_ns=1,
     )
 

@@ -24,7 +24,7 @@ seeds = st.integers(0, 2**32)
 
 
 def planned(flows: int, interval: int = INTERVAL) -> tuple[ProbeFlow, ...]:
-    return plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, flows, interval, least_step_ns=1)
+    return plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, flows, interval, most_phases=20, least_step_ns=1)
 
 
 def trace(flow: ProbeFlow, plan: tuple[Planned, ...], late: np.ndarray | int = 0) -> FlowTrace:

@@ -17,8 +17,10 @@ MS = 1_000_000
 
 def test_phases_are_spread_evenly_over_one_interval() -> None:
     flows = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 50, 10 * MS)
-    assert sorted({f.phase_ns for f in flows}) == [i * MS // 2 for i in range(20)]
-    assert max(Counter(f.phase_ns for f in flows).values()) == 3
+    assert sorted({f.phase_ns for f in flows}) == [i * MS for i in range(10)]
+    assert set(Counter(f.phase_ns for f in flows).values()) == {5}
+    finer = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 50, 10 * MS, most_phases=20)
+    assert sorted({f.phase_ns for f in finer}) == [i * MS // 2 for i in range(20)]
     few = plan_flows("c", "10.0.0.1", "echo", "10.0.0.2", 7, 8, 10 * MS)
     assert [f.phase_ns for f in few] == [i * 10 * MS // 8 for i in range(8)]
     assert max(f.phase_ns for f in flows) < 10 * MS

@@ -38,12 +38,15 @@ void set_stamps(struct flow *f, bool both)
 
 static int receive(int fd, int flags)
 {
-    for (int i = 0; i < BATCH; i++) {
+    static int used = BATCH; /* what the last call has written into is made ready again, and at first all of it */
+    for (int i = 0; i < used; i++) {
         vectors[i] = (struct iovec){bytes[i], BYTES};
         messages[i].msg_hdr = (struct msghdr){.msg_name = &senders[i], .msg_namelen = sizeof(senders[i]),
             .msg_iov = &vectors[i], .msg_iovlen = 1, .msg_control = controls[i], .msg_controllen = CONTROL};
     }
-    return recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
+    int n = recvmmsg(fd, messages, BATCH, MSG_DONTWAIT | flags, NULL);
+    used = n > 0 ? n : 0;
+    return n;
 }
 
 /* The kernel's stamp in monotonic time (0 if none); *id is the stamp's identifier if it came from the error queue. */
