@@ -53,7 +53,7 @@ def probe(
     Without options: what rates of probes the reference lab and the prober carry.
 
     --calibrate: a gate in the kernel, with a timer of its own, drops packets 60 times for 5 to 2,000 ms and writes down when it
-    really did; the prober, which knows nothing of it, measures the same. The difference is the instrument's error. It is kept
+    really did; two probers, which know nothing of it, measure the same. The difference is the instrument's error. It is kept
     outside the tree, and every later report on this host names it.
 
     --false-alarms: scenarios in which nothing is broken, one after another on the reference lab. No black hole may be found; beside

@@ -29,7 +29,7 @@ from cli.rates.figures import (
     rows_of_load,
 )
 from cli.rates.hops import RECEIVED, WAY, Joint, Stage, drops_at
-from cli.rates.peers import PEERS, Seat, best_of, installed
+from cli.rates.peers import PEERS, Seat, best_of, installed, numbered
 from cli.rates.trial import Drop, idle_cores, run_trial, sources, target_of
 from cli.rows import show
 from probes.child import ProbeError
@@ -169,7 +169,8 @@ def _beside(booted: Booted, name: str, found: Found) -> None:
     vantage, source = next(iter(sources(booted).items()))
     seat = Seat(booted.lab.netns(vantage), source, HOME)
     address = target_of(booted).vip[0]
-    best = best_of(steps, lambda rate: sender(seat, address, rate))
+    with numbered(seat) if name == "hping3" else contextlib.nullcontext():
+        best = best_of(steps, lambda rate: sender(seat, address, rate))
     said = f"{best.rate:.0f}/s, {best.cpu / best.sent * 1e6:.1f} µs of CPU each" if best else "nothing without a loss"
     console.print(f"  {name}: {said}", highlight=False)
     if best:

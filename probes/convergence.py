@@ -86,8 +86,8 @@ def common_outage(flows: Sequence[FlowTrace]) -> Span | None:
 
     It began between the last probe that was answered and left before the first lost one, and that one; it ended likewise. The middle
     is told of both. The closer together the flows' phases are, the less is left open; a probe that leaves late makes that more, and no
-    error. Censored where nothing that left after the last lost one was answered; where nothing was before, it may have begun with
-    the first lost one. Not for outages that differ from flow to flow.
+    error. Censored where nothing that left after the last lost one was answered, or nothing before the first: nobody saw how long
+    it was. Not for outages that differ from flow to flow.
     """
     left = np.concatenate([np.where(f.tx > 0, f.tx, f.sent) for f in flows]) if flows else np.zeros(0, np.int64)
     state = np.concatenate([f.state for f in flows]) if flows else np.zeros(0, np.uint8)
@@ -97,10 +97,9 @@ def common_outage(flows: Sequence[FlowTrace]) -> Span | None:
     first, last = int(lost[0]), int(lost[-1])
     before = answered[: np.searchsorted(answered, first)]
     after = answered[np.searchsorted(answered, last, side="right") :]
-    earliest = int(before[-1]) if before.size else first
-    if not after.size:
-        return Span(last - (earliest + first) // 2, last - first, None)
-    latest = int(after[0])
+    if not before.size or not after.size:
+        return Span(last - first, last - first, None)
+    earliest, latest = int(before[-1]), int(after[0])
     return Span((last + latest - earliest - first) // 2, last - first, latest - earliest)
 
 

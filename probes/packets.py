@@ -91,7 +91,7 @@ def plan_flows(
     before). ICMP has identifiers for source ports and no `port`. There are `most_phases` at most, `least_step_ns` apart at
     least. Raises ValueError for a count, interval, port, shape or size that cannot be probed, or addresses of two families.
     """
-    if count < 1 or interval_ns < count:
+    if count < 1 or interval_ns < count or most_phases < 1 or least_step_ns < 1:
         raise ValueError(f"{count} flows every {interval_ns} ns: at least one flow, and 1 ns between two, are needed")
     base = BASE_PORT[transport] if base_port is None else base_port
     if ports is None:

@@ -21,6 +21,9 @@ CPU_PRESSURE_LIMIT = 80.0
 """Share of time in % (PSI `some`) in which something waited for a CPU. Above it the lab itself may have been starved, but a
 hundred processes on two cores wait that often while everything runs in time: it is a doubt only beside something that was late."""
 
+MOST_LAG_NS = 1_000_000_000
+"""By how much the process that keeps connections may be late at most, however seldom they beat."""
+
 LATE_SHARE = 0.5
 """The share of its limit up to which lateness (p99) is no sign that pressure on the CPUs matters."""
 
@@ -239,12 +242,17 @@ def _clock(probers: Sequence[ProberReading]) -> TrustCheck:
 
 
 def _lag(connections: Sequence[ConnectionsReading]) -> TrustCheck:
-    worst = max(connections, key=lambda c: c.max_lag_ns / c.interval_ns)
-    lag, limit = worst.max_lag_ns / 1e6, worst.interval_ns / 1e6
+    worst = max(connections, key=lambda c: c.max_lag_ns / _lag_limit_ns(c))
+    lag, limit = worst.max_lag_ns / 1e6, _lag_limit_ns(worst) / 1e6
     sentence = (
         f"Connections were served within {lag:.3g} ms of when they should be ({worst.vantage}); limit {limit:g} ms."
     )
     return TrustCheck("connector-lag", lag <= limit, lag, limit, "ms", sentence)
+
+
+def _lag_limit_ns(connections: ConnectionsReading) -> int:
+    """A heartbeat's interval; of many connections, which beat less often, no more than a second: a stall is one of two."""
+    return min(connections.interval_ns, MOST_LAG_NS)
 
 
 def _none(check: str, count: int, unit: str, what: str) -> TrustCheck:

@@ -77,7 +77,7 @@ def _stages(one: ScenarioEvidence) -> Iterator[_Sample]:
 
 
 def _full_convergence(one: ScenarioEvidence) -> Iterator[_Sample]:
-    if one.verdict and one.verdict.convergence is not None:
+    if one.verdict and one.verdict.convergence is not None and one.verdict.convergence.time.high_ms is not None:
         yield {"scenario": one.name}, one.verdict.convergence.time.ms / 1000
 
 

@@ -259,10 +259,12 @@ def _calibrated(one: Calibrated) -> str:
             if error_ms > share * one.interval_ms
         ),
     ]
+    method = "their departures" if one.by == "departures" else "counting"
     return (
         f"{'✖' if wrong else '✔'} At a probe every {plain(one.interval_ms)} ms, {count(len(one.holes), 'known black hole')}: "
         f"error of a flow at most {plain(one.worst_ms)} ms, mean {plain(one.mean_ms)} ms; "
-        f"of all {one.flows} flows together at most {plain(one.aggregate_ms)} ms{''.join(f'; {what}' for what in wrong)}."
+        f"of all {one.flows} flows together, by {method}, at most {plain(one.aggregate_ms)} ms"
+        f"{''.join(f'; {what}' for what in wrong)}."
     )
 
 

@@ -26,7 +26,7 @@ from scenarios.boot import Booted
 from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
 from scenarios.own_cpu import OwnCpu
-from scenarios.schedule import INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
+from scenarios.schedule import HEARTBEAT_NS, INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
 from topologies.image.native import compile_program
 from topologies.runtime import RuntimeFailure
 
@@ -98,6 +98,11 @@ class Instruments:
     def interval_ns(self) -> int:
         """Between two probes of a flow: how exactly losses are told."""
         return INTERVAL_NS * self.thinned
+
+    @property
+    def slower_ns(self) -> int:
+        """By how much fewer heartbeats of many connections come later than those of a few."""
+        return max(0, heartbeat_ns(self.held) - HEARTBEAT_NS)
 
     def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""

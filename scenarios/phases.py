@@ -294,7 +294,8 @@ class Scenario:
 
     def _recover(self) -> str:
         start = time.monotonic_ns()
-        quiet = QuietFor(self.bench.instruments, start, QUIET_NS)
+        # Connections that beat less often show later what the heal broke; what counts ends a threshold before now.
+        quiet = QuietFor(self.bench.instruments, start, QUIET_NS + self.bench.instruments.slower_ns)
         wait_until(
             lambda: quiet.missing() or self.bench.instruments.unsteady(time.monotonic_ns() - 1_000_000_000),
             deadline_s=STEADY_S,

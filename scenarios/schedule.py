@@ -17,8 +17,8 @@ FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
 HEARTBEAT_NS, SLOWEST_HEARTBEAT_NS = 1_000_000_000, 2_500_000_000
 HEARTBEATS_PER_S = 400
-"""A vantage's connections beat once per second, or as much less often as makes these in all; the slowest is still seen to stall before
-the heal, which comes 5 s after the last impairment at the earliest."""
+"""A vantage's connections beat once per second; from so many on, as much less often as keeps to these, down to the slowest. That is
+still seen to stall before the heal, which comes 5 s after the last impairment at the earliest."""
 MOST_THINNED = 4
 """Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
 

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cli.outcome import HostFailure
+
 SECONDS = 2
 PATIENCE_S = 20
 SLOW = 0.7
@@ -77,25 +79,33 @@ def fping(seat: Seat, address: str, rate: int) -> Ran:
 
 def hping3(seat: Seat, address: str, rate: int) -> Ran:
     """hping3(8) in its ICMP mode, whose interval is of whole microseconds. It listens at the interface that it is told, if that has an
-    address of IPv4, and to answers for the source that it is told."""
+    address of IPv4 (see `numbered`), and to answers for the source that it is told."""
     argv = ["hping3", "-q", "-n", "-1", "-I", seat.interface, "-a", seat.source]
     argv += ["-c", str(rate * SECONDS), "-i", f"u{1_000_000 // rate}", address]
-    with _numbered(seat):
-        said, cpu, seconds = _run(seat.netns, argv)
+    said, cpu, seconds = _run(seat.netns, argv)
     found = re.search(r"(\d+) packets \w+, (\d+) packets received", said)
     return Ran(int(found[1]), int(found[2]), seconds, cpu) if found else Ran(0, 0, seconds, cpu)
 
 
 @contextmanager
-def _numbered(seat: Seat) -> Iterator[None]:
-    """The interface has an address meanwhile: hping3 knows none that has not. One of those that nobody routes (RFC 5737)."""
-    change = ["nsenter", f"--net={seat.netns}", "ip", "address"]
-    what = ["192.0.2.1/32", "dev", seat.interface]
-    subprocess.run([*change, "replace", *what], check=True, capture_output=True)
+def numbered(seat: Seat) -> Iterator[None]:
+    """The interface has an address meanwhile, for hping3, which knows none that has not: one of those that nobody routes (RFC 5737).
+
+    With an interface's last address the kernel takes its routes away; those of zebra stay, which are by nexthop objects. Raises
+    HostFailure.
+    """
+    _address(seat, "replace")
     try:
         yield
     finally:
-        subprocess.run([*change, "del", *what], check=True, capture_output=True)
+        _address(seat, "del")
+
+
+def _address(seat: Seat, change: str) -> None:
+    argv = ["nsenter", f"--net={seat.netns}", "ip", "address", change, "192.0.2.1/32", "dev", seat.interface]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise HostFailure(f"{seat.interface} of a vantage: ip address {change}: {done.stderr.strip()}")
 
 
 def scapy(seat: Seat, address: str, rate: int) -> Ran:

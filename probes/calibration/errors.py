@@ -116,7 +116,9 @@ def _together(part: Sequence[FlowTrace], hole: Hole) -> tuple[int, int]:
     found = common_outage(part)
     if found is None:
         return -hole.length_ns, hole.length_ns
-    return found.ns - hole.length_ns, (hole.length_ns if found.high_ns is None else found.high_ns) - found.low_ns
+    if found.high_ns is None:
+        return found.ns - hole.length_ns, hole.length_ns
+    return found.ns - hole.length_ns, found.high_ns - found.low_ns
 
 
 def _arrived_ns(trace: FlowTrace) -> Ints:

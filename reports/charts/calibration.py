@@ -19,12 +19,12 @@ BEYOND = 1.25
 
 @dataclass(frozen=True)
 class CalibrationChart:
-    """`spans`: per black hole from the flow that said least to the one that said most; `means`: all flows together; `wild`: how many
-    holes had a flow beyond the edge."""
+    """`spans`: per black hole from the flow that said least to the one that said most; `together`: all flows together; `wild`: how
+    many holes had a flow beyond the edge."""
 
     interval_ms: float
     spans: str
-    means: str
+    together: str
     xs: tuple[Axis, ...]
     ys: tuple[Axis, ...]
     wild: int
@@ -51,7 +51,7 @@ def draw_calibration(one: Calibrated) -> CalibrationChart | None:
     return CalibrationChart(
         interval_ms=one.interval_ms,
         spans="".join(f"M{x(h.truth_ms):g} {y(h.least_ms):g}V{y(h.most_ms):g}" for h in holes),
-        means="".join(f"M{x(h.truth_ms):g} {y(h.mean_ms):g}h0" for h in holes),
+        together="".join(f"M{x(h.truth_ms):g} {y(h.together_ms):g}h0" for h in holes),
         xs=tuple(Axis(x(ms), plain(ms)) for ms in ticks if low <= math.log10(ms) <= high),
         ys=tuple(
             Axis(y(n * one.interval_ms), ("+" if n > 0 else "−" if n < 0 else "") + plain(one.interval_ms * abs(n)))

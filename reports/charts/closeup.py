@@ -13,7 +13,7 @@ from reports.charts.ccdf import Axis
 from reports.charts.flows import FlowRow, Kind
 from reports.charts.scale import Tick, View, ticks
 from reports.evidence.near import NearRun, unpack_near
-from reports.evidence.schema import ANSWERED, LATE, NOT_A_BACKEND, NOT_SENT, Flows
+from reports.evidence.schema import ANSWERED, NOT_A_BACKEND, NOT_SENT, Flows
 from reports.words import plain
 
 LEFT, RIGHT, TOP, BOTTOM, MISSED = 46.0, 312.0, 8.0, 98.0, 106.0
@@ -25,7 +25,8 @@ LOWEST_NS, HIGHEST_NS = 10_000.0, 2e9
 
 @dataclass(frozen=True)
 class Closeup:
-    """Dots as paths: probes answered by `same` as before the fault, by `other`, and `missed` without an answer in time."""
+    """Dots as paths: probes answered by `same` as before the fault (or by one that gives no name), by `other`, and `missed`: lost,
+    late, or answered by something else."""
 
     vantage: str
     flows: int
@@ -83,6 +84,8 @@ def _dots(blocks: Sequence[Flows], chosen: Sequence[FlowRow], axis: View) -> Ite
     wanted = {(row.kind, row.flow.id): row for row in chosen}
     for block in blocks:
         kind = Kind(block.vantage, block.service, block.transport, block.family)
+        if not any(kind == other for other, _ in wanted):
+            continue
         for near in unpack_near(block):
             row = wanted.get((kind, block.flows[near.run.flow].id))
             if row is not None:
@@ -96,7 +99,7 @@ def _of(near: NearRun, row: FlowRow, backends: Sequence[str], axis: View) -> Ite
     ):
         if state == NOT_SENT or not axis.shows(due):
             continue
-        answered = state in (ANSWERED, LATE) and rx > 0
+        answered = state == ANSWERED and rx > 0
         name = backends[by] if by != NOT_A_BACKEND and by < len(backends) else None
         yield _Dot(
             x=axis.x(due),
@@ -110,7 +113,7 @@ def _span(taken: Sequence[int]) -> tuple[float, float]:
     low = min(HIGHEST_NS / 10, max(LOWEST_NS, float(min(taken, default=100_000))))
     high = min(HIGHEST_NS, max(LOWEST_NS * 10, float(max(taken, default=1_000_000))))
     first = 10.0 ** math.floor(math.log10(low))
-    return first, max(first * 10, 10.0 ** math.ceil(math.log10(high)))
+    return first, min(HIGHEST_NS, max(first * 10, 10.0 ** math.ceil(math.log10(high))))
 
 
 def _y(took_ns: float, low: float, high: float) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 MEAN_SHARE, BIAS_SHARE, AGGREGATE_SHARE = 0.37, 0.1, 0.1
@@ -15,13 +17,14 @@ class HoleError(msgspec.Struct, frozen=True, array_like=True):
 
     truth_ms: float
     least_ms: float
-    mean_ms: float
+    together_ms: float
     most_ms: float
 
 
 class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     """Errors of one probe interval, measured less true, in ms. `worst_ms` and `mean_ms` are of a single flow, whatever the sign;
-    `beyond_lateness_ms` is the largest that its own lateness does not explain; `aggregate_ms` is the largest of all flows together."""
+    `beyond_lateness_ms` is the largest that its own lateness does not explain; `aggregate_ms` is the largest of all flows together,
+    `by` the mean of what they counted or from when their probes departed."""
 
     interval_ms: float
     flows: int
@@ -31,6 +34,7 @@ class Calibrated(msgspec.Struct, frozen=True, kw_only=True):
     bias_ms: float
     aggregate_ms: float
     unexplained: int
+    by: Literal["counting", "departures"] = "counting"
     holes: tuple[HoleError, ...]
 
 

@@ -1,4 +1,4 @@
-"""One calibration: a prober on a path, a gate on the same path, and what the one says of what the other did."""
+"""One calibration: probers on a path, a gate on the same path, and what the ones say of what the other did."""
 
 from __future__ import annotations
 

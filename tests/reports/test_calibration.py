@@ -30,6 +30,7 @@ TEN = Calibrated(
     bias_ms=0.068,
     aggregate_ms=0.442,
     unexplained=0,
+    by="departures",
     holes=HOLES,
 )
 KEPT = Calibration(calibrated_utc="2026-03-01T10:00:00+00:00", cores=2, kernel="6.12.9", intervals=(TEN,))
@@ -51,7 +52,7 @@ def test_a_calibration_is_told_with_its_date_and_errors_in_every_report(tmp_path
     for told in (html.replace("\u00a0", " "), text):
         assert "Calibrated 2026-03-01 on this host." in told.replace("\\", "")
         assert "error of a flow at most 9.806 ms, mean 3.353 ms" in told
-        assert "of all 20 flows together at most 0.442 ms" in told
+        assert "of all 20 flows together, by their departures, at most 0.442 ms" in told
     assert html.count('class="chart calibration"') == 1
     assert "Never calibrated" not in html + text
 
@@ -96,8 +97,8 @@ def test_every_hole_is_on_the_picture_and_what_is_beyond_its_edge_is_counted(
     if drawn is None:
         assert not found
         return
-    assert len(re.findall("M", drawn.spans)) == len(re.findall("M", drawn.means)) == len(found)
-    for x, y in re.findall(r"M([0-9.]+) ([0-9.]+)", drawn.spans + drawn.means):
+    assert len(re.findall("M", drawn.spans)) == len(re.findall("M", drawn.together)) == len(found)
+    for x, y in re.findall(r"M([0-9.]+) ([0-9.]+)", drawn.spans + drawn.together):
         assert LEFT <= float(x) <= RIGHT
         assert TOP <= float(y) <= BOTTOM
     assert all(TOP <= float(y) <= BOTTOM for y in re.findall(r"V([0-9.]+)", drawn.spans))

@@ -54,6 +54,12 @@ def test_another_kernel_or_machine_was_not_calibrated(other: dict[str, str | int
     assert kept() is None
 
 
+def test_what_was_measured_by_a_method_of_before_is_no_calibration() -> None:
+    made = keep([msgspec.structs.replace(calibrated(errors()), by="counting")])
+    assert made.intervals
+    assert kept() is None
+
+
 def test_what_cannot_be_read_is_no_calibration() -> None:
     keep([calibrated(errors())])
     calibration_file().write_bytes(calibration_file().read_bytes()[:-20])

@@ -14,7 +14,7 @@ from reports.charts.closeup import BOTTOM, FLOWS, LEFT, RIGHT, TOP, Closeup, dra
 from reports.charts.flows import flow_rows
 from reports.charts.scale import View
 from reports.evidence.near import Run, pack_near
-from reports.evidence.schema import ANSWERED, LOST, NOT_SENT, Flows, pack_u8
+from reports.evidence.schema import ANSWERED, CORRUPT, LATE, LOST, NOT_SENT, REFUSED, Flows, pack_u8
 from tests.reports.charts.blocks import STEP, block
 from tests.reports.test_packing import patient
 
@@ -84,6 +84,28 @@ def test_what_the_harness_never_sent_is_no_loss() -> None:
     state = bytes([ANSWERED] * 20 + [LOST] * 5 + [NOT_SENT] * 5 + [ANSWERED] * 30)
     (picture,) = drawn(structs.replace(one, state=pack_u8(state)))
     assert len(dots(picture.missed)) == 5
+
+
+@pytest.mark.parametrize("state", [LATE, CORRUPT, REFUSED])
+def test_what_was_answered_too_late_or_by_something_else_is_drawn_as_missed(state: int) -> None:
+    one = cut(lost=(5,))
+    states = bytes([ANSWERED] * 20 + [LOST] * 5 + [state] * 5 + [ANSWERED] * 30)
+    (picture,) = drawn(structs.replace(one, state=pack_u8(states)))
+    assert len(dots(picture.missed)) == 10
+    assert len(dots(picture.same)) + len(dots(picture.other)) == 40
+
+
+def test_an_answer_that_names_nobody_is_not_said_to_be_anothers() -> None:
+    one = cut(lost=(5,))
+    (picture,) = drawn(structs.replace(one, backend=pack_u8(bytes([0] * 20 + [255] * 40))))
+    assert picture.other == ""
+    assert len(dots(picture.same)) == 45
+
+
+def test_the_axis_of_times_ends_at_the_threshold() -> None:
+    (picture,) = drawn(cut(took_ns=1_900 * MS))
+    assert all(y > TOP for _, y in dots(picture.same)), "what took less is below the top"
+    assert max(float(axis.text.replace(",", "")) for axis in picture.ys) == 1000
 
 
 def test_stamps_that_do_not_fit_their_block_are_an_error() -> None:
