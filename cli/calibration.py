@@ -104,12 +104,12 @@ def rows_of_pass(one: Pass) -> Sequence[Row]:
         row(f"error of a flow, mean, {at}", us(found.mean_ns), "µs", MEAN_SHARE * step),
         row(f"error of a flow, bias, {at}", us(found.bias_ns), "µs", BIAS_SHARE * step),
         row(f"error of all flows together, worst, {at}", us(found.worst_aggregate_ns), "µs", AGGREGATE_SHARE * step),
+        Row(what=f"the same by counting probes instead, {at}", ours=us(found.counted_ns), unit="µs"),
         Row(
             what=f"left open by departures at a hole's edges, worst, {at}",
             ours=us(float(found.between_ns.max())),
             unit="µs",
         ),
-        Row(what=f"the same by counting probes instead, {at}", ours=us(found.counted_ns), unit="µs"),
         Row(what=f"of which the flows' phases allow, {at}", ours=us(one.staggering_ns), unit="µs"),
         Row(what=f"lateness at an edge of a hole, worst, {at}", ours=us(float(found.lateness_ns.max())), unit="µs"),
         row(f"probes lost otherwise, or dropped and not lost, {at}", found.unexplained, "probes", 0),

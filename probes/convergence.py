@@ -81,16 +81,16 @@ def loss_of_connectivity(loss: FlowLoss) -> Span:
     return Span(loss.black_hole_ns, low, high)
 
 
-def common_outage(flows: Sequence[FlowTrace]) -> Span | None:
-    """One outage that cut all of these flows alike, from when their probes left; None where none was lost.
+def common_outage(flows: Sequence[tuple[ArrayLike, ArrayLike]]) -> Span | None:
+    """One outage that cut all of these flows alike, from (when each probe left in ns, states) of each; None where none was lost.
 
     It began between the last probe that was answered and left before the first lost one, and that one; it ended likewise. The middle
     is told of both. The closer together the flows' phases are, the less is left open; a probe that leaves late makes that more, and no
     error. Censored where nothing that left after the last lost one was answered, or nothing before the first: nobody saw how long
     it was. Not for outages that differ from flow to flow.
     """
-    left = np.concatenate([np.where(f.tx > 0, f.tx, f.sent) for f in flows]) if flows else np.zeros(0, np.int64)
-    state = np.concatenate([f.state for f in flows]) if flows else np.zeros(0, np.uint8)
+    left = np.concatenate([np.zeros(0, np.int64), *(np.asarray(at, np.int64) for at, _ in flows)])
+    state = np.concatenate([np.zeros(0, np.uint8), *(np.asarray(states, np.uint8) for _, states in flows)])
     lost, answered = np.sort(left[state == LOST]), np.sort(left[state == ANSWERED])
     if not lost.size:
         return None

@@ -46,15 +46,19 @@ class FlowTrace:
     def transport(self) -> Transport:
         return self.flow.transport
 
+    def left_ns(self, first: int = 0, after: int | None = None) -> Ints:
+        """When each probe (of [first, after)) left, by the kernel's stamp where there is one; 0 for those never sent."""
+        tx = self.tx[first:after]
+        return np.where(tx > 0, tx, self.sent[first:after])
+
     def answer_ns(self, first: int = 0, after: int | None = None) -> Ints:
         """How long each probe (of [first, after)) waited for its answer (TCP: the time to accept) or refusal; 0 where none came."""
-        tx, rx = self.tx[first:after], self.rx[first:after]
-        left = np.where(tx > 0, tx, self.sent[first:after])
-        return np.where(rx > 0, rx - left, 0)
+        rx = self.rx[first:after]
+        return np.where(rx > 0, rx - self.left_ns(first, after), 0)
 
     def lateness(self) -> Ints:
         """How late each probe left, by the kernel's stamp where there is one; probes never sent are left out."""
-        left = np.where(self.tx > 0, self.tx, self.sent)
+        left = self.left_ns()
         return (left - self.due)[left > 0]
 
     def missing_stamps(self) -> int:

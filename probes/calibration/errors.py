@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from probes.calibration.holes import Hole
 from probes.convergence import common_outage
 from probes.episodes import flow_loss
-from probes.flows import ANSWERED, NOT_SENT, FlowTrace, Ints
+from probes.flows import ANSWERED, NOT_SENT, Bytes, FlowTrace, Ints
 from probes.packets import ProbeFlow
 
 
@@ -82,15 +82,16 @@ def compare(flows: Sequence[FlowTrace], holes: Sequence[Hole]) -> Errors:
     error = np.zeros((len(holes), len(flows)), np.int64)
     lateness = np.zeros_like(error)
     lost = np.zeros_like(error)
-    parts: list[list[FlowTrace]] = [[] for _ in holes]
+    parts: list[list[tuple[Ints, Bytes]]] = [[] for _ in holes]
     for j, trace in enumerate(flows):
-        arrived = _arrived_ns(trace)
+        left = trace.left_ns()
+        arrived = _arrived_ns(trace, left)
         cuts = [0, *np.searchsorted(trace.due, bounds), len(trace.due)]
         for i, (hole, (first, after)) in enumerate(zip(holes, pairwise(cuts), strict=True)):
             found = flow_loss(trace.due[first:after], trace.state[first:after], interval)
             error[i, j] = found.black_hole_ns - hole.length_ns
             lost[i, j] = found.lost
-            parts[i].append(_part(trace, first, after))
+            parts[i].append((left[first:after], trace.state[first:after]))
             lateness[i, j] = _late_at(hole, trace.due[first:after], arrived[first:after])
     together = [_together(part, hole) for part, hole in zip(parts, holes, strict=True)]
     dropped = np.array([hole.dropped for hole in holes])
@@ -107,12 +108,7 @@ def compare(flows: Sequence[FlowTrace], holes: Sequence[Hole]) -> Errors:
     )
 
 
-def _part(trace: FlowTrace, first: int, after: int) -> FlowTrace:
-    part = slice(first, after)
-    return replace(trace, tx=trace.tx[part], sent=trace.sent[part], state=trace.state[part])
-
-
-def _together(part: Sequence[FlowTrace], hole: Hole) -> tuple[int, int]:
+def _together(part: Sequence[tuple[Ints, Bytes]], hole: Hole) -> tuple[int, int]:
     found = common_outage(part)
     if found is None:
         return -hole.length_ns, hole.length_ns
@@ -121,9 +117,8 @@ def _together(part: Sequence[FlowTrace], hole: Hole) -> tuple[int, int]:
     return found.ns - hole.length_ns, found.high_ns - found.low_ns
 
 
-def _arrived_ns(trace: FlowTrace) -> Ints:
+def _arrived_ns(trace: FlowTrace, left: Ints) -> Ints:
     """When each probe had come to the gate, at the latest: as long after it left as answers usually take; 0 if it never left."""
-    left = np.where(trace.tx > 0, trace.tx, trace.sent)
     took = trace.answer_ns()[trace.state == ANSWERED]
     return np.where(left > 0, left + (int(np.median(took)) if took.size else 0), 0)
 

@@ -100,7 +100,7 @@ def test_flows_together_tell_one_outage_to_what_lies_between_departures(
     step = -(-interval // flows) * flows
     start, length = 10 * step + start % step, 1 + length % (20 * step)
     traces = [_late(Truth(step, n * step // flows, 60, ()).trace(n), late, start, start + length) for n in range(flows)]
-    span = common_outage(traces)
+    span = common_outage([(trace.left_ns(), trace.state) for trace in traces])
     if span is None:
         return  # no probe left meanwhile
     assert span.low_ns <= length <= (span.high_ns if span.high_ns is not None else length)
@@ -121,17 +121,18 @@ def _late(trace: FlowTrace, late: list[int], start: int, end: int) -> FlowTrace:
 def test_an_outage_of_all_flows_that_has_no_end_is_censored_and_none_is_none() -> None:
     trace = Truth(1000, 0, 40, ()).trace(0)
     assert common_outage([]) is None
-    assert common_outage([trace]) is None
+    left = trace.left_ns()
+    assert common_outage([(left, trace.state)]) is None
     states = trace.state.copy()
     states[10:] = LOST
-    span = common_outage([replace(trace, state=states)])
+    span = common_outage([(left, states)])
     assert span is not None
     assert span.censored
     assert span.low_ns == 29_000
     states[:] = LOST
-    assert common_outage([replace(trace, state=states)]) == Span(39_000, 39_000, None)
+    assert common_outage([(left, states)]) == Span(39_000, 39_000, None)
     states[20:] = ANSWERED
-    assert common_outage([replace(trace, state=states)]) == Span(19_000, 19_000, None), "who knows since when"
+    assert common_outage([(left, states)]) == Span(19_000, 19_000, None), "who knows since when"
 
 
 @patient

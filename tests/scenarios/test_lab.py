@@ -6,8 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from probes import layout
 from reports.evidence.histogram import unpack_histogram
 from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
@@ -30,17 +27,15 @@ from scenarios.faults.base import Fault
 from scenarios.faults.crash_process import crash_process
 from scenarios.faults.cut_link import cut_link
 from scenarios.faults.freeze_process import freeze_process
-from scenarios.faults.kill import KillFault
 from scenarios.faults.kill_node import kill_node
-from scenarios.faults.placebo import Placebo, allowing_nothing, placebo
+from scenarios.faults.placebo import allowing_nothing, placebo
 from scenarios.faults.withdraw import withdraw
 from scenarios.instruments import Instruments
 from scenarios.phases import Bench, Scenario
-from scenarios.waiting import pass_time
 from tests.scenarios.busy import ATTEMPTS, too_busy
+from tests.scenarios.mischief import Hogged, NoPlacebo, SignalledProber, SteppedClock
 from tests.scenarios.stack import write_stack
 from topologies.impairment import Impairment
-from topologies.linux.wire import Instant
 from topologies.oci.destroy import destroy
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
@@ -127,77 +122,6 @@ def reconcile(evidence: Path, name: str) -> None:
     assert lost > 0
 
 
-class SignalledProber(KillFault):
-    """A silent kill of a node during which a prober is stopped or killed, too."""
-
-    def __init__(self, booted: Booted, node: str, pid: int, number: int) -> None:
-        super().__init__(booted.lab, kill_node(booted.lab, node).plan)
-        self._pid, self._number = pid, number
-
-    def inject(self) -> Instant:
-        os.kill(self._pid, self._number)
-        return super().inject()
-
-
-class NoPlacebo(Placebo):
-    """A placebo during which a link loses everything for a while: what no one may let pass."""
-
-    def __init__(self, booted: Booted) -> None:
-        super().__init__(placebo(["front"]).plan)
-        self._lab = booted.lab
-
-    def inject(self) -> Instant:
-        link = self._lab.topology.links[0]
-        instant = super().inject()
-        self._lab.cut_link(link)
-        pass_time(instant.after_ns + 4 * INTERVAL_NS)
-        self._lab.mend_link(link)
-        return instant
-
-
-class SteppedClock(Placebo):
-    """A placebo during which the wall clock, as the prober has sampled it, steps by 7 ms. (That of the host is everybody's.)"""
-
-    def __init__(self, records: Path) -> None:
-        super().__init__(placebo(["front"]).plan)
-        self._records = records
-
-    def inject(self) -> Instant:
-        instant = super().inject()
-        header = np.memmap(self._records, layout.HEADER, mode="r+", shape=())
-        sampled = int(header["offset_count"])
-        pass_time(instant.after_ns + 500_000_000)
-        header["offsets"]["offset_ns"][sampled % layout.OFFSETS] += 7_000_000
-        return instant
-
-
-HOG = """
-import os, sys, time
-os.sched_setaffinity(0, {int(sys.argv[1])})
-try:
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))
-except PermissionError:
-    os.nice(-20)  # then the prober is not served first either
-end = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
-    pass
-"""
-
-
-class Hogged(Placebo):
-    """A placebo during which nobody but hogs, which come before the prober even, has a CPU for half a second."""
-
-    def __init__(self) -> None:
-        super().__init__(placebo(["front"]).plan)
-
-    def inject(self) -> Instant:
-        instant = super().inject()
-        cores = os.sched_getaffinity(0)
-        hogs = [subprocess.Popen([sys.executable, "-c", HOG, str(core), "0.5"]) for core in cores]
-        assert [hog.wait() for hog in hogs] == [0] * len(cores)
-        return instant
-
-
 def test_hogged_cpus_make_the_verdict_unknown(bench: Bench) -> None:
     judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
     verdict = played(replace(bench, booted=judged), Hogged())
@@ -279,7 +203,7 @@ def test_a_placebo_passes_and_one_that_breaks_something_fails(bench: Bench, evid
     _, verdict = played_in_peace(strict, lambda: placebo(["front"]), evidence)
     assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
     assert verdict.touched == verdict.flows == 51
-    _, verdict = played_in_peace(strict, lambda: NoPlacebo(judged), evidence)
+    _, verdict = played_in_peace(strict, lambda: NoPlacebo(judged, 4 * INTERVAL_NS), evidence)
     assert verdict.verdict == "fail", verdict.reason
     assert "`placebo`" in verdict.reason
 
