@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import re
 import select
@@ -221,6 +222,40 @@ def test_a_responder_whose_answers_are_refused_at_home_says_that_they_were_not_s
     flow = Flow("10.0.0.2", responder.known.getsockname()[1], HERE, 7, 17)
     assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "not_sent", flow)}
     subprocess.run([*inside_it, "delete table inet t"], check=True)
+    _answers_again(responder)
+
+
+def test_a_responder_whose_answers_back_up_drops_them_by_name_and_goes_on(responder: Responder) -> None:
+    asked = 0
+    told: list[Drop] = []
+    inside_it = ["nsenter", f"--net=/run/netns/{responder.network.full('l7')}", "tc", "qdisc"]
+    subprocess.run([*inside_it, *"add dev eth1 root tbf rate 8kbit burst 2kb limit 1gb".split()], check=True)
+    while not told:
+        for _ in range(100):
+            responder.known.sendto(b"probe-", (HERE, 7))
+            asked += 1
+        assert asked < 1_000_000, "its queue never filled"
+        if select.select([responder.pipe], [], [], 0)[0]:
+            told = _told(responder.pipe, 1)
+    subprocess.run([*inside_it, *"delete dev eth1 root".split()], check=True)
+    while select.select([responder.pipe], [], [], 0.3)[0]:
+        told += _told(responder.pipe, 1)
+    flow = Flow("10.0.0.2", responder.known.getsockname()[1], HERE, 7, 17)
+    assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "no_buffer", flow)}
+    assert sum(drop.count for drop in told) < asked
+    _answers_again(responder)
+
+
+def test_those_that_a_turn_does_not_name_are_told_even_where_the_reader_was_behind(responder: Responder) -> None:
+    fcntl.fcntl(responder.pipe, fcntl.F_SETPIPE_SZ, 4096)  # one line, then it is full until somebody reads
+    with contextlib.ExitStack() as crowd:
+        for _ in range(70):
+            one = crowd.enter_context(responder.network.socket("asks", socket.SOCK_DGRAM))
+            one.bind((STRANGER, 0))
+            one.sendto(b"probe-", (HERE, 7))
+        told = _told(responder.pipe, 70)
+    assert sum(drop.count for drop in told) == 70
+    assert sum(drop.count for drop in told if drop.flow is None) > 0, "the test's own: all of them were named"
     _answers_again(responder)
 
 

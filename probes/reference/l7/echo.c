@@ -86,6 +86,8 @@ int main(int argc, char **argv)
 	}
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
 		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	signal(SIGPIPE, SIG_IGN);	/* whoever is told may end; those who ask are answered */
 	for (;;) {
 		struct pollfd due = { .fd = fd, .events = POLLIN };
@@ -108,7 +110,7 @@ int main(int argc, char **argv)
 			answer_from_same_address(&message[i].msg_hdr);
 		}
 		for (i = 0; i < got; i += sent > 0 ? sent : 1) {
-			sent = sendmmsg(fd, message + i, got - i, 0);
+			sent = sendmmsg(fd, message + i, got - i, MSG_DONTWAIT);	/* none waits behind another's full queue */
 			if (sent <= 0)
 				give_up(&message[i].msg_hdr, here.sin6_port, errno);	/* the rest still goes */
 		}

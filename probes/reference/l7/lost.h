@@ -83,7 +83,7 @@ static int lost_due(void)
 {
 	long long left = told_ns + TURN_NS - now_ns();
 
-	return !used ? -1 : left > 0 ? (int)(left / 1000000) + 1 : 0;
+	return !used && !others.count ? -1 : left > 0 ? (int)(left / 1000000) + 1 : 0;
 }
 
 /* False where the reader is behind. A line is shorter than PIPE_BUF: a pipe that can be written takes the whole of it (pipe(7)). */
@@ -109,7 +109,7 @@ static void lost_tell(void)
 {
 	long long now = now_ns();
 
-	if (!used || now < told_ns + TURN_NS)
+	if ((!used && !others.count) || now < told_ns + TURN_NS)
 		return;
 	told_ns = now;
 	while (used && write_line(&named[used - 1], true, now))
