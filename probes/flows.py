@@ -91,6 +91,14 @@ class FlowWindow:
         """Lateness of every probe of every flow."""
         return np.concatenate([t.lateness() for t in self.flows]) if self.flows else np.zeros(0, np.int64)
 
+    def stall_ns(self, since_ns: int) -> int | None:
+        """By how long the prober itself came too late to send a probe due from `since_ns` on, at most; None if it sent none.
+
+        By its own clock: a probe that then waits for a neighbour to be found waits in the network.
+        """
+        late = [(t.sent - t.due)[(t.sent > 0) & (t.due >= since_ns)] for t in self.flows]
+        return max((int(each.max()) for each in late if each.size), default=None)
+
     def missing_stamps(self) -> int:
         return sum(t.missing_stamps() for t in self.flows)
 

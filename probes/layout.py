@@ -15,7 +15,7 @@ from probes.packets import PAYLOAD_MAGIC
 
 PLAN_MAGIC = 0x5050534E
 RECORD_MAGIC = 0x5250534E
-VERSION = 4
+VERSION = 5
 PAGE = 4096
 NO_BACKEND = 255
 ERRNOS = 256
@@ -85,7 +85,7 @@ HEADER = np.dtype(
         ("name_count", "u4"),
         ("reserved", "u4"),
         ("send_errors", "u8", ERRNOS),
-        ("names", "S32", 64),
+        ("names", "S64", 64),
         ("offsets", [("mono_ns", "i8"), ("offset_ns", "i8")], OFFSETS),
         ("error", "S256"),
     ],

@@ -53,6 +53,7 @@ class Counters:
     unstamped: int
     send_errors: tuple[tuple[str, int], ...]
     denied: int = 0
+    unnamed: int = 0
 
 
 class Prober(Started):
@@ -129,6 +130,7 @@ class Prober(Started):
             unstamped=int(header["unstamped"]),
             send_errors=tuple((errno.errorcode.get(int(i), str(i)), int(errors[i])) for i in np.flatnonzero(errors)),
             denied=int(header["denied"]),
+            unnamed=int(header["names_overflow"]),
         )
 
     def backends(self) -> tuple[str, ...]:

@@ -13,8 +13,13 @@ from probes.trust import ConnectionsReading, ProberReading, WakeupsReading
 from probes.wakeups import Wakeups
 
 
-def read_prober(prober: Prober, window: FlowWindow, before: Counters | None = None) -> ProberReading:
-    """How the prober did in `window`; `before` are its counters from when the window began (None: from its start)."""
+def read_prober(
+    prober: Prober, window: FlowWindow, before: Counters | None = None, event_ns: int | None = None
+) -> ProberReading:
+    """How the prober did in `window`; `before` are its counters from when the window began (None: from its start).
+
+    Whether it stalled is asked from `event_ns` on (None: in the whole window).
+    """
     lateness = window.lateness()
     total = sum(len(t.state) for t in window.flows)
     return ProberReading(
@@ -24,6 +29,7 @@ def read_prober(prober: Prober, window: FlowWindow, before: Counters | None = No
         interval_ns=min(f.interval_ns for f in prober.flows),
         lateness_p99_ns=int(np.percentile(lateness, 99, method="higher")) if lateness.size else None,
         lateness_max_ns=int(lateness.max()) if lateness.size else None,
+        stall_ns=window.stall_ns(window.t0_ns if event_ns is None else event_ns) or 0,
         answered=total - window.count(LOST, NOT_SENT),
         not_sent=window.count(NOT_SENT),
         socket_drops=prober.counters().socket_drops - (before.socket_drops if before else 0),

@@ -32,6 +32,10 @@ LAB_LATE_LIMIT_NS = 10_000_000
 """By how much an ordinary process among the lab's may be woken late (p99). Budgets are judged to tens of milliseconds, and what a
 router takes to notice is made of a handful of wakings."""
 
+STALL_LIMIT_NS = 50_000_000
+"""By how much a prober may come too late once, from the event on. A probe due while packets are lost, and sent only when they are
+not any more, is answered: an outage is measured shorter than it was by as much, and a hundredth of the probes need not notice."""
+
 LAB_STALL_LIMIT_NS = 50_000_000
 """By how much it may be woken late once, from the event on: one such wait of a router is a good part of a budget."""
 
@@ -44,7 +48,17 @@ LATE_ANSWER_LIMIT_NS = 300_000_000
 that comes so late waited for a process of the lab that did not run, and a router may have waited like it."""
 
 STARVED = frozenset(
-    ("lateness", "lab-lateness", "lab-stall", "under-way", "late-answers", "harness-loss", "connector-lag", "cpu")
+    (
+        "lateness",
+        "stall",
+        "lab-lateness",
+        "lab-stall",
+        "under-way",
+        "late-answers",
+        "harness-loss",
+        "connector-lag",
+        "cpu",
+    )
 )
 """Checks that fail where the instrument or the lab gets too little CPU."""
 
@@ -54,7 +68,10 @@ STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken", "fault"
 
 @dataclass(frozen=True, slots=True)
 class ProberReading:
-    """One vantage's prober over the time that was judged. Lateness is None if nothing was sent."""
+    """One vantage's prober over the time that was judged. Lateness is None if nothing was sent.
+
+    `stall_ns`: by how long it came too late to send a probe at most, from the event on.
+    """
 
     vantage: str
     alive: bool
@@ -62,6 +79,7 @@ class ProberReading:
     interval_ns: int
     lateness_p99_ns: int | None
     lateness_max_ns: int | None
+    stall_ns: int
     answered: int
     not_sent: int
     socket_drops: int
@@ -130,6 +148,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
     found: list[TrustCheck | None] = [
         _running("prober", given.probers),
         _lateness(given.probers),
+        _stall(given.probers),
         *(_of_the_lab(given.wakeups) if given.wakeups else ()),
         _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
         _count(
@@ -205,6 +224,21 @@ def _lateness(probers: Sequence[ProberReading]) -> TrustCheck:
         f"at most {most:.3g} ms; the interval is {limit:g} ms."
     )
     return TrustCheck("lateness", ok, p99, limit, "ms", sentence)
+
+
+def _stall(probers: Sequence[ProberReading]) -> TrustCheck | None:
+    worst = max(probers, key=lambda p: p.stall_ns, default=None)
+    if worst is None:
+        return None
+    stall, limit = worst.stall_ns / 1e6, STALL_LIMIT_NS / 1e6
+    ok = worst.stall_ns <= STALL_LIMIT_NS
+    sentence = (
+        f"No prober came too late to send: from the event on by {stall:.3g} ms at most; limit {limit:g} ms."
+        if ok
+        else f"The prober of {worst.vantage} did not run for {stall:.3g} ms (limit {limit:g} ms): "
+        "an outage that ended meanwhile was measured too short."
+    )
+    return TrustCheck("stall", ok, stall, limit, "ms", sentence)
 
 
 def _count(

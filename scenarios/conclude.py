@@ -201,7 +201,9 @@ def _readings(
 ) -> TrustInput:
     clock = done.clock
     return TrustInput(
-        probers=tuple(read_prober(p, windows[v], done.counters[v]) for v, p in instruments.probers.items()),
+        probers=tuple(
+            read_prober(p, windows[v], done.counters[v], clock.event_ns) for v, p in instruments.probers.items()
+        ),
         connections=tuple(
             read_connections(c, clock.control_ns, clock.end_ns) for c in instruments.connections.values()
         ),

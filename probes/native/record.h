@@ -5,11 +5,11 @@
 
 #define PLAN_MAGIC 0x5050534eu   /* "NSPP" */
 #define RECORD_MAGIC 0x5250534eu /* "NSPR" */
-#define VERSION 4u
+#define VERSION 5u
 
 #define PAYLOAD_HEAD 24    /* bytes that a payload begins with: magic 'NSPF', flow u32, seq u64, due u64 (network byte order) */
 #define NAMES 64           /* backends that can be told apart */
-#define NAME_BYTES 32      /* a name and its closing zero */
+#define NAME_BYTES 64      /* a name and its closing zero */
 #define NO_BACKEND 255
 #define ERRNOS 256
 #define OFFSETS 8192       /* clock offset samples kept: 13 minutes */
@@ -49,12 +49,12 @@ struct header {
     uint64_t duplicates;      /* further answers to the same probe */
     uint64_t corrupt;         /* answers to a probe of ours whose bytes differ */
     uint64_t foreign;         /* datagrams that answer no probe of ours */
-    uint64_t socket_drops;    /* datagrams our own sockets had no room for (sk_drops, as SO_RXQ_OVFL) */
+    uint64_t socket_drops;    /* datagrams our own sockets had no room for (of UDP, no more than the namespace had none for) */
     uint64_t not_sent;        /* probes never sent because we were more than 1 s behind */
     uint64_t refused;         /* sends that the network refused: lost probes */
     uint64_t harness_errors;  /* sends that failed for want of our own resources */
     uint64_t unstamped;       /* first sends after a refusal: their kernel stamp cannot be told apart */
-    uint64_t names_overflow;  /* answers whose backend found no room in the table */
+    uint64_t names_overflow;  /* answers whose backend is too long for the table, or one too many */
     uint64_t offset_count;    /* samples taken; the ring holds the last OFFSETS */
     uint32_t name_count, reserved;
     uint64_t send_errors[ERRNOS]; /* by errno */

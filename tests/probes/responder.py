@@ -1,6 +1,6 @@
 """A stand-in for a service: answers UDP probes or HTTP requests with a name. Knows nothing of the probes but bytes.
 
-usage: responder.py udp ADDRESS PORT NAME [every=N corrupt[=BYTE]|twice|drop|delay=S]
+usage: responder.py udp ADDRESS PORT NAME [every=N corrupt[=BYTE]|badsum|twice|drop|delay=S]
        responder.py http ADDRESS PORT NAME[,NAME...] [reset]
 SIGUSR1 moves on to the next name; the name 503 is an error page without a name; with `reset`, connections end by reset.
 NAME+close: announces the end of the connection and ends it. NAME+fin: ends it without a word. NAME+eof: an answer without
@@ -44,6 +44,12 @@ def udp(address: str, port: int, name: bytes, every: int, what: str) -> None:
             if what.startswith("corrupt"):
                 at = int(what.partition("=")[2] or 30)
                 answer = answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
+            if what == "badsum":
+                with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP) as raw:
+                    raw.bind((address, 0))
+                    head = struct.pack("!4H", port, to[1], 8 + len(answer), 0x1234)  # whose sum is right once in 65,536
+                    raw.sendto(head + answer, (to[0], 0))
+                continue
             if what.startswith("delay="):
                 held.append((time.monotonic() + float(what[6:]), answer, to))
                 continue

@@ -67,7 +67,7 @@ def test_a_listening_server_accepts_every_syn_and_keeps_nothing_of_it(
     assert window.missing_stamps() == 0
     assert np.all((trace.due <= trace.tx) & (trace.tx < trace.rx))
     assert (counters.duplicates, counters.foreign, counters.denied) == (0, 0, 0)
-    assert not failed - {"lateness"}
+    assert not failed - {"lateness", "stall"}
     # the client's kernel knows of no connection, so it answers each SYN-ACK with RST: that is what clears the server up
     assert counter(lab, "EmbryonicRsts") >= found.attempts
     wait_until(lambda: half_open(lab) == 0, "the end of half-open connections")

@@ -160,7 +160,7 @@ def test_a_stopped_prober_is_reported(lab: Wire, scratch: Path, prober_binary: P
         warm(prober)
         t0, t1 = run_for(200)
         settle(prober, t1)  # a probe that is due this moment may still be about to leave
-        assert failed_checks(prober, t0, t1) <= {"lateness"}
+        assert failed_checks(prober, t0, t1) <= {"lateness", "stall"}
         os.kill(prober.pid, signal.SIGSTOP)
         run_for(1600)
         assert not prober.quiet_since(t0)
@@ -176,6 +176,26 @@ def test_a_stopped_prober_is_reported(lab: Wire, scratch: Path, prober_binary: P
     assert "prober" not in after
     # behind by 1.6 s, it gives up what is more than 1 s late and sends the rest at once
     assert given_up == pytest.approx(4 * 60, abs=4 * 25)
+
+
+def test_a_prober_that_did_not_run_for_a_moment_is_not_believed_however_many_probes_it_sent_in_time(
+    lab: Wire, scratch: Path, prober_binary: Path
+) -> None:
+    """What was lost in that moment went out after it, and was answered."""
+    lab.responder("udp", SERVER, "7", "be-1")
+    with Prober(prober_binary, lab.netns("c"), flows(4), scratch) as prober:
+        warm(prober)
+        t0 = time.monotonic_ns()
+        os.kill(prober.pid, signal.SIGSTOP)
+        run_for(150)
+        os.kill(prober.pid, signal.SIGCONT)
+        _, t1 = run_for(2500)
+        settle(prober, t1)
+        failed, window = failed_checks(prober, t0, t1), prober.window(t0, t1)
+        later = failed_checks(prober, t0 + 500 * MS, t1)
+    assert "stall" in failed
+    assert window.count(ANSWERED) == sum(len(t.state) for t in window.flows)
+    assert not later - {"lateness"}, "of the time after it, it is believed"
 
 
 @pytest.mark.parametrize("allowed", [True, False])
@@ -252,6 +272,35 @@ def test_each_kind_of_impairment_is_told_apart(
     (trace,) = window.flows
     assert set(np.unique(trace.state)) == {ANSWERED, state}
     assert np.all(np.diff(np.flatnonzero(trace.state == state)) == 5)
+
+
+def test_an_answer_with_a_wrong_checksum_is_lost_by_the_network_and_not_by_the_prober(
+    lab: Wire, scratch: Path, prober_binary: Path
+) -> None:
+    """The kernel looks at the sum of a datagram so long only when it is read, and counts it as dropped by the socket then."""
+    lab.responder("udp", SERVER, "7", "a-backend-of-a-long-name", "every=5", "badsum")
+    with Prober(prober_binary, lab.netns("c"), flows(4), scratch) as prober:
+        t0, t1 = run_for(1200)  # drops are counted every 500 ms
+        settle(prober, t1)
+        window, failed = prober.window(t0, t1), failed_checks(prober, t0, t1)
+    assert window.count(LOST) == pytest.approx(4 * 120 / 5, abs=8)
+    assert not failed - {"lateness", "stall"}
+
+
+@pytest.mark.parametrize("length", [40, 63, 64, 200])
+def test_a_long_name_of_a_backend_is_told_as_far_as_there_is_room_and_is_no_corruption(
+    lab: Wire, scratch: Path, prober_binary: Path, length: int
+) -> None:
+    name = ("eu-west-1a-l7-backend-007.example.net-" * 6)[:length]
+    lab.responder("udp", SERVER, "7", name)
+    with Prober(prober_binary, lab.netns("c"), flows(1), scratch) as prober:
+        t0, t1 = run_for(100)
+        settle(prober, t1)
+        window, counters = prober.window(t0, t1), prober.counters()
+    assert window.count(ANSWERED) == len(window.flows[0].state)
+    assert counters.corrupt == 0
+    assert window.backends == ((name,) if length < 64 else ())
+    assert (counters.unnamed == counters.received) == (length >= 64)
 
 
 def test_a_second_answer_is_a_duplicate_and_changes_nothing(lab: Wire, scratch: Path, prober_binary: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,23 @@ class SignalledProber(KillFault):
     def inject(self) -> Instant:
         os.kill(self._pid, self._number)
         return super().inject()
+
+
+class StalledProber(KillFault):
+    """A silent kill of a node, while a prober does not run for a moment that is too short for most of its probes to be late."""
+
+    def __init__(self, booted: Booted, node: str, pid: int, lasting_ns: int) -> None:
+        super().__init__(booted.lab, kill_node(booted.lab, node).plan)
+        self._pid, self._lasting_ns = pid, lasting_ns
+
+    def inject(self) -> Instant:
+        instant = super().inject()
+        os.kill(self._pid, signal.SIGSTOP)
+        try:
+            pass_time(instant.after_ns + self._lasting_ns)
+        finally:
+            os.kill(self._pid, signal.SIGCONT)
+        return instant
 
 
 class NoPlacebo(Placebo):

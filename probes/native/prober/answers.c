@@ -19,18 +19,16 @@ bool is_first_answer(struct record *r)
     return false;
 }
 
-/* The backend's index, NO_BACKEND if it names none or the table is full, -1 if it is no name. */
+/* The backend's index, NO_BACKEND if it names none or the table has no room for it, -1 if it is no name. */
 static int backend_of(const uint8_t *name, size_t length)
 {
     if (length == 0)
         return NO_BACKEND;
-    if (length >= NAME_BYTES)
-        return -1;
     for (size_t i = 0; i < length; i++)
         if (name[i] <= ' ' || name[i] > '~')
             return -1;
-    uint32_t i;
-    for (i = 0; i < header->name_count; i++)
+    uint32_t i = length < NAME_BYTES ? 0 : NAMES;
+    for (; i < header->name_count; i++)
         if (!memcmp(header->names[i], name, length) && !header->names[i][length])
             return (int)i;
     if (i == NAMES) {
