@@ -83,12 +83,8 @@ class Done:
     @property
     def seen(self) -> set[Flow]:
         """The flows that crossed what was broken, before it was."""
-        nodes, severed = set(self.plan.nodes), {frozenset(e.node for e in link.endpoints) for link in self.plan.links}
-        return {
-            c.flow
-            for c in self.before
-            if c.sender in nodes or c.receiver in nodes or frozenset((c.sender, c.receiver)) in severed
-        }
+        nodes, links = set(self.plan.nodes), self.plan.links
+        return {c.flow for c in self.before if c.sender in nodes or c.receiver in nodes or c.over(links)}
 
 
 @dataclass(frozen=True, slots=True)

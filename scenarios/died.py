@@ -67,24 +67,22 @@ class Death:
 def deaths(
     flows: Sequence[Judged],
     sights: Sights,
-    way_of: Callable[[int], tuple[str, str]],
+    way_of: Callable[[int], tuple[str, str, str]],
     drops: Drops,
     *,
     dead: Collection[str] = (),
-    interfaces: Mapping[tuple[str, str], str] | None = None,
-    severed: Collection[frozenset[str]] = (),
+    severed: Collection[tuple[str, str]] = (),
     severed_ns: int = 0,
 ) -> list[Death]:
-    """Every lost probe of these flows. `way_of` says who sends and who receives by an end's number; `dead` are the nodes that the
-    fault killed; `interfaces`: (node, other node) → the interface of the link between them; `severed`: links that were cut, by their
-    two nodes, and when."""
+    """Every lost probe of these flows. `way_of` says who sends, who receives and the sender's interface by an end's number; `dead`
+    are the nodes that the fault killed; `severed`: both ends, (node, interface), of links that were cut, and when."""
     noted = _Noted(sights, way_of)
     lost = [(one, *_lost(one)) for one in flows]
     dues = [one.trace.due[index] for one, index, _ in lost if len(index)]
     if not dues:
         return []
     silent = noted.silent(flows, min(int(d[0]) for d in dues), max(int(d[-1]) for d in dues))
-    known = Knowledge(drops.told, drops.handed, silent, severed, severed_ns, dead, interfaces or {})
+    known = Knowledge(drops.told, drops.handed, silent, severed, severed_ns, dead)
     found = []
     for one, index, seq in lost:
         if not len(seq):
@@ -150,8 +148,7 @@ def find_deaths(
     measured: Measured, clock: Clock, sights: Sights, lab: Links, plan: FaultPlan, drops: Drops = NO_DROPS
 ) -> Deaths:
     """Where all lost probes died, SYNs included."""
-    interfaces = {(a.node, b.node): a.interface for pair in lab.pairs() for a, b in (pair, pair[::-1])}
-    severed = [frozenset(end.node for end in link.endpoints) for link in plan.links]
+    severed = {(end.node, end.interface) for link in plan.links for end in link.endpoints}
     traces = [(f.trace, f.start_ns) for f in measured.flows] + [(a.trace, a.start_ns) for a in measured.attempts]
 
     def of(part: list[Judged]) -> tuple[Death, ...]:
@@ -162,7 +159,6 @@ def find_deaths(
                 lab.way_of,
                 drops,
                 dead=plan.nodes if plan.kills else (),
-                interfaces=interfaces,
                 severed=severed,
                 severed_ns=clock.event_ns,
             )
@@ -202,7 +198,7 @@ def where_died(found: Sequence[Death], note: str = "") -> schema.WhereDied:
 class _Noted:
     """The wires' notes by flow."""
 
-    def __init__(self, sights: Sights, way_of: Callable[[int], tuple[str, str]]) -> None:
+    def __init__(self, sights: Sights, way_of: Callable[[int], tuple[str, str, str]]) -> None:
         self._sights = sights
         self._way_of = way_of
         self._of: dict[tuple[int, int, int], list[Sight]] = defaultdict(list)

@@ -18,7 +18,7 @@ MOST_HOPS = 32
 def ways(
     vantages: Mapping[Flow, str],
     touched: Collection[Flow],
-    before: Iterable[Crossing],
+    before: Collection[Crossing],
     after: Iterable[Crossing],
     failed: Collection[str],
     cut: Sequence[Link],
@@ -26,8 +26,9 @@ def ways(
     """How many flows went over which hop at each moment. `vantages` names the vantage of each probe flow, as it leaves its
     client; answers count with it. `during` is how far the touched flows still came on the old way."""
     old = _hops(vantages, before)
+    severed = _hops(vantages, [c for c in before if c.over(cut)])
     during = {
-        flow: _until(hops, vantages[flow], failed, cut)
+        flow: _until(hops, vantages[flow], failed, severed.get(flow, ()))
         for flow, hops in _forward(vantages, old).items()
         if flow in touched
     }
@@ -73,9 +74,8 @@ def _forward(vantages: Mapping[Flow, str], hops: Mapping[Flow, Hops]) -> dict[Fl
     return {flow: h for flow, h in hops.items() if flow in vantages}
 
 
-def _until(hops: Hops, start: str, failed: Collection[str], cut: Sequence[Link]) -> Hops:
-    """The hops from `start` on, up to and with the first into a failed node or over a cut link."""
-    severed = {frozenset(end.node for end in link.endpoints) for link in cut}
+def _until(hops: Hops, start: str, failed: Collection[str], severed: Collection[tuple[str, str]]) -> Hops:
+    """The hops from `start` on, up to and with the first into a failed node or over a cut link, which are `severed`."""
     passed: Hops = set()
     at = start
     while True:
@@ -84,7 +84,7 @@ def _until(hops: Hops, start: str, failed: Collection[str], cut: Sequence[Link])
             return passed
         hop = min(following)
         passed.add(hop)
-        if hop[1] in failed or frozenset(hop) in severed:
+        if hop[1] in failed or hop in severed:
             return passed
         at = hop[1]
 

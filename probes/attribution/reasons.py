@@ -83,17 +83,15 @@ class Cause:
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """All that is known of drops. `told`: (vantage, flow, sequence) → what the kernel told of it, oldest first; `handed`: (vantage,
-    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `severed`: links that the
-    fault cut, by their two nodes, and when; `dead`: nodes that it killed; `interfaces`: (node, other node) → the interface of the
-    link."""
+    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `severed`: both ends,
+    (node, interface), of links that the fault cut, and when; `dead`: nodes that it killed."""
 
     told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
     handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
     silent: Collection[str] = ()
-    severed: Collection[frozenset[str]] = ()
+    severed: Collection[tuple[str, str]] = ()
     severed_ns: int = 0
     dead: Collection[str] = ()
-    interfaces: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def cause(lost: Lost, known: Knowledge) -> Cause:
@@ -105,7 +103,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
         reason = "link cut"
         if place.toward in known.dead or place.node in known.dead:
             reason = "node dead"
-        return _at(known, place, reason, "cut", toward=place.toward)
+        return Cause(place.node, reason, "cut", place.interface, place.toward, place.answer)
     at_place = [t for t in told if place is None or t.node == place.node]
     said = _handed(lost, known)
     if at_place and (said is None or at_place[-1].reason not in VAGUE):
@@ -123,9 +121,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
     if said is not None:
         return Cause(place.node, said.reason, "handed", answer=place.answer, words=said.words)
     if _under_way(lost, place, known):
-        return Cause(
-            place.via or "", "link cut", "cut", known.interfaces.get((place.via or "", place.node), ""), place.node
-        )
+        return Cause(place.via or "", "link cut", "cut", place.interface, place.node)
     if place.node in known.dead:
         return Cause(place.node, "node dead", "silence", answer=place.answer)
     if place.home:
@@ -139,7 +135,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
 
 def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:
     """Whether it was on a link when that was cut: it left its one end, and nothing of it is known at the other."""
-    on_link = place.via is not None and frozenset((place.via, place.node)) in known.severed
+    on_link = place.via is not None and (place.via, place.interface) in known.severed
     return on_link and -CUT_TAKES_NS <= known.severed_ns - lost.due_ns <= FORWARDING_DELAY_THRESHOLD_NS
 
 
@@ -151,10 +147,6 @@ def _handed(lost: Lost, known: Knowledge) -> Handed | None:
         if there and one.first_ns - SLACK_NS <= latest and lost.due_ns <= one.last_ns + SLACK_NS:
             return one
     return None
-
-
-def _at(known: Knowledge, place: Place, reason: str, source: Source, toward: str) -> Cause:
-    return Cause(place.node, reason, source, known.interfaces.get((place.node, toward), ""), toward, place.answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,12 @@ Bits = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Leg:
-    """A link in one direction, as a probe takes it (`answer`: its answer). `cut`: a cut took it there."""
+    """A link in one direction, as a probe takes it (`answer`: its answer). `interface`: the sender's, since two nodes may have
+    several links; `cut`: a cut took it there."""
 
     sender: str
     receiver: str
+    interface: str = ""
     answer: bool = False
     cut: bool = False
 
@@ -24,7 +26,8 @@ class Leg:
 @dataclass(frozen=True, slots=True)
 class Place:
     """The last element that saw a probe. `toward`: the node to which a cut link led; None where no cut took it. `answer`: it was on
-    its way back, which began at `turned`. `home`: its answer came back to the vantage. `via`: who sent it there."""
+    its way back, which began at `turned`. `home`: its answer came back to the vantage. `via`: who sent it there. `interface`: by
+    which it left `via` or, where a cut took it, `node`."""
 
     node: str
     toward: str | None = None
@@ -32,6 +35,7 @@ class Place:
     home: bool = False
     turned: str | None = None
     via: str | None = None
+    interface: str = ""
 
 
 def places(vantage: str, count: int, seen: Sequence[tuple[Leg, Bits]]) -> list[Place | None]:
@@ -60,11 +64,10 @@ def _place(vantage: str, legs: Sequence[Leg]) -> Place | None:
     turned = next((leg.sender for leg in way if leg.answer), None)
     for leg in cut:  # at the trail's end, unless the trail has a hole there
         if leg.sender == at or not any(other.sender == at for other in cut):
-            return Place(
-                leg.sender, leg.receiver, leg.answer, turned=leg.sender if leg.answer and not turned else turned
-            )
-    via = way[-1].sender if way else None
-    return Place(at, None, answer, home=at == vantage and answer, turned=turned, via=via)
+            began = leg.sender if leg.answer and not turned else turned
+            return Place(leg.sender, leg.receiver, leg.answer, turned=began, interface=leg.interface)
+    via, interface = (way[-1].sender, way[-1].interface) if way else (None, "")
+    return Place(at, None, answer, home=at == vantage and answer, turned=turned, via=via, interface=interface)
 
 
 def _way(vantage: str, passed: Sequence[Leg]) -> tuple[Leg, ...]:

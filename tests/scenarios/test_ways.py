@@ -20,7 +20,7 @@ Hop = tuple[str, str, int]
 
 
 def chain(flow: Flow, *nodes: str) -> list[Crossing]:
-    return [Crossing(a, b, flow, Seen(1, 2)) for a, b in itertools.pairwise(nodes)]
+    return [Crossing(a, b, f"to-{b}", flow, Seen(1, 2)) for a, b in itertools.pairwise(nodes)]
 
 
 BEFORE = [
@@ -51,7 +51,7 @@ def test_during_follows_touched_flows_into_the_failed_node_and_no_further() -> N
 
 
 def test_during_follows_touched_flows_over_the_cut_link_and_no_further() -> None:
-    link = Link((Endpoint("edge", "eth1"), Endpoint("client", "eth1")))
+    link = Link((Endpoint("edge", "to-client"), Endpoint("client", "to-edge")))
     assert at("during", cut=(link,)) == {("client", "edge", 1)}
 
 

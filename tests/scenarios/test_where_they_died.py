@@ -83,14 +83,12 @@ class Bench:
         now = count_drops(nodes) if counting else {}
         counted = [drops for node in now for drops in difference(node, counts[node], now[node])]
         window = self.prober.window(start, t1)
-        interfaces = {(x.node, y.node): x.interface for pair in lab.pairs() for x, y in (pair, pair[::-1])}
         found = deaths(
             [Judged(trace, start, t1) for trace in window.flows],
             lab.wire.sighted(),
             lab.way_of,
             drops_of(self.prober.flows, () if deaf else self.dropped.between(start, time.monotonic_ns()), (), counted),
             dead=dead,
-            interfaces=interfaces,
         )
         assert self.dropped.missing() == ""
         assert len(found) >= len(window.flows) * for_ms // 4 // 10, "hardly a probe was lost: nothing was broken"
@@ -115,6 +113,17 @@ def large(describe: Describe, up: Up, scratch: Path) -> Iterator[Bench]:
     """The same with packets that fill a link, and a socket's queue."""
     lab = up(describe(CHAIN))
     flows = plan_flows("a", A, "echo", VIP, 7, 20, 10 * MS, packet_bytes=1400)
+    prober = Prober(compile_program(ROOT / "probes/native/prober.c"), lab.netns("a"), flows, scratch)
+    with Collected(kernel_drops({n: lab.netns(n) for n in "arb"})) as dropped, prober:
+        warm(prober)
+        yield Bench(lab, prober, dropped)
+
+
+@pytest.fixture
+def double(describe: Describe, up: Up, scratch: Path) -> Iterator[Bench]:
+    """The first with another link beside that from r to b, which nothing crosses."""
+    lab = up(describe(f"{CHAIN}    - {{endpoints: [r:eth3, b:eth2], mtu: 1500}}\n"))
+    flows = plan_flows("a", A, "echo", VIP, 7, 20, 10 * MS)
     prober = Prober(compile_program(ROOT / "probes/native/prober.c"), lab.netns("a"), flows, scratch)
     with Collected(kernel_drops({n: lab.netns(n) for n in "arb"})) as dropped, prober:
         warm(prober)
@@ -184,6 +193,13 @@ def test_a_link_cut_silently(bench: Bench) -> None:
     found = bench.lost(lambda: bench.lab.cut_link(link), lambda: bench.lab.mend_link(link))
     _expect(found, lambda c: (c.reason, c.source) == ("link cut", "cut") and {c.node, c.toward} == {"r", "b"})
     assert any(_is("r", "link cut", "cut", interface="eth2")(death.cause) for death in found)
+
+
+def test_a_link_cut_beside_another_between_the_same_nodes(double: Bench) -> None:
+    link = double.link("r", "b")
+    found = double.lost(lambda: double.lab.cut_link(link), lambda: double.lab.mend_link(link))
+    ends = {(end.node, end.interface) for end in link.endpoints}
+    _expect(found, lambda c: c.source == "cut" and (c.node, c.interface) in ends)
 
 
 def test_a_link_that_lost_its_carrier(bench: Bench) -> None:

@@ -66,7 +66,7 @@ class LinuxLab(Links, ABC):
         self.numbers = {name: number for number, name in enumerate(self.topology.nodes)}
         self.ends = self._find_ends()
         pairs = [(a, b) for x, y in self.pairs() for a, b in ((x, y), (y, x))]
-        self._ways = {a.number: (a.node, b.node) for a, b in pairs}
+        self._ways = {a.number: (a.node, b.node, a.interface) for a, b in pairs}
         self._ran: dict[str, Counter[str]] = {}
         self.say: Say = _nobody
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,22 +22,28 @@ from topologies.model import Endpoint, Link, Topology
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """One flow over one link in one direction, as a tap saw it."""
+    """One flow over one link in one direction, as a tap saw it. `interface`: the sender's, since two nodes may have several links."""
 
     sender: str
     receiver: str
+    interface: str
     flow: Flow
     seen: Seen
 
+    def over(self, links: Collection[Link]) -> bool:
+        """Whether it was one of these links that it crossed."""
+        end = Endpoint(self.sender, self.interface)
+        return any(end in link.endpoints for link in links)
+
 
 class Links:
-    """The part of a `LinuxLab` that is about links. `ends` are each node's, `_ways` the nodes at both sides of each end."""
+    """The part of a `LinuxLab` that is about links. `ends` are each node's, `_ways` what `way_of` tells of each by its number."""
 
     topology: Topology
     places: Places
     wire: Wire
     ends: Mapping[str, Sequence[End]]
-    _ways: Mapping[int, tuple[str, str]]
+    _ways: Mapping[int, tuple[str, str, str]]
 
     def netns(self, node: str) -> Path:
         return self.places.netns(node)
@@ -76,8 +82,9 @@ class Links:
         """Stamps some probes at both ends of every link until it is closed."""
         return self.wire.stamp(self._numbers(tuple(self.topology.nodes), ()))
 
-    def way_of(self, number: int) -> tuple[str, str]:
-        """Who sends and who receives what the end of this number sends. Raises KeyError for one that no link of the lab has."""
+    def way_of(self, number: int) -> tuple[str, str, str]:
+        """Who sends what the end of this number sends, who receives it, and the sender's interface. Raises KeyError for one that no
+        link of the lab has."""
         return self._ways[number]
 
     def cut_link(self, link: Link) -> Instant:

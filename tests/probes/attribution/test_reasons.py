@@ -20,9 +20,8 @@ def _lost(place: Place | None, state: int = LOST, ends_at: frozenset[str] = froz
 
 
 def test_a_cut_link_is_named_with_its_interface_and_a_dead_node_beyond_it_is_why() -> None:
-    known = Knowledge(interfaces={("edge", "l4"): "eth2"})
-    at = _lost(Place("edge", "l4"))
-    assert cause(at, known) == Cause("edge", "link cut", "cut", "eth2", "l4")
+    at = _lost(Place("edge", "l4", interface="eth2"))
+    assert cause(at, Knowledge()) == Cause("edge", "link cut", "cut", "eth2", "l4")
     assert cause(at, Knowledge(dead=("l4",))).reason == "node dead"
 
 
@@ -54,14 +53,13 @@ def test_a_node_knows_better_than_a_kernel_that_only_saw_a_program_drop_it() -> 
 
 
 def test_what_was_on_a_link_when_it_was_cut_died_there() -> None:
-    at = Place("edge", via="transit")
-    known = Knowledge(
-        severed=(frozenset(("edge", "transit")),), severed_ns=1_005 * MS, interfaces={("transit", "edge"): "eth4"}
-    )
+    at = Place("edge", via="transit", interface="eth4")
+    known = Knowledge(severed=(("edge", "eth1"), ("transit", "eth4")), severed_ns=1_005 * MS)
     assert cause(_lost(at), known) == Cause("transit", "link cut", "cut", "eth4", "edge")
     assert cause(_lost(at), replace(known, severed_ns=950 * MS)).source == "cut", "it takes its time"
     assert cause(_lost(at), replace(known, severed_ns=890 * MS)).source == "none"
-    assert cause(_lost(Place("edge", via="other")), known).source == "none"
+    assert cause(_lost(Place("edge", via="other", interface="eth4")), known).source == "none"
+    assert cause(_lost(replace(at, interface="eth5")), known).source == "none", "it took the link beside it"
 
 
 def test_silence_is_a_cause_of_the_dead_the_silent_and_of_who_should_have_answered() -> None:

@@ -23,8 +23,8 @@ def _ways(draw: st.DrawFn) -> tuple[list[Leg], int]:
     back = draw(st.lists(st.sampled_from(NODES[1:]), max_size=5, unique=True).filter(lambda b: there[-1] not in b))
     out = ["n0", *there]
     home = [there[-1], *back, "n0"]
-    legs = [Leg(a, b) for a, b in itertools.pairwise(out)]
-    legs += [Leg(a, b, answer=True) for a, b in itertools.pairwise(home)]
+    legs = [Leg(a, b, f"to-{b}") for a, b in itertools.pairwise(out)]
+    legs += [Leg(a, b, f"to-{b}", answer=True) for a, b in itertools.pairwise(home)]
     return legs, draw(st.integers(0, len(legs)))
 
 
@@ -38,14 +38,16 @@ def test_a_probe_died_at_the_end_of_its_way_or_on_the_link_that_was_cut(
     expected: Place | None
     if cut and died < len(legs):
         last = legs[died]
-        seen.append(Leg(last.sender, last.receiver, last.answer, cut=True))
-        expected = Place(last.sender, last.receiver, last.answer, turned=turn if last.answer else None)
+        seen.append(replace(last, cut=True))
+        expected = Place(last.sender, last.receiver, last.answer, interface=last.interface)
+        expected = replace(expected, turned=turn if last.answer else None)
     elif not seen:
         expected = None
     else:
         last = seen[-1]
         expected = Place(last.receiver, None, last.answer, home=last.receiver == "n0" and last.answer)
-        expected = replace(expected, turned=turn if last.answer else None, via=last.sender)
+        turned = turn if last.answer else None
+        expected = replace(expected, turned=turned, via=last.sender, interface=last.interface)
     order.shuffle(seen)
     assert places("n0", 1, [(leg, np.ones(1, np.bool_)) for leg in seen]) == [expected]
 
