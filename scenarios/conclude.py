@@ -262,7 +262,7 @@ def _verdict(
         connections=len(measured.established),
         broken=len(measured.broken()),
         new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
-        recover_ms=_ms(measured.recover_ns),
+        recover_ms=None if measured.recover_censored else _ms(measured.recover_ns),
         full_convergence_ms=_ms(measured.full_convergence_ns),
         convergence=convergence(measured),
         route_convergence=route_convergence(measured),

@@ -26,6 +26,9 @@ Seqs = NDArray[np.int64]
 SYN_NUMBER = 0xFFFFFF
 """A SYN's sequence number carries so much of its probe's number, and above it 8 bits of its flow's id."""
 
+FORGOTTEN = "too long ago to be noted"
+"""The last 4,096 probes of a flow are noted: of one that was lost before, the kernel may know, and else nobody."""
+
 SILENCE_NEEDS = 10
 """Probes that reach a node before nothing coming from it is taken for silence."""
 
@@ -90,11 +93,16 @@ def deaths(
         flow = one.trace.flow
         seen = noted.legs(flow, seq)
         ends = noted.ends(flow)
-        for i, number, place in zip(index, seq, places(flow.vantage, len(seq), seen), strict=True):
+        old = noted.forgotten(flow, seq)
+        for i, number, forgotten, place in zip(index, seq, old, places(flow.vantage, len(seq), seen), strict=True):
             due = int(one.trace.due[i])
+            unknown = forgotten and (place is None or place.toward is None)  # that it was cut is known all the same
             seen_as = int(number) & SYN_NUMBER if flow.transport == "tcp" else int(number)
-            probe = Lost(flow.vantage, flow.id, seen_as, due, int(one.trace.state[i]), place, ends)
-            found.append(Death(flow.vantage, flow.id, due, cause(probe, known)))
+            at = None if unknown else place
+            why = cause(Lost(flow.vantage, flow.id, seen_as, due, int(one.trace.state[i]), at, ends), known)
+            if unknown and not why.attributed:
+                why = replace(why, reason=FORGOTTEN)
+            found.append(Death(flow.vantage, flow.id, due, why))
     causes = with_counters([death.cause for death in found], drops.counted)
     return [replace(death, cause=why) for death, why in zip(found, causes, strict=True)]
 
@@ -222,6 +230,14 @@ class _Noted:
             leg, bits = self._leg(sight, answer), self._sights.has(sight, number)
             merged[leg] = merged[leg] | bits if leg in merged else bits
         return list(merged.items())
+
+    def forgotten(self, flow: ProbeFlow, seq: Seqs) -> Bits:
+        """Which of these probes were noted too long ago somewhere on the flow's ways."""
+        number = seq & SYN_NUMBER if flow.transport == "tcp" else seq
+        found = np.zeros(len(seq), np.bool_)
+        for sight, _ in self._sights_of(flow):
+            found |= self._sights.forgot(sight, number)
+        return found
 
     def ends(self, flow: ProbeFlow) -> frozenset[str]:
         """The nodes at which its answers began."""

@@ -72,6 +72,14 @@ class ConnectionResult:
     stall_ns: int = 0
 
 
+def _served_ns(record: ConnectionRecord) -> int | None:
+    """From when this connection served, its first heartbeat's wait added to when it was opened; None if it never answered any."""
+    if record.beats:
+        return record.opened_ns + record.beats[0].answered_ns - record.beats[0].sent_ns
+    asked = record.waiting_ns is not None or record.unanswered_ns is not None
+    return None if asked else record.opened_ns
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Everything a verdict needs, besides trust."""
@@ -111,23 +119,41 @@ class Measured:
         if not self.touched or self.clock is None or any(f.fault.censored for f in self.touched):
             return None
         ends = [e.end_ns for f in self.touched for e in f.fault.episodes if e.end_ns is not None]
-        return max((end - self.clock.event_ns for end in ends), default=0)
+        return max((max(0, end - self.clock.event_ns) for end in ends), default=0)
 
     @property
     def recover_ns(self) -> int | None:
-        """From the event until probes, new connections and long-lived ones were all whole again; None where they were not."""
-        whole = self.full_convergence_ns
-        if whole is None or self.clock is None or self.new_fail_censored(touched=True):
+        """From the event until probes, new connections and long-lived ones were all whole again; until the heal where they were
+        not (`recover_censored`). None without a touched flow."""
+        if self.clock is None or not self.touched:
             return None
         event, heal = self.clock.event_ns, self.clock.heal_ns
+        if self.recover_censored:
+            return heal - event
         tried = [p.start_ns + p.length_ns - event for a in self.attempts for p in a.fault.periods]
+        return max([self.full_convergence_ns or 0, *tried, *(t - event for t in self._refilled().values())])
+
+    @property
+    def recover_censored(self) -> bool:
+        """Whether something that was touched was not whole before the heal: then nobody knows how long it would have taken."""
+        heal = self.clock.heal_ns if self.clock else 0
+        still = any(f.fault.censored for f in self.touched) or self.new_fail_censored(touched=True)
+        return still or any(t >= heal for t in self._refilled().values())
+
+    def _refilled(self) -> dict[tuple[str, int], int]:
+        """When each place whose connection broke was served again, at the heal at the latest.
+
+        That a connection was opened says nothing yet: the kernel of a frozen node accepts it. Its first heartbeat may be sent
+        later, though, for no fault of anybody's, so what counts is how long that waited, from when the connection was opened.
+        """
+        heal = self.clock.heal_ns if self.clock else 0
         lost = {(c.record.vantage, c.record.id): c.record.broken_ns for c in self.broken() if c.record.broken_ns}
         filled = dict.fromkeys(lost, heal)
         for c in self.connections:
-            place = c.record.vantage, c.record.id
-            if place in lost and lost[place] <= c.record.opened_ns < filled[place]:
-                filled[place] = c.record.opened_ns
-        return max([whole, *tried, *(t - event for t in filled.values())])
+            place, served = (c.record.vantage, c.record.id), _served_ns(c.record)
+            if place in lost and served is not None and lost[place] <= c.record.opened_ns:
+                filled[place] = min(filled[place], served)
+        return filled
 
     @property
     def touched(self) -> tuple[FlowResult, ...]:

@@ -68,7 +68,7 @@ def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, 
             still = measured.new_fail_censored(touched=True, reversion=reversion)
             rows.append(_time(name, tried, still, given.new_fail_ns, step))
     if given.recover_ns is not None:
-        rows.append(_time("recover", measured.recover_ns, False, given.recover_ns, step))
+        rows.append(_time("recover", measured.recover_ns, measured.recover_censored, given.recover_ns, step))
     if untouched:
         cut = any(f.fault.censored or f.reversion.censored for f in untouched)
         rows.append(_time("elsewhere.black_hole", elsewhere_ns(measured), cut, elsewhere.black_hole_ns, step))

@@ -104,7 +104,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
         if place.toward in known.dead or place.node in known.dead:
             reason = "node dead"
         return Cause(place.node, reason, "cut", place.interface, place.toward, place.answer)
-    at_place = [t for t in told if place is None or t.node == place.node]
+    at_place = [t for t in told if place is None or t.node == place.node] or _in_the_queue(lost, told, known)
     said = _handed(lost, known)
     if at_place and (said is None or at_place[-1].reason not in VAGUE):
         last = at_place[-1]
@@ -131,6 +131,13 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
     if place.node in lost.ends_at and not place.answer:
         return Cause(place.node, "not answered", "silence")
     return Cause(place.node, "not sent on", "none", answer=place.answer)
+
+
+def _in_the_queue(lost: Lost, told: Sequence[Told], known: Knowledge) -> list[Told]:
+    """What the kernel told of it at the sender: a probe is noted on a link before it gets into the queue there, and may die in that.
+    (On a link that was cut meanwhile that is how the cut took it.)"""
+    via = lost.place.via if lost.place is not None else None
+    return [t for t in told if lost.place is not None and t.node == via and not _under_way(lost, lost.place, known)]
 
 
 def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:

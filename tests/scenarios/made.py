@@ -5,12 +5,12 @@ Time is in steps of Δ: control from 0, the event at 100, the heal at 300, the e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
 
-from probes.connections import ConnectionRecord
+from probes.connections import ConnectionRecord, Heartbeat
 from probes.flows import ANSWERED, LOST, NOT_SENT, FlowTrace
 from probes.packets import ProbeFlow
 from probes.trust import TrustCheck
@@ -55,8 +55,11 @@ def record(
     unanswered: float | None = None,
     by: BrokenBy = "stall",
     backend: str = "l7-1",
+    beats: Sequence[tuple[float, float]] = (),
+    waiting: float | None = None,
 ) -> ConnectionRecord:
-    """A connection opened and broken at these steps."""
+    """A connection opened and broken at these steps; `beats`: when heartbeats were sent and answered; `waiting`: when one was sent
+    that has no answer."""
 
     def ns(at: float | None) -> int | None:
         return None if at is None else round(at * STEP)
@@ -64,6 +67,7 @@ def record(
     return ConnectionRecord(
         "us", 0, 0, "10.0.0.1", 24000, "203.0.113.10", 80, round(opened * STEP), backend=backend, unanswered_ns=ns(unanswered),
         broken_ns=ns(broken), broken_by=None if broken is None else by,
+        beats=tuple(Heartbeat(round(s * STEP), round(a * STEP), 200, backend) for s, a in beats), waiting_ns=ns(waiting),
     )  # fmt: skip
 
 

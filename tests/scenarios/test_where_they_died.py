@@ -202,6 +202,14 @@ def test_a_link_cut_beside_another_between_the_same_nodes(double: Bench) -> None
     _expect(found, lambda c: c.source == "cut" and (c.node, c.interface) in ends)
 
 
+def test_a_queue_that_is_full_where_a_link_begins(bench: Bench) -> None:
+    add = (
+        "tc qdisc add dev eth2 root tbf rate 8kbit burst 2000 limit 300"  # hardly any lies in it when it is taken away
+    )
+    found = bench.lost(lambda: bench.run("r", add), lambda: bench.run("r", "tc qdisc delete dev eth2 root"))
+    _expect(found, _is("r", "QDISC_DROP", "kernel", interface="eth2"))
+
+
 def test_a_link_that_lost_its_carrier(bench: Bench) -> None:
     link = bench.link("r", "b")
     found = bench.lost(lambda: bench.lab.drop_carrier(link), lambda: bench.lab.raise_carrier(link))

@@ -40,5 +40,15 @@ def test_what_was_overwritten_is_not_said_to_have_been_seen(start: int, ago: int
     assert noted.has(KEY, np.array([start + HELD + ago], np.int64))[0]
 
 
-def test_a_link_without_sights_saw_nothing() -> None:
+@given(st.integers(0, 1 << 20), st.integers(0, 2 * HELD), st.integers(0, 2 * HELD))
+def test_what_it_forgot_is_what_a_newer_probe_took_the_place_of(start: int, newest: int, asked: int) -> None:
+    sequence = list(range(start, start + newest + 1, PER_SLOT))
+    last = sequence[-1] // PER_SLOT
+    number = (start + asked) // PER_SLOT
+    wanted = np.array([start + asked], np.int64)
+    assert _noted(sequence).forgot(KEY, wanted)[0] == (number + SLOTS <= last)
+
+
+def test_a_link_without_sights_saw_nothing_and_forgot_nothing() -> None:
+    assert not Sights({}).forgot(KEY, np.array([1, 2], np.int64)).any()
     assert not Sights({}).has(KEY, np.array([1, 2], np.int64)).any()

@@ -41,7 +41,7 @@ class Sight:
 class Sights:
     """All that was noted. `full`: probes that found no room, the instrument's own loss.
 
-    The last 4,096 probes of each flow are told: what is older is not known, and `has` says that it was not seen.
+    The last 4,096 probes of each flow are told. Of what is older `has` says that it was not seen, and `forgot` that nobody knows.
     """
 
     slots: dict[Sight, Slots]
@@ -54,11 +54,20 @@ class Sights:
 
     def has(self, sight: Sight, seq: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Of these sequence numbers (of TCP, modulo 2^24), which were seen there."""
-        slots = self.slots.get(sight)
-        if slots is None:
-            return np.zeros(len(seq), np.bool_)
-        number, bit = (seq // PER_SLOT).astype(np.uint64), (seq % PER_SLOT).astype(np.uint64)
-        held = slots[(number % np.uint64(SLOTS)).astype(np.int64)]
+        number, held = self._held(sight, seq)
+        bit = (seq % PER_SLOT).astype(np.uint64)
         current = held >> np.uint64(32) == (number & np.uint64(0xFFFFFFFF))
         seen: NDArray[np.bool_] = current & ((held >> bit) & np.uint64(1) == 1)
         return seen
+
+    def forgot(self, sight: Sight, seq: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Of these sequence numbers, those whose place a newer probe has taken there since."""
+        number, held = self._held(sight, seq)
+        newer: NDArray[np.bool_] = held >> np.uint64(32) > (number & np.uint64(0xFFFFFFFF))
+        return newer
+
+    def _held(self, sight: Sight, seq: NDArray[np.int64]) -> tuple[Slots, Slots]:
+        """Which number each is kept under, and what is in its place now: 0 where nothing ever was."""
+        number = (seq // PER_SLOT).astype(np.uint64)
+        slots = self.slots.get(sight, np.zeros(SLOTS, np.uint64))
+        return number, slots[(number % np.uint64(SLOTS)).astype(np.int64)]

@@ -32,6 +32,17 @@ def test_the_kernels_word_counts_at_the_last_element_only() -> None:
     assert cause(_lost(None), Knowledge(told=told)).node == "edge"
 
 
+def test_a_probe_noted_on_a_link_may_have_died_in_the_queue_before_it() -> None:
+    told = {("client", 7, 40): (Told("edge", "eth2", "QDISC_DROP"),)}
+    at = _lost(Place("l7", via="edge", interface="eth2"), ends_at=frozenset(("l7",)))
+    assert cause(at, Knowledge(told=told)) == Cause("edge", "QDISC_DROP", "kernel", "eth2")
+    assert cause(at, Knowledge()).reason == "not answered"
+    both = {("client", 7, 40): (*told["client", 7, 40], Told("l7", "eth1", "NO_SOCKET"))}
+    assert cause(at, Knowledge(told=both)).node == "l7", "where it was seen last is where it died"
+    cut = Knowledge(told=told, severed=(("edge", "eth2"),), severed_ns=1_005 * MS)
+    assert cause(at, cut).source == "cut"
+
+
 def test_what_a_node_handed_over_counts_while_the_probe_may_have_been_there() -> None:
     def known(first_ms: int, last_ms: int, node: str = "l4") -> Knowledge:
         return Knowledge(handed={("client", 7): (Handed(node, "no_backend", first_ms * MS, last_ms * MS),)})
