@@ -36,7 +36,7 @@ def drops_of(
     for one in handed:
         for flow in flows:
             if one.flow is None or same_flow(flow, one.flow):
-                said = Handed(one.node, one.reason, one.first_ns, one.last_ns, one.detail)
+                said = Handed(one.node, one.reason, one.first_ns, one.last_ns, one.detail, one.flow is not None)
                 own[flow.vantage, flow.id].append(said)
     named = {key: sorted(some, key=lambda h: h.first_ns) for key, some in own.items()}
     moved = tuple(Counted(one.node, one.counter.reason, one.count, one.words) for one in counted)

@@ -52,13 +52,14 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """Drops that a node handed over for one flow, from its first to its last."""
+    """Drops that a node handed over, from its first to its last: of this flow, or (not `named`) of flows that it did not name."""
 
     node: str
     reason: str
     first_ns: int
     last_ns: int
     words: str = ""
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,13 +148,17 @@ def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:
 
 
 def _handed(lost: Lost, known: Knowledge) -> Handed | None:
-    """What the last element said of this flow while the probe may have been there."""
-    for one in known.handed.get((lost.vantage, lost.flow), ()) if lost.place else ():
-        latest = lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
-        there = lost.place is not None and one.node == lost.place.node
-        if there and one.first_ns - SLACK_NS <= latest and lost.due_ns <= one.last_ns + SLACK_NS:
-            return one
-    return None
+    """What the last element said of this flow while the probe may have been there, or else of flows that it did not name."""
+    latest = lost.due_ns + FORWARDING_DELAY_THRESHOLD_NS
+    then = [
+        one
+        for one in known.handed.get((lost.vantage, lost.flow), ())
+        if lost.place is not None
+        and one.node == lost.place.node
+        and one.first_ns - SLACK_NS <= latest
+        and lost.due_ns <= one.last_ns + SLACK_NS
+    ]
+    return next((one for one in then if one.named), next(iter(then), None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +173,12 @@ class Counted:
 
 def with_counters(causes: Sequence[Cause], counted: Sequence[Counted]) -> list[Cause]:
     """The same causes; those that nobody explains, or silence alone, by what the node counted. A counter knows no packets, so it
-    explains a node's only if it is the node's only one that moved by as many."""
+    explains a node's only if it is the node's only one that moved by as many. (What counts IPv4 and IPv6 apart is one.)"""
+    both: Counter[tuple[str, str]] = Counter()
+    for one in counted:
+        both[one.node, one.reason] += one.count
+    words = {(one.node, one.reason): one.words for one in counted}
+    counted = [Counted(node, reason, count, words[node, reason]) for (node, reason), count in both.items()]
     missing = Counter(c.node for c in causes if _unexplained(c))
     enough = [one for one in counted if one.count >= missing.get(one.node, 1)]
     only = {one.node: one for one in enough if sum(1 for other in enough if other.node == one.node) == 1}

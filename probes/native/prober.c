@@ -91,7 +91,8 @@ static void drain(struct flow *f, int64_t now)
 /* Of what our UDP sockets dropped, no more was for want of room than the whole namespace says: the rest had a wrong checksum. */
 static void count_drops(void)
 {
-    uint64_t of_udp = 0, no_room = udp_no_room() - no_room_before;
+    uint64_t of_udp = 0, no_room = udp_no_room();
+    no_room = no_room == NO_ROOM_UNKNOWN || no_room_before == NO_ROOM_UNKNOWN ? NO_ROOM_UNKNOWN : no_room - no_room_before;
     for (uint32_t i = 0; i < flow_count; i++) {
         flows[i].status->socket_drops = (uint32_t)socket_drops(flows[i].fd);
         of_udp += flows[i].status->socket_drops;

@@ -21,7 +21,9 @@ from node.events import Events
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
 from scapy.layers.inet6 import ICMPv6EchoRequest, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop
 
+from probes.attribution.reasons import Cause
 from reports.evidence.handed import Drop, Flow, decode
+from tests.reference.attributed import put_down
 from tests.reference.conftest import ROOT
 from tests.reference.test_balance import BOTH, DROP, ETHER, REDIRECT, serve, tcp, udp
 
@@ -113,6 +115,7 @@ def _dropped_and_told(plane: DataPlane, told: Told, frame: bytes, reason: str, f
     assert before <= drop.first_ns < drop.last_ns <= after <= drop.t_ns
     assert plane.counters()[f"drop_{reason}"] == 3
     assert told.all() == [], "told once"
+    assert put_down(drop, "l4-1") in (Cause("l4-1", reason, "handed"), None)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +150,15 @@ def test_a_backend_without_a_route_tells_whom_it_cost(plane: DataPlane, told: To
 def test_every_reason_has_a_test() -> None:
     tried = {mark.args[1][at][1] for mark in _marks() for at in range(len(mark.args[1]))}
     assert tried | {"no_backend", "no_route"} == set(REASONS)
+
+
+@pytest.mark.parametrize("reason", sorted(set(REASONS) - {"no_backend", "no_route"}))
+def test_of_every_reason_a_lost_probes_death_is_put_down_to_it(plane: DataPlane, told: Told, reason: str) -> None:
+    frames = [case[0] for mark in _marks() for case in mark.args[1] if case[1] == reason]
+    for frame in frames:
+        plane.program.test_run(bytes(frame))
+    found = [put_down(drop, "l4-1") for drop in told.all()]
+    assert {cause for cause in found if cause} == {Cause("l4-1", reason, "handed")}
 
 
 def _marks() -> list[Any]:

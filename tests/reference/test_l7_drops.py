@@ -29,7 +29,9 @@ from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
 from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Ether
 
+from probes.attribution.reasons import Cause
 from reports.evidence.handed import Drop, Flow, decode
+from tests.reference.attributed import put_down
 from tests.reference.conftest import ROOT
 from tests.reference.network import Network, namespaces
 from tests.reference.tier import l7_config, until
@@ -107,6 +109,7 @@ def test_what_is_dropped_behind_a_tunnel_is_told_with_the_flow_in_it(
     assert (drop.source, drop.reason, drop.flow, drop.count) == ("l7", reason, flow, 3)
     assert before <= drop.first_ns < drop.last_ns <= after
     assert node.told() == []
+    assert put_down(drop, "l7-1") == (Cause("l7-1", reason, "handed") if flow else None)
 
 
 def test_what_comes_out_of_a_tunnel_is_not_told(node: Node) -> None:
@@ -200,6 +203,7 @@ def test_a_responder_without_a_route_back_tells_whom_it_could_not_answer(respond
         told = _told(responder.pipe, 3)
         flow = Flow(STRANGER, unknown.getsockname()[1], HERE, 7, 17)
     assert {(drop.source, drop.reason, drop.flow) for drop in told} == {("echo", "no_route", flow)}
+    assert put_down(told[0], "l7-1") == Cause("l7-1", "no_route", "handed")
     assert all(before <= drop.first_ns <= drop.last_ns <= drop.t_ns for drop in told)
     with contextlib.ExitStack() as crowd:
         for _ in range(200):

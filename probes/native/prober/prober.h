@@ -61,7 +61,8 @@ void set_int(struct flow *f, int level, int option, int value);
 void use_big_buffers(int fd);
 socklen_t address(struct sockaddr_storage *out, const struct plan_flow *p, const uint8_t *ip, uint16_t port);
 uint64_t socket_drops(int fd);
-uint64_t udp_no_room(void); /* datagrams that no UDP socket of this network namespace had room for, ever */
+#define NO_ROOM_UNKNOWN UINT64_MAX
+uint64_t udp_no_room(void); /* datagrams that the UDP sockets of this network namespace had no room for, ever */
 
 /* stamps.c: kernel stamps of sending and receiving */
 /* What the kernel says of an arrival: when, and with what time to live (0: it does not say). */

@@ -70,8 +70,9 @@ static uint64_t no_room4(void)
         strcpy(again[1], values);
         total = column(names, values, "RcvbufErrors") + column(again[0], again[1], "MemErrors");
     }
-    if (file)
-        fclose(file);
+    if (!file)
+        return NO_ROOM_UNKNOWN;
+    fclose(file);
     return total;
 }
 
@@ -85,8 +86,12 @@ static uint64_t no_room6(void)
         if (sscanf(line, "%63s %llu", name, &value) == 2 && (!strcmp(name, "Udp6RcvbufErrors") || !strcmp(name, "Udp6MemErrors")))
             total += value;
     if (file)
-        fclose(file);
+        fclose(file); /* a host without IPv6 has no such file */
     return total;
 }
 
-uint64_t udp_no_room(void) { return no_room4() + no_room6(); }
+uint64_t udp_no_room(void)
+{
+    uint64_t of_ipv4 = no_room4();
+    return of_ipv4 == NO_ROOM_UNKNOWN ? NO_ROOM_UNKNOWN : of_ipv4 + no_room6();
+}

@@ -55,6 +55,14 @@ def test_what_a_node_handed_over_counts_while_the_probe_may_have_been_there() ->
     assert cause(at, known(990, 1_100, "edge")).source == "none"
 
 
+def test_what_a_node_said_of_this_flow_counts_before_what_it_said_of_flows_without_a_name() -> None:
+    flood = Handed("l4", "fragment", 0, 5_000 * MS, named=False)
+    own = Handed("l4", "no_backend", 990 * MS, 1_100 * MS)
+    for some in ((flood, own), (own, flood)):
+        assert cause(_lost(Place("l4")), Knowledge(handed={("client", 7): some})).reason == "no_backend"
+    assert cause(_lost(Place("l4")), Knowledge(handed={("client", 7): (flood,)})).reason == "fragment"
+
+
 def test_a_node_knows_better_than_a_kernel_that_only_saw_a_program_drop_it() -> None:
     handed = {("client", 7): (Handed("l4", "no_backend", 990 * MS, 1_100 * MS),)}
     for reason, source in (("XDP", "handed"), ("NOT_SPECIFIED", "handed"), ("NETFILTER_DROP", "kernel")):
@@ -102,6 +110,8 @@ def test_a_counter_explains_only_if_it_is_the_only_one_that_moved_enough() -> No
     assert with_counters(causes, [filtered, Counted("r", "IP_INNOROUTES", 9)]) == causes
     assert with_counters(causes, [filtered, Counted("r", "IP_INNOROUTES", 2)]) == explained
     assert with_counters(causes, [Counted("s", "NETFILTER_DROP", 9)]) == causes
+    apart = with_counters(causes, [Counted("r", "IP_INNOROUTES", 3), Counted("r", "IP_INNOROUTES", 2)])
+    assert {(c.source, c.reason) for c in apart if c.node == "r"} == {("counter", "IP_INNOROUTES")}, "IPv4 and IPv6"
 
 
 _causes = st.builds(
