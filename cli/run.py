@@ -30,7 +30,8 @@ def command(
     """Run scenarios by name (`kill-l4 kill-region`; default: all of them). What begins with a dash goes to pytest.
 
     `--target NODE|REGION` breaks another element than the default one; `--connections N` holds N long-lived connections from each
-    vantage instead of 100.
+    vantage instead of 100; `--per-hop` stamps some probes at every link, for where the microseconds go (it costs CPU, and says how
+    much); `--locustfile FILE` takes your own Locust users instead of ours.
     """
     first = next((n for n, a in enumerate(arguments) if a.startswith("-")), len(arguments))
     names, extra = arguments[:first], arguments[first:]
