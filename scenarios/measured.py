@@ -73,11 +73,9 @@ class ConnectionResult:
 
 
 def _served_ns(record: ConnectionRecord) -> int | None:
-    """From when this connection served, its first heartbeat's wait added to when it was opened; None if it never answered any."""
-    if record.beats:
-        return record.opened_ns + record.beats[0].answered_ns - record.beats[0].sent_ns
-    asked = record.waiting_ns is not None or record.unanswered_ns is not None
-    return None if asked else record.opened_ns
+    """When this connection first answered; None if it never did. It is asked as soon as it is open, so one without an answer was
+    asked in vain, also where the other end closed it as the protocol provides."""
+    return record.beats[0].answered_ns if record.beats else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +141,7 @@ class Measured:
     def _refilled(self) -> dict[tuple[str, int], int]:
         """When each place whose connection broke was served again, at the heal at the latest.
 
-        That a connection was opened says nothing yet: the kernel of a frozen node accepts it. Its first heartbeat may be sent
-        later, though, for no fault of anybody's, so what counts is how long that waited, from when the connection was opened.
+        That a connection was opened says nothing yet: the kernel of a frozen node accepts it. What counts is its first answer.
         """
         heal = self.clock.heal_ns if self.clock else 0
         lost = {(c.record.vantage, c.record.id): c.record.broken_ns for c in self.broken() if c.record.broken_ns}

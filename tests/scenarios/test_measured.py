@@ -10,12 +10,21 @@ from hypothesis import strategies as st
 
 from probes.connections import ConnectionRecord
 from probes.flows import ANSWERED, CORRUPT, LATE, LOST
-from scenarios.measured import FlowResult, Measured, classify_connection, longest_ns, measure_flow, vantage_figures
+from scenarios.measured import (
+    FlowResult,
+    Measured,
+    classify_connection,
+    longest_ns,
+    measure_attempts,
+    measure_flow,
+    vantage_figures,
+)
 from scenarios.verdict import hold_against
 from tests.scenarios.made import CLOCK, CONTROL, END, EVENT, HEAL, STEP, connection, flow, measured, record, trace
 from topologies.budget import Budget
 
 PHASES = st.integers(0, STEP - 1)
+SERVED = record(opened=EVENT + 60, beats=[(EVENT + 60, EVENT + 61)])
 IN_CONTROL = st.sets(st.integers(CONTROL, EVENT - 2), max_size=40)  # due more than Δ before the event
 IN_FAULT = st.sets(st.integers(EVENT, HEAL - 2), max_size=60)  # the last probe before the heal is answered
 IN_RECOVERY = st.sets(st.integers(HEAL, END - 1), max_size=40)
@@ -234,12 +243,12 @@ def _steps(found: Measured) -> tuple[float, bool]:
     return found.recover_ns / STEP, found.recover_censored
 
 
-@given(opened=st.integers(50, 120), wait=st.integers(0, 60), idle=st.integers(0, 100))
-def test_a_place_is_filled_when_its_new_connection_serves_and_not_when_it_is_asked_first(
-    opened: int, wait: int, idle: int
+@given(opened=st.integers(50, 120), wait=st.integers(0, 60))
+def test_a_place_is_filled_when_its_new_connection_first_answers_and_not_when_it_is_accepted(
+    opened: int, wait: int
 ) -> None:
     at = EVENT + opened
-    found = _recovering(record(opened=at, beats=[(at + idle, at + idle + wait)]))
+    found = _recovering(record(opened=at, beats=[(at, at + wait)]))
     assert _steps(found) == (opened + wait, False)
 
 
@@ -251,6 +260,8 @@ def test_a_place_is_filled_when_its_new_connection_serves_and_not_when_it_is_ask
         record(opened=EVENT + 60, waiting=EVENT + 60),
         record(opened=EVENT + 60, broken=EVENT + 110, unanswered=EVENT + 60),
         record(opened=HEAL + 20, beats=[(HEAL + 20, HEAL + 20)]),
+        replace(record(opened=EVENT + 60), closed_ns=(EVENT + 61) * STEP),
+        record(opened=EVENT + 60),
     ],
     ids=[
         "never filled",
@@ -258,6 +269,8 @@ def test_a_place_is_filled_when_its_new_connection_serves_and_not_when_it_is_ask
         "accepted, never served",
         "broke as well",
         "after the heal",
+        "closed without an answer",
+        "nothing known but that it was accepted",
     ],
 )
 def test_a_place_that_only_the_heal_filled_has_not_recovered_by_itself(replacement: ConnectionRecord | None) -> None:
@@ -273,12 +286,15 @@ def test_one_asked_before_the_heal_and_broken_after_it_was_not_whole_before() ->
     assert _steps(found) == (HEAL - EVENT, True)
 
 
-def test_a_new_connection_that_nobody_asked_yet_fills_its_place() -> None:
-    assert _steps(_recovering(record(opened=EVENT + 60))) == (60, False)
+def test_new_connections_that_fail_until_the_heal_are_no_recovery() -> None:
+    found = replace(_recovering(SERVED), attempts=(measure_attempts(trace(range(EVENT + 5, HEAL)), CLOCK),))
+    assert _steps(found) == (HEAL - EVENT, True)
+    (row,) = [row for row in hold_against(found, Budget(recover_ns=60_000_000_000)) if row.what == "recover"]
+    assert row.ok is False
 
 
 def test_loss_that_only_the_heal_ended_is_no_recovery() -> None:
-    assert _steps(_recovering(record(opened=EVENT + 60), lost=HEAL - EVENT)) == (HEAL - EVENT, True)
+    assert _steps(_recovering(SERVED, lost=HEAL - EVENT)) == (HEAL - EVENT, True)
 
 
 def test_what_was_whole_again_before_the_event_took_no_time() -> None:
