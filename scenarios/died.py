@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.attribution.reasons import Cause, Counted, Handed, Knowledge, Lost, Told, cause, totals, with_counters
+from probes.attribution.silence import TOGETHER_NS, Span, silences
 from probes.attribution.trail import Bits, Leg, places
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
 from probes.packets import ProbeFlow
@@ -28,9 +29,6 @@ SYN_NUMBER = 0xFFFFFF
 
 FORGOTTEN = "too long ago to be noted"
 """The last 4,096 probes of a flow are noted: of one that was lost before, the kernel may know, and else nobody."""
-
-SILENCE_NEEDS = 10
-"""Probes that reach a node before nothing coming from it is taken for silence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,14 +242,20 @@ class _Noted:
         legs = [self._leg(sight, answer) for sight, answer in self._sights_of(flow) if answer]
         return frozenset(leg.sender for leg in legs) - {leg.receiver for leg in legs}
 
-    def silent(self, flows: Sequence[Judged], first_ns: int, last_ns: int) -> frozenset[str]:
-        """Nodes that were reached by some probes due in [first, last], of whatever flow, and sent none of them on, nor any answer."""
-        heard: set[str] = set()
-        reached: Counter[str] = Counter()
+    def silent(self, flows: Sequence[Judged], first_ns: int, last_ns: int) -> dict[str, tuple[Span, ...]]:
+        """When, of what was due in [first, last], nodes were silent that were reached by some of it, of whatever flow. (What was
+        answered was sent on, noted or not.)"""
+        heard: dict[str, list[Seqs]] = defaultdict(list)
+        reached: dict[str, list[Seqs]] = defaultdict(list)
         for one in flows:
-            first, after = np.searchsorted(one.trace.due, (first_ns, last_ns + 1))
+            first, after = np.searchsorted(one.trace.due, (first_ns - TOGETHER_NS, last_ns + TOGETHER_NS + 1))
+            due, unanswered = one.trace.due[first:after], one.trace.state[first:after] != ANSWERED
             for leg, bits in self.legs(one.trace.flow, one.trace.seq[first:after]):
                 if bits.any() and not leg.cut:
-                    heard.add(leg.sender)
-                    reached[leg.receiver] += int(np.count_nonzero(bits))
-        return frozenset(node for node, probes in reached.items() if probes >= SILENCE_NEEDS and node not in heard)
+                    heard[leg.sender].append(due[bits])
+                    reached[leg.receiver].append(due[bits & unanswered])
+        none = [np.zeros(0, np.int64)]
+        return {
+            node: silences(np.concatenate(dues), np.concatenate(heard.get(node, none)), first_ns, last_ns)
+            for node, dues in reached.items()
+        }

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from probes.attribution.silence import Span
 from probes.attribution.trail import Place
 from probes.flows import CORRUPT, FORWARDING_DELAY_THRESHOLD_NS, LATE, REFUSED, RESET
 
@@ -84,12 +85,12 @@ class Cause:
 @dataclass(frozen=True, slots=True)
 class Knowledge:
     """All that is known of drops. `told`: (vantage, flow, sequence) → what the kernel told of it, oldest first; `handed`: (vantage,
-    flow) → what nodes handed over; `silent`: nodes that sent no frame of any probe on while these died; `severed`: both ends,
-    (node, interface), of links that the fault cut, and when; `dead`: nodes that it killed."""
+    flow) → what nodes handed over; `silent`: node → when those probes were due that met its silence, from and to; `severed`: both
+    ends, (node, interface), of links that the fault cut, and when; `dead`: nodes that it killed."""
 
     told: Mapping[tuple[str, int, int], Sequence[Told]] = field(default_factory=dict)
     handed: Mapping[tuple[str, int], Sequence[Handed]] = field(default_factory=dict)
-    silent: Collection[str] = ()
+    silent: Mapping[str, Sequence[Span]] = field(default_factory=dict)
     severed: Collection[tuple[str, str]] = ()
     severed_ns: int = 0
     dead: Collection[str] = ()
@@ -127,7 +128,7 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
         return Cause(place.node, "node dead", "silence", answer=place.answer)
     if place.home:
         return Cause(place.node, "came back, and was not taken", "none", answer=True)
-    if place.node in known.silent:
+    if any(since <= lost.due_ns <= until for since, until in known.silent.get(place.node, ())):
         return Cause(place.node, SILENT, "silence", answer=place.answer)
     if place.node in lost.ends_at and not place.answer:
         return Cause(place.node, "not answered", "silence")

@@ -83,7 +83,9 @@ def test_what_was_on_a_link_when_it_was_cut_died_there() -> None:
 
 def test_silence_is_a_cause_of_the_dead_the_silent_and_of_who_should_have_answered() -> None:
     assert cause(_lost(Place("l7")), Knowledge(dead=("l7",))) == Cause("l7", "node dead", "silence")
-    assert cause(_lost(Place("l7")), Knowledge(silent=("l7",))) == Cause("l7", "node silent", "silence")
+    silent = Knowledge(silent={"l7": ((100 * MS, 300 * MS), (990 * MS, 1_300 * MS))})
+    assert cause(_lost(Place("l7")), silent) == Cause("l7", "node silent", "silence")
+    assert cause(replace(_lost(Place("l7")), due_ns=500 * MS), silent).source == "none", "silent before and after"
     assert cause(_lost(Place("l7"), ends_at=frozenset(("l7",))), Knowledge()) == Cause("l7", "not answered", "silence")
 
 
