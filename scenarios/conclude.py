@@ -48,6 +48,7 @@ from scenarios.record import (
     write_load,
     write_trust,
 )
+from scenarios.recovery import recovery
 from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
 from scenarios.told import drops_of
 from scenarios.verdict import Judged, judge
@@ -234,6 +235,7 @@ def _verdict(
     spread = black_holes([f.fault for f in measured.touched])
     vantages = [v.name for v in booted.topology.nodes_with_role("client")]
     flows = {tuple_of(f.trace.flow): f for f in measured.flows}
+    whole = recovery(measured)
     return schema.Verdict(
         scenario=done.entry.name,
         title=done.entry.title,
@@ -262,7 +264,7 @@ def _verdict(
         connections=len(measured.established),
         broken=len(measured.broken()),
         new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
-        recover_ms=None if measured.recover_censored else _ms(measured.recover_ns),
+        recover_ms=_ms(whole.after_ns) if whole and not whole.censored else None,
         full_convergence_ms=_ms(measured.full_convergence_ns),
         convergence=convergence(measured),
         route_convergence=route_convergence(measured),

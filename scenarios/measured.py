@@ -72,12 +72,6 @@ class ConnectionResult:
     stall_ns: int = 0
 
 
-def _served_ns(record: ConnectionRecord) -> int | None:
-    """When this connection first answered; None if it never did. It is asked as soon as it is open, so one without an answer was
-    asked in vain, also where the other end closed it as the protocol provides."""
-    return record.beats[0].answered_ns if record.beats else None
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Everything a verdict needs, besides trust."""
@@ -118,39 +112,6 @@ class Measured:
             return None
         ends = [e.end_ns for f in self.touched for e in f.fault.episodes if e.end_ns is not None]
         return max((max(0, end - self.clock.event_ns) for end in ends), default=0)
-
-    @property
-    def recover_ns(self) -> int | None:
-        """From the event until probes, new connections and long-lived ones were all whole again; until the heal where they were
-        not (`recover_censored`). None without a touched flow."""
-        if self.clock is None or not self.touched:
-            return None
-        event, heal = self.clock.event_ns, self.clock.heal_ns
-        if self.recover_censored:
-            return heal - event
-        tried = [p.start_ns + p.length_ns - event for a in self.attempts for p in a.fault.periods]
-        return max([self.full_convergence_ns or 0, *tried, *(t - event for t in self._refilled().values())])
-
-    @property
-    def recover_censored(self) -> bool:
-        """Whether something that was touched was not whole before the heal: then nobody knows how long it would have taken."""
-        heal = self.clock.heal_ns if self.clock else 0
-        still = any(f.fault.censored for f in self.touched) or self.new_fail_censored(touched=True)
-        return still or any(t >= heal for t in self._refilled().values())
-
-    def _refilled(self) -> dict[tuple[str, int], int]:
-        """When each place whose connection broke was served again, at the heal at the latest.
-
-        That a connection was opened says nothing yet: the kernel of a frozen node accepts it. What counts is its first answer.
-        """
-        heal = self.clock.heal_ns if self.clock else 0
-        lost = {(c.record.vantage, c.record.id): c.record.broken_ns for c in self.broken() if c.record.broken_ns}
-        filled = dict.fromkeys(lost, heal)
-        for c in self.connections:
-            place, served = (c.record.vantage, c.record.id), _served_ns(c.record)
-            if place in lost and served is not None and lost[place] <= c.record.opened_ns:
-                filled[place] = min(filled[place], served)
-        return filled
 
     @property
     def touched(self) -> tuple[FlowResult, ...]:

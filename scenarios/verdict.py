@@ -9,6 +9,7 @@ from probes.trust import TrustCheck
 from reports.evidence.schema import Judgement, VerdictWord
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import ConnectionResult, Measured, elsewhere_ns, longest_ns
+from scenarios.recovery import recovery
 from scenarios.sentence import headline, in_ms, worst_flow
 from topologies.budget import BrokenBudget, Budget
 
@@ -68,7 +69,9 @@ def hold_against(measured: Measured, budget: Budget | None) -> tuple[Judgement, 
             still = measured.new_fail_censored(touched=True, reversion=reversion)
             rows.append(_time(name, tried, still, given.new_fail_ns, step))
     if given.recover_ns is not None:
-        rows.append(_time("recover", measured.recover_ns, measured.recover_censored, given.recover_ns, step))
+        whole = recovery(measured)
+        took, still = (whole.after_ns, whole.censored) if whole else (None, False)
+        rows.append(_time("recover", took, still, given.recover_ns, step))
     if untouched:
         cut = any(f.fault.censored or f.reversion.censored for f in untouched)
         rows.append(_time("elsewhere.black_hole", elsewhere_ns(measured), cut, elsewhere.black_hole_ns, step))

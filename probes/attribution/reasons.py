@@ -138,8 +138,10 @@ def cause(lost: Lost, known: Knowledge) -> Cause:
 def _in_the_queue(lost: Lost, told: Sequence[Told], known: Knowledge) -> list[Told]:
     """What the kernel told of it at the sender: a probe is noted on a link before it gets into the queue there, and may die in that.
     (On a link that was cut meanwhile that is how the cut took it.)"""
-    via = lost.place.via if lost.place is not None else None
-    return [t for t in told if lost.place is not None and t.node == via and not _under_way(lost, lost.place, known)]
+    place = lost.place
+    if place is None or _under_way(lost, place, known):
+        return []
+    return [t for t in told if t.node == place.via]
 
 
 def _under_way(lost: Lost, place: Place, known: Knowledge) -> bool:

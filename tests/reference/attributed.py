@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from probes.attribution.reasons import Cause
 from probes.packets import ProbeFlow, Transport
 from probes.watch import HandedDrop
 from reports.evidence.handed import Drop
 from scenarios.died import Judged, deaths, keys_of
 from scenarios.told import drops_of
-from tests.scenarios.made import EVENT, trace
-from topologies.linux.sights import PER_SLOT, SLOTS, Sight, Sights
+from tests.scenarios.made import EVENT, slots, trace
+from topologies.linux.sights import Sight, Sights
 
 TRANSPORTS: dict[int, Transport] = {6: "tcp", 17: "udp", 1: "icmp", 58: "icmp"}
 INTO_NODE = 3
@@ -30,10 +28,8 @@ def put_down(drop: Drop, node: str) -> Cause | None:
     lost = trace([EVENT])
     due = lost.due - lost.due[EVENT] + drop.first_ns
     lost = replace(lost, flow=flow, due=due)
-    slots = np.zeros(SLOTS, np.uint64)
-    slots[EVENT // PER_SLOT] = EVENT // PER_SLOT << 32 | 1 << EVENT % PER_SLOT
     (number, toward, protocol), _ = keys_of(flow)
-    sights = Sights({Sight(number, toward, INTO_NODE, protocol, 0): slots})
+    sights = Sights({Sight(number, toward, INTO_NODE, protocol, 0): slots([EVENT])})
     handed = HandedDrop(node, drop.source, drop.reason, named, drop.count, drop.first_ns, drop.last_ns)
     judged = Judged(lost, int(due[0]), int(due[-1]) + 1)
     ways = {INTO_NODE: ("us", node, "eth1")}

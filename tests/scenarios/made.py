@@ -19,6 +19,7 @@ from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, ConnectionResult, FlowResult, Measured, classify_connection, measure_flow
 from scenarios.verdict import Judged, judge
 from topologies.budget import Budget
+from topologies.linux.sights import PER_SLOT, SLOTS, Slots
 
 STEP = 10_000_000
 CONTROL, EVENT, HEAL, END = 0, 100, 300, 400
@@ -103,3 +104,13 @@ def broke(found: Judged) -> set[str]:
 
 def row(found: Judged, what: str) -> Judgement:
     return next(r for r in found.judgements if r.what == what)
+
+
+def slots(seqs: Iterable[int]) -> Slots:
+    """What the wire has noted once these probes passed, one after another."""
+    found = np.zeros(SLOTS, np.uint64)
+    for seq in seqs:
+        number, at = seq // PER_SLOT, seq // PER_SLOT % SLOTS
+        before = int(found[at]) if int(found[at]) >> 32 == number else number << 32
+        found[at] = before | 1 << seq % PER_SLOT
+    return found

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from probes.attribution.reasons import Told
 from scenarios.died import FORGOTTEN, Drops, Judged, deaths
 from scenarios.protocols import UDP
-from tests.scenarios.made import EVENT, flow
-from topologies.linux.sights import CUT, PER_SLOT, SLOTS, Sight, Sights, Slots
+from tests.scenarios.made import EVENT, flow, slots
+from topologies.linux.sights import CUT, PER_SLOT, SLOTS, Sight, Sights
 
 FIRST, SECOND = 10, 12  # numbers of the ends that send the probes on
 WAYS = {FIRST: ("us", "r", "eth1"), SECOND: ("r", "b", "eth2")}
@@ -18,22 +17,12 @@ TRACE = flow(LOST).trace
 TOWARD = TRACE.flow.sport << 16 | TRACE.flow.dport
 
 
-def _passed(seqs: range) -> Slots:
-    """As the wire notes them, one after another."""
-    slots = np.zeros(SLOTS, np.uint64)
-    for seq in seqs:
-        number, at = seq // PER_SLOT, seq // PER_SLOT % SLOTS
-        before = int(slots[at]) if int(slots[at]) >> 32 == number else number << 32
-        slots[at] = before | 1 << seq % PER_SLOT
-    return slots
-
-
 NEWER = range(0, EVENT + 32 + SLOTS * PER_SLOT)
 """What passes until the probes lost after the event are overwritten."""
 
 
 def _died(*sights: tuple[int, int, range], told: bool = False) -> set[tuple[str, str, str]]:
-    noted = {Sight(0, TOWARD, sender, UDP, kind): _passed(seqs) for sender, kind, seqs in sights}
+    noted = {Sight(0, TOWARD, sender, UDP, kind): slots(seqs) for sender, kind, seqs in sights}
     kernel = {("us", 0, seq): (Told("b", "eth1", "NO_SOCKET"),) for seq in LOST} if told else {}
     judged = Judged(TRACE, int(TRACE.due[0]), int(TRACE.due[-1]) + 1)
     causes = [death.cause for death in deaths([judged], Sights(noted), WAYS.__getitem__, Drops(told=kernel))]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-import numpy as np
-
 from probes.attribution.reasons import Cause
 from probes.trust import check_trust
 from scenarios.catalogue import Entry
@@ -19,9 +17,9 @@ from scenarios.record import crossed, tuple_of
 from scenarios.verdict import Judged, judge
 from scenarios.ways import ways
 from tests.probes.test_trust import WELL
-from tests.scenarios.made import CLOCK, EVENT, HEAL, flow, measured, row
+from tests.scenarios.made import CLOCK, EVENT, HEAL, flow, measured, row, slots
 from topologies.budget import Budget
-from topologies.linux.sights import CUT, PER_SLOT, SLOTS, Sight, Sights, Slots
+from topologies.linux.sights import CUT, Sight, Sights
 from topologies.linux.wire import Seen
 from topologies.linux.wired import Crossing, Links
 from topologies.model import Endpoint, Link
@@ -100,22 +98,14 @@ def test_a_touched_flow_is_followed_over_the_link_that_stayed() -> None:
         assert {(p.a, p.b) for p in found if p.moment == "during"} == reached
 
 
-def _slots(probes: Collection[int]) -> Slots:
-    found = np.zeros(SLOTS, np.uint64)
-    for seq in probes:
-        number = seq // PER_SLOT
-        found[number] |= np.uint64(number << 32 | 1 << seq % PER_SLOT)
-    return found
-
-
 def _deaths(link: Link, lost: range, **seen: tuple[int, int]) -> list[Death]:
     """Of a flow whose lost probes all came to r, and from there to what each of `seen` names: (end, kind)."""
     result = flow(lost)
     f = result.trace.flow
-    slots = {
-        Sight(f.id, f.sport << 16 | f.dport, end, UDP, kind): _slots(lost) for end, kind in ((UP, 0), *seen.values())
+    noted = {
+        Sight(f.id, f.sport << 16 | f.dport, end, UDP, kind): slots(lost) for end, kind in ((UP, 0), *seen.values())
     }
-    return list(find_deaths(measured([result]), CLOCK, Sights(slots), Lab(), _plan(link)).fault)
+    return list(find_deaths(measured([result]), CLOCK, Sights(noted), Lab(), _plan(link)).fault)
 
 
 def test_a_probe_that_the_cut_took_died_at_the_interface_of_the_link_that_was_cut() -> None:

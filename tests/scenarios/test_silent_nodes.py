@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-import numpy as np
-
 from scenarios.died import NO_DROPS, Judged, deaths
 from scenarios.protocols import UDP
-from tests.scenarios.made import EVENT, HEAL, trace
-from topologies.linux.sights import PER_SLOT, SLOTS, Sight, Sights, Slots
+from tests.scenarios.made import EVENT, HEAL, slots, trace
+from topologies.linux.sights import Sight, Sights
 
 TO_R, ON = 10, 12  # numbers of the ends that send the probes to r, and on from there
 WAYS = {TO_R: ("us", "r", "eth1"), ON: ("r", "b", "eth2")}
 SILENCE = {("r", "node silent", "silence")}
 UNKNOWN = {("r", "not sent on", "none")}
-
-
-def _noted(seqs: Collection[int]) -> Slots:
-    slots = np.zeros(SLOTS, np.uint64)
-    for seq in seqs:
-        number = seq // PER_SLOT
-        slots[number] |= np.uint64(number << 32 | 1 << seq % PER_SLOT)
-    return slots
 
 
 def _died(*lost: Collection[int]) -> set[tuple[str, str, str]]:
@@ -31,8 +21,8 @@ def _died(*lost: Collection[int]) -> set[tuple[str, str, str]]:
     for number, seqs in enumerate(lost):
         flow = trace(seqs, number=number)
         toward = flow.flow.sport << 16 | flow.flow.dport
-        noted[Sight(number, toward, TO_R, UDP, 0)] = _noted(flow.seq.tolist())
-        noted[Sight(number, toward, ON, UDP, 0)] = _noted(sorted(set(flow.seq.tolist()) - set(seqs)))
+        noted[Sight(number, toward, TO_R, UDP, 0)] = slots(flow.seq.tolist())
+        noted[Sight(number, toward, ON, UDP, 0)] = slots(sorted(set(flow.seq.tolist()) - set(seqs)))
         judged.append(Judged(flow, int(flow.due[EVENT]), int(flow.due[HEAL]) + 1))
     found = deaths(judged, Sights(noted), WAYS.__getitem__, NO_DROPS)
     assert len(found) == sum(map(len, lost))
