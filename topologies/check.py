@@ -44,9 +44,14 @@ def check(topology: Topology, contract: Contract) -> list[Problem]:
             found = "a client without any path of links to a serving node"
             expected = "links that lead to one, or it measures nothing"
             problems.append(Problem(topology.path, client.line, f"topology.nodes.{client.name}", found, expected))
-    if "kill-region" in contract.budgets and not topology.regions():
-        expected = "labels nospof.region in the topology, or no budget for it"
-        problems.append(Problem(contract.path, 0, "budgets.kill-region", "a topology without regions", expected))
+    for fault, what, there in (
+        ("kill-region", "region", topology.regions()),
+        ("kill-domain", "domain", [domain for node in topology.nodes.values() for domain in node.domains]),
+    ):
+        budget = contract.budgets.get(fault)
+        if budget and not budget.not_promised and not there:
+            expected = f"labels nospof.{what} in the topology, or no budget for it"
+            problems.append(Problem(contract.path, 0, f"budgets.{fault}", f"a topology without {what}s", expected))
     return problems
 
 

@@ -6,31 +6,39 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 
-from topologies.budget import Budget, check_budget_name, parse_percentage, read_budget
+from topologies.budget.classes import Judging, judged_by, watch_ns
+from topologies.budget.keys import WATCH
+from topologies.budget.model import Budget
+from topologies.budget.reading import check_budget_name, read_budget
 from topologies.document import Value, read_document
+from topologies.figures import MINUTE, SECOND, Durations, read_duration, read_percentage
 from topologies.image.cache import digest
 from topologies.model import Topology
 from topologies.problems import closest, one_of
 from topologies.services import Service, read_services
 
-__all__ = ["Action", "Budget", "Contract", "Service", "contract_path_for", "load_contract"]
+__all__ = ["Action", "Budget", "Contract", "Judging", "Service", "contract_path_for", "load_contract"]
 
 Action = Literal["drain", "undrain", "withdraw", "announce"]
 
-_KEYS = ("actions", "availability", "budgets", "events", "prefixes", "processes", "services", "version")
+_KEYS = ("actions", "availability", "budgets", "events", "prefixes", "processes", "services", "version", "watch")
 # Each with what takes it back: a fault that could not be healed must not be injected.
 _ACTIONS = {"drain": "undrain", "withdraw": "announce"}
 _ACTION_NAMES = (*_ACTIONS, *_ACTIONS.values())
+WITHIN_NS = 5 * SECOND
+"""Within which an action has to end where the contract says nothing."""
+_WITHIN = Durations("8s", "over 0s and at most 5m", 1, 5 * MINUTE)
 
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What clients were promised. `availability` is a share (0.9999); `events` a socket's path in every node."""
+    """What clients were promised. `availability` is a share (0.9999); `events` a socket's path in every node; `within`, by role, is
+    the time that an action has, in nanoseconds; `watch_ns`: for how long every fault is watched at least."""
 
     version: int
     path: Path
@@ -42,16 +50,36 @@ class Contract:
     budgets: Mapping[str, Budget]
     availability: float | None
     digest: str = ""
+    watch_ns: int | None = None
+    within: Mapping[str, int] = field(default_factory=dict)
 
     def budget(self, fault: str, role: str | None = None) -> Budget | None:
         """The most specific one for a fault class at a role, whole; None means measured but not judged."""
-        specific = self.budgets.get(f"{fault}/{role}") if role else None
-        return specific or self.budgets.get(fault)
+        judging = self.judged_by(fault, role)
+        return None if judging is None or judging.kin or judging.budget.not_promised else judging.budget
 
     def budget_name(self, fault: str, role: str | None = None) -> str | None:
         """The key under which `budget` found what it returns."""
-        names = (f"{fault}/{role}", fault) if role else (fault,)
-        return next((name for name in names if name in self.budgets), None)
+        judging = self.judged_by(fault, role)
+        return None if judging is None or self.budget(fault, role) is None else judging.name
+
+    def judged_by(self, fault: str, role: str | None = None) -> Judging | None:
+        """The budget that holds for a fault class at a role, its own or that of its nearest kin; None: not judged."""
+        return judged_by(self.budgets, fault, role)
+
+    def watched_ns(self, fault: str, role: str | None = None) -> int | None:
+        """For how long the contract wants a fault watched at least, in nanoseconds; None where it says nothing."""
+        own = watch_ns(self.budgets, fault, role)
+        return self.watch_ns if own is None else own
+
+    def within_ns(self, role: str) -> int:
+        """The time that an action in a node of that role has, in nanoseconds."""
+        return self.within.get(role, WITHIN_NS)
+
+    @property
+    def answers_requests(self) -> bool:
+        """Whether some service speaks HTTP, so that new requests can be judged."""
+        return any(service.speaks_http for service in self.services.values())
 
     def action(self, role: str, name: Action) -> tuple[str, ...] | None:
         """The argument vector to run in a node of that role; None where the generic way has to do."""
@@ -77,17 +105,21 @@ def load_contract(path: Path, topology: Topology) -> Contract:
         if key not in fields:
             root.complain_missing(key, expected)
     prefixes = _prefixes(fields.get("prefixes"))
+    services = read_services(fields["services"], _LiesIn(prefixes)) if "services" in fields else {}
+    actions, within = _actions(fields.get("actions"), roles)
     contract = Contract(
         version=version or 1,
         path=path,
         prefixes=prefixes,
-        services=read_services(fields["services"], _LiesIn(prefixes)) if "services" in fields else {},
+        services=services,
         processes=_processes(fields.get("processes"), roles),
         events=_events(fields.get("events")),
-        actions=_actions(fields.get("actions"), roles),
-        budgets=_budgets(fields.get("budgets"), roles),
+        actions=actions,
+        budgets=_budgets(fields.get("budgets"), roles, _spoken(fields.get("services"), services)),
         availability=_availability(fields.get("availability")),
         digest=digest([document.text]),
+        watch_ns=read_duration(fields["watch"], WATCH) if "watch" in fields else None,
+        within=within,
     )
     document.refuse_if_bad()
     return contract
@@ -153,24 +185,43 @@ def _processes(value: Value | None, roles: tuple[str, ...]) -> dict[str, tuple[s
     return {role: _words(entry, "a list of process names such as [bgpd, bfdd]") for role, entry in entries.items()}
 
 
-def _actions(value: Value | None, roles: tuple[str, ...]) -> dict[str, dict[str, tuple[str, ...]]]:
+def _actions(
+    value: Value | None, roles: tuple[str, ...]
+) -> tuple[dict[str, dict[str, tuple[str, ...]]], dict[str, int]]:
+    """By role: what is run, and within which time it has to end, where that is given."""
     actions: dict[str, dict[str, tuple[str, ...]]] = {}
+    within: dict[str, int] = {}
     for role, entry in _by_role(value, roles).items():
-        given = entry.fields("actions", _ACTION_NAMES)
+        given = entry.fields("actions", (*_ACTION_NAMES, "within"))
+        limit = given.pop("within", None)
         actions[role] = {name: _words(argv, f"a list such as [l4ctl, {name}]") for name, argv in given.items()}
         for name, back in _ACTIONS.items():
             if name in given and back not in given:
                 given[name].complain_of_key(f"{name!r} without {back!r}", f"{back!r} too, or it could not be healed")
-    return actions
+        if limit is None:
+            continue
+        if not given:
+            limit.complain_of_key("'within' without an action", f"it beside {one_of(_ACTION_NAMES)}")
+        if (duration := read_duration(limit, _WITHIN)) is not None:
+            within[role] = duration
+    return actions, within
 
 
-def _budgets(value: Value | None, roles: tuple[str, ...]) -> dict[str, Budget]:
+def _spoken(value: Value | None, services: Mapping[str, Service]) -> set[str] | None:
+    """The protocols of the services; None where some could not be read: what they are is not known then."""
+    whole = value is not None and services and len(services) == len(value.entries("a mapping of names to services"))
+    return {service.protocol for service in services.values()} if whole else None
+
+
+def _budgets(value: Value | None, roles: tuple[str, ...], spoken: set[str] | None) -> dict[str, Budget]:
     entries = value.entries("a mapping of fault classes to budgets") if value else {}
     for name, entry in entries.items():
         check_budget_name(entry, name, roles)
         if entry.absent:
-            entry.complain("a mapping such as {black_hole: 300ms}; leave a fault class out to measure without judging")
-    return {name: read_budget(entry) for name, entry in entries.items() if not entry.absent}
+            entry.complain(
+                "a mapping such as {black_hole: 300ms}, or not promised; leave a fault class out to measure without judging"
+            )
+    return {name: read_budget(entry, name, spoken) for name, entry in entries.items() if not entry.absent}
 
 
 def _events(value: Value | None) -> str | None:
@@ -181,10 +232,5 @@ def _events(value: Value | None) -> str | None:
 
 
 def _availability(value: Value | None) -> float | None:
-    text = value.text("a percentage such as 99.99%") if value else None
-    if value is None or text is None:
-        return None
-    percentage = parse_percentage(text)
-    if percentage is None:
-        value.complain("a percentage such as 99.99%")
+    percentage = read_percentage(value, "a percentage such as 99.99%") if value else None
     return None if percentage is None else float(percentage / 100)

@@ -5,9 +5,10 @@ Must not know topologies or contracts."""
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -155,11 +156,17 @@ class Value:
                 self.document.complain(line, self._below("<<"), "something else", "an alias of another mapping")
         return merged
 
-    def fields(self, what: str, supported: Collection[str], refused: Collection[str] = ()) -> dict[str, Value]:
+    def fields(
+        self,
+        what: str,
+        supported: Collection[str],
+        refused: Collection[str] = (),
+        misplaced: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, Value]:
         """Like `entries`, but only of the supported keys and only those given; any other key is a problem.
 
         `refused` are keys that containerlab knows and nospof does not act on yet: acting as if they were
-        not there would deploy something else than the file says."""
+        not there would deploy something else than the file says. `misplaced` are keys that look right, each with what is right."""
         given: dict[str, Value] = {}
         for key, value in self.entries(f"{what}: a mapping with keys out of {', '.join(sorted(supported))}").items():
             if key in supported:
@@ -169,6 +176,8 @@ class Value:
                 value.complain_of_key(
                     f"the key {key!r}", "a file without it: it is known to containerlab, not supported by nospof yet"
                 )
+            elif key in misplaced:
+                value.complain_of_key(f"the key {key!r} in {what}", misplaced[key])
             else:
                 hint = closest(key, [*supported, *refused])
                 value.complain_of_key(f"the unknown key {shown(key)}", f"a key of {what}, {one_of(supported)}{hint}")
@@ -195,6 +204,13 @@ class Value:
             self.complain(expected, "a NUL character")
             return None
         return str(self.node.value)
+
+    @property
+    def written(self) -> str | None:
+        """A scalar as it stands in the file, quotes and escapes and all; None where there is no text."""
+        if not isinstance(self.node, yaml.ScalarNode) or self.absent or self.node.tag == _TAG + "binary":
+            return None
+        return self.document.text[self.node.start_mark.index : self.node.end_mark.index]
 
     def integer(self, low: int, high: int, expected: str) -> int | None:
         """A decimal whole number in low..high. YAML's octal and base 60 are refused: nobody means them."""

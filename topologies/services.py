@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from topologies.document import Value, shown
+from topologies.figures import Durations, read_duration
 from topologies.problems import closest, one_of
 
 Protocol = Literal["http", "https", "tcp", "udp"]
@@ -21,8 +22,11 @@ HttpVersion = Literal["1.1", "2"]
 HTTP_VERSIONS = ("1.1", "2")
 
 _REQUIRED = {"vip": "one address, or an IPv4 and an IPv6 one", "port": "1–65535", "protocol": one_of(PROTOCOLS)}
-_HTTP_TEXTS = ("host", "identity", "path")
-_HTTP_ONLY = (*_HTTP_TEXTS, "http", "tls")
+_HTTP_TEXTS = ("host", "identity", "path", "stream")
+_HTTP_ONLY = (*_HTTP_TEXTS, "http", "idle", "tls")
+_TCP_ONLY = ("expect", "send")
+_IDLE = Durations("60s", "over 0s", 1)
+_BYTES = 'ASCII characters, in double quotes with escapes from \\x00 to \\xff, such as "PING\\r\\n"'
 _VERSIONS = "versions of HTTP, each once, such as [1.1, 2]"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # RFC 9110 section 5.6.2, a token: what a header's name may be.
@@ -35,7 +39,11 @@ Address = IPv4Address | IPv6Address
 class Service:
     """What clients reach. `vip` holds one address per family, IPv4 first; `identity` is the response header that
     names the backend. `host`, `path`, `identity` and `http`, the versions that it speaks, are of HTTP only, be it in the clear or by
-    TLS (https); `path` is `/` unless given. `ca`: a file of certificates, one of which signed the service's; None: any will do."""
+    TLS (https); `path` is `/` unless given. `ca`: a file of certificates, one of which signed the service's; None: any will do.
+
+    `stream`: the path of an answer that goes on for as long as it is read. `idle_ns`: after which time it closes a connection on which
+    nothing is asked, in nanoseconds; None: not known. Of `tcp` only: `expect`, bytes that the answer to `send` holds or, where
+    nothing is sent, that the service says by itself; None: that it accepts is all that can be judged."""
 
     name: str
     vip: tuple[str, ...]
@@ -46,6 +54,10 @@ class Service:
     identity: str | None = None
     http: tuple[HttpVersion, ...] = ()
     ca: Path | None = None
+    stream: str | None = None
+    idle_ns: int | None = None
+    send: bytes | None = None
+    expect: bytes | None = None
 
     @property
     def speaks_http(self) -> bool:
@@ -88,7 +100,7 @@ def read_services(value: Value, lies_in_a_prefix: Callable[[Address], str | None
 
 
 def _service(name: str, value: Value, lies_in_a_prefix: Callable[[Address], str | None]) -> Service | None:
-    fields = value.fields("a service", (*_REQUIRED, *_HTTP_ONLY))
+    fields = value.fields("a service", (*_REQUIRED, *_HTTP_ONLY, *_TCP_ONLY))
     for key, expected in _REQUIRED.items():
         if key not in fields:
             value.complain_missing(key, expected)
@@ -98,17 +110,35 @@ def _service(name: str, value: Value, lies_in_a_prefix: Callable[[Address], str 
     texts = {key: _http_text(key, fields[key]) for key in _HTTP_TEXTS if key in fields}
     versions = _versions(fields["http"]) if "http" in fields else ("1.1",)
     ca = _ca(fields["tls"]) if "tls" in fields else None
-    if protocol in ("tcp", "udp"):
-        for key in (key for key in _HTTP_ONLY if key in fields):
-            fields[key].complain_of_key(f"the key {key!r}", f"it with protocol http or https only, not {protocol}")
+    idle_ns = read_duration(fields["idle"], _IDLE) if "idle" in fields else None
+    send, expect = (_bytes(fields[key]) if key in fields else None for key in ("send", "expect"))
+    if "send" in fields and "expect" not in fields:
+        fields["send"].complain_of_key("'send' without 'expect'", "'expect' too: what the answer has to hold")
+    for keys, right, wrong in (
+        (_HTTP_ONLY, "http or https", ("tcp", "udp")),
+        (_TCP_ONLY, "tcp", ("http", "https", "udp")),
+    ):
+        for key in (key for key in keys if key in fields and protocol in wrong):
+            fields[key].complain_of_key(f"the key {key!r}", f"it with protocol {right} only, not {protocol}")
     if protocol == "http" and "tls" in fields:
         fields["tls"].complain_of_key("the key 'tls' with protocol http", "protocol https with it")
     if not vip or port is None or protocol is None:
         return None
     if protocol in ("tcp", "udp"):
-        return Service(name, vip, port, protocol)
-    path = texts.get("path") or "/"
-    return Service(name, vip, port, protocol, texts.get("host"), path, texts.get("identity"), versions, ca)
+        return Service(name, vip, port, protocol, send=send, expect=expect)
+    return Service(
+        name,
+        vip,
+        port,
+        protocol,
+        host=texts.get("host"),
+        path=texts.get("path") or "/",
+        identity=texts.get("identity"),
+        http=versions,
+        ca=ca,
+        stream=texts.get("stream"),
+        idle_ns=idle_ns,
+    )
 
 
 def _versions(value: Value) -> tuple[HttpVersion, ...]:
@@ -187,9 +217,11 @@ def _protocol(value: Value) -> Protocol | None:
 
 def _http_text(key: str, value: Value) -> str | None:
     # These are sent as they are, so nothing may end a line of the request early.
+    path = re.compile(r"/[!-~]*")
     rules = {
         "host": (re.compile(r"[!-~]+"), "a host name such as web.test"),
-        "path": (re.compile(r"/[!-~]*"), "a path that begins with '/', without spaces"),
+        "path": (path, "a path that begins with '/', without spaces"),
+        "stream": (path, "a path that begins with '/', without spaces, whose answer goes on for as long as it is read"),
         "identity": (_TOKEN, "the name of a response header, such as x-backend"),
     }
     pattern, expected = rules[key]
@@ -198,3 +230,20 @@ def _http_text(key: str, value: Value) -> str | None:
         value.complain(expected)
         return None
     return text
+
+
+def _bytes(value: Value) -> bytes | None:
+    """What goes over the wire: one byte for each character. A letter beyond ASCII would leave open which bytes are meant."""
+    written = value.written
+    found = None
+    if written:
+        if not written.isascii():
+            found = f"{shown(written)}, which is not ASCII"
+        elif "\\" in written and value.node.style != '"':
+            found = f"{shown(written)}, an escape without double quotes"
+        elif value.node.value and max(value.node.value) > "\xff":
+            found = f"{shown(written)}, a character that is no byte"
+        elif value.node.value:
+            return str(value.node.value).encode("latin-1")
+    value.complain(_BYTES, found)
+    return None

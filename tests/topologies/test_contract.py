@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -52,10 +53,12 @@ def test_the_most_specific_budget_wins_whole(tmp_path: Path) -> None:
 
 def test_elsewhere_is_zero_unless_given(tmp_path: Path) -> None:
     contract = contract_of(tmp_path)
-    nothing = Budget(black_hole_ns=0, new_fail_ns=0, broken=BrokenBudget("count", 0))
+    nothing = Budget(
+        black_hole_ns=0, new_fail_ns=0, request_fail_ns=0, resolve_fail_ns=0, broken=BrokenBudget("count", 0)
+    )
     drain, kill = contract.budgets["drain"], contract.budgets["kill-node/l4"]
     assert drain.untouched == nothing
-    assert kill.untouched == Budget(black_hole_ns=10_000_000, new_fail_ns=0, broken=BrokenBudget("count", 0))
+    assert kill.untouched == replace(nothing, black_hole_ns=10_000_000)
 
 
 @pytest.mark.parametrize("where", ["processes: {l4:", "actions:\n  l4:", "kill-node/l4:"])
