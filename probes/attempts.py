@@ -9,19 +9,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from probes.failing import Stretch, stretches
 from probes.flows import ANSWERED, NOT_SENT, REFUSED, RESET, FlowTrace, Ints
-
-APART_NS = 1_000_000_000
-"""Failed attempts closer together than this are of one failing period: where only a share of attempts meets the dead
-element, those in between succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailingPeriod:
-    """New connections failed from `start_ns` (the first failed attempt) for `length_ns`, which is up to the attempt after
-    the last failed one. `censored`: it was still going on when the window ended, and lasted at least so long."""
+    """New connections failed from `start_ns`, the due time of the first failed attempt, for `length_ns`, which is up to that of
+    the next good one. `censored`: it was still going on when the window ended, and lasted at least so long."""
 
     start_ns: int
     length_ns: int
@@ -85,7 +82,7 @@ def count_attempts(due: ArrayLike, state: ArrayLike, answer_ns: ArrayLike, inter
         refused=refused,
         reset=reset,
         silent=len(failed) - refused - reset,
-        periods=_periods(failed, int(dues[-1]) + interval_ns if len(dues) else 0, interval_ns),
+        periods=_periods(dues, accepted, interval_ns),
         accept_ns=tuple(np.sort(waits[accepted]).tolist()),
     )
 
@@ -101,15 +98,14 @@ def attempts_of(trace: FlowTrace, t0_ns: int | None = None, t1_ns: int | None = 
     return count_attempts(trace.due[chosen], trace.state[chosen], waits[chosen], trace.flow.interval_ns)
 
 
-def _periods(failed: Ints, end_ns: int, interval_ns: int) -> tuple[FailingPeriod, ...]:
-    if not len(failed):
-        return ()
-    cuts = np.flatnonzero(np.diff(failed) >= APART_NS) + 1
-    return tuple(_period(part, end_ns, interval_ns) for part in np.split(failed, cuts))
+def _periods(dues: Ints, accepted: NDArray[np.bool_], interval_ns: int) -> tuple[FailingPeriod, ...]:
+    failed, end_ns = dues[~accepted], int(dues[-1]) + interval_ns if len(dues) else 0
+    return tuple(_period(s, failed, end_ns, interval_ns) for s in stretches(dues, accepted, interval_ns))
 
 
-def _period(failed: Ints, end_ns: int, interval_ns: int) -> FailingPeriod:
-    first, last = int(failed[0]), int(failed[-1])
+def _period(stretch: Stretch, failed: Ints, end_ns: int, interval_ns: int) -> FailingPeriod:
+    inside = failed[(failed >= stretch.start_ns) & (failed <= stretch.last_ns)]
     # as long a run of successes as this period has already seen is no sign that it is over
-    longest_pause = max(interval_ns, int(np.diff(failed).max(initial=0)))
-    return FailingPeriod(first, last - first + interval_ns, len(failed), end_ns - last <= longest_pause)
+    longest_pause = max(interval_ns, int(np.diff(inside).max(initial=0)))
+    censored = not stretch.ended or end_ns - stretch.last_ns <= longest_pause
+    return FailingPeriod(stretch.start_ns, stretch.length_ns, stretch.failed, censored)

@@ -34,7 +34,12 @@ class Target(msgspec.Struct, frozen=True):
     @property
     def name(self) -> str:
         """The host's name without a port: what a certificate has to be made out to."""
-        try:
-            return str(ip_address(self.host.strip("[]")))
-        except ValueError:
-            return self.host.partition(":")[0]
+        return host_name(self.host)
+
+
+def host_name(host: str) -> str:
+    """What stands before the port in a Host header, an IPv6 address without its brackets."""
+    try:
+        return str(ip_address(host.strip("[]")))
+    except ValueError:
+        return host.partition(":")[0]
