@@ -51,7 +51,7 @@ from scenarios.record import (
 from scenarios.recovery import recovery
 from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
 from scenarios.told import drops_of
-from scenarios.verdict import Judged, judge
+from scenarios.verdict.old import Judged, judge
 from scenarios.ways import routes, ways
 from topologies.linux.impair.doing import Impaired
 from topologies.linux.sights import Sights

@@ -17,7 +17,7 @@ from probes.trust import TrustCheck
 from reports.evidence.schema import Judgement
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, ConnectionResult, FlowResult, Measured, classify_connection, measure_flow
-from scenarios.verdict import Judged, judge
+from scenarios.verdict.old import Judged, judge
 from topologies.budget import Budget
 from topologies.linux.sights import PER_SLOT, SLOTS, Slots
 

@@ -14,7 +14,7 @@ from scenarios.faults.base import FaultPlan
 from scenarios.measured import Measured
 from scenarios.protocols import UDP
 from scenarios.record import crossed, tuple_of
-from scenarios.verdict import Judged, judge
+from scenarios.verdict.old import Judged, judge
 from scenarios.ways import ways
 from tests.probes.test_trust import WELL
 from tests.scenarios.made import CLOCK, EVENT, HEAL, flow, measured, row, slots

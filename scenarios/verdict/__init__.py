@@ -1,0 +1,25 @@
+"""What a verdict is: a pure function from a finished trial to pass, fail or unknown.
+
+`facts` is a trial as plain values, `doubts` what may be wrong with them, `ranges` a figure with its accuracy, `rows` each limit
+beside its figure, `decide` the verdict and its reason, `standing` how long a fault stands, `outcome` a whole run's exit code.
+"""
+
+from scenarios.verdict.decide import Judged, judge
+from scenarios.verdict.doubts import Doubt
+from scenarios.verdict.facts import Act, Heal, Held, Load, Lost, Series, Trial
+from scenarios.verdict.rows import Row, rows_of
+
+__all__ = [
+    "Act",
+    "Doubt",
+    "Heal",
+    "Held",
+    "Judged",
+    "Load",
+    "Lost",
+    "Row",
+    "Series",
+    "Trial",
+    "judge",
+    "rows_of",
+]

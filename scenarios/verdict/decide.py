@@ -1,0 +1,150 @@
+"""From a finished trial to its verdict, by the first rule that applies. Pure.
+
+`unknown` is never a pass, and never hides a broken limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from reports.evidence.schema import VerdictWord
+from scenarios.verdict.facts import Trial
+from scenarios.verdict.rows import Row, rows_of
+from scenarios.verdict.text import limit_of, told
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict and why.
+
+    `counts`: whether it counts for the exit code; what is not promised does not. `disturbed`: it is unknown for nothing but too
+    little CPU, so that another try may tell more. `stood_by`: the element carried nothing, and nothing was lost.
+    """
+
+    verdict: VerdictWord
+    reason: str
+    rows: tuple[Row, ...]
+    counts: bool = True
+    disturbed: bool = False
+    stood_by: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Doubtful:
+    """One reason for `unknown`; `cpu`: a host with CPU to spare may not have it."""
+
+    sentence: str
+    cpu: bool = False
+
+
+def judge(trial: Trial) -> Judged:
+    """The verdict of a trial."""
+    rows, act = rows_of(trial), trial.act
+    if trial.judging and all(j.budget.not_promised for j in trial.judging):
+        names = ", ".join(f"`{j.name}`" for j in trial.judging)
+        return Judged("unknown", f"Not promised ({names}): measured, not judged.", rows, counts=False)
+    starved = [d for d in trial.doubts if d.cpu and d.effect == "makes" and not d.after_heal]
+    late = bool(act.late and starved)
+    if act.refused and not late:
+        return Judged("fail", f"{trial.element} {act.refused}.", rows)
+    if act.not_bitten:
+        return Judged(
+            "unknown",
+            " ".join([f"Our fault is not proven to have taken effect: {act.not_bitten}.", *_sentences(trial)]),
+            rows,
+            disturbed=_only_cpu(trial, ()),
+        )
+    failed = [r for r in rows if r.state == "fail"]
+    if failed:
+        return Judged("fail", _broke(trial, failed), rows)
+    if act.action and act.did_nothing and trial.carries:
+        return Judged(
+            "fail", f"The action on {trial.element} reported success and did nothing: {act.did_nothing}.", rows
+        )
+    doubtful = [*_doubtful(trial, rows), *([_Doubtful(f"{trial.element} {act.refused}.", cpu=True)] if late else [])]
+    if doubtful:
+        return Judged(
+            "unknown",
+            " ".join(dict.fromkeys(d.sentence for d in doubtful)),
+            rows,
+            disturbed=all(d.cpu for d in doubtful),
+        )
+    return Judged("pass", _passed(trial, rows), rows, stood_by=not trial.carries)
+
+
+def _sentences(trial: Trial) -> list[str]:
+    return [d.sentence for d in trial.doubts]
+
+
+def _only_cpu(trial: Trial, among: Sequence[Row]) -> bool:
+    """Whether there is a doubt, and every one is of too little CPU."""
+    doubts = [d for r in among for d in r.doubts] if among else list(trial.doubts)
+    return bool(doubts) and all(d.cpu for d in doubts)
+
+
+def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
+    """Why a trial that broke nothing does not pass either."""
+    act, found = trial.act, []
+    if act.action and not trial.carries:
+        found.append(_Doubtful(f"{trial.element} carried nothing, so that its action shows nothing."))
+    if act.let_go:
+        found.append(_Doubtful(f"The fault did not hold until its heal: {act.let_go}."))
+    if trial.silent:
+        found.append(_Doubtful(f"Without an answer in the control window: {'; '.join(trial.silent)}."))
+    found += [_Doubtful(d.sentence, d.cpu) for d in trial.doubts if d.no_pass]
+    found += [
+        _Doubtful(
+            f"`{r.name}` is {told(r)}, limit {limit_of(r)}: unknown, since {_lower(r.why)}",
+            _only_cpu(trial, (r,)) and bool(r.doubts),
+        )
+        for r in rows
+        if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)
+    ]
+    if trial.heal.ours_left:
+        found.append(_Doubtful(f"The heal left something of ours: {trial.heal.ours_left}."))
+    if not any(r.given and r.state in ("ok", "unknown") for r in rows):
+        found.append(_Doubtful(_nothing_judged(trial)))
+    return found
+
+
+def _nothing_judged(trial: Trial) -> str:
+    if not any(j.name for j in trial.judging):
+        return f"The contract has no budget for {trial.fault}: measured, not judged."
+    return "No limit of the contract was judged: measured, not judged."
+
+
+def _lower(sentence: str) -> str:
+    text = sentence[:1].lower() + sentence[1:] if sentence[:2] != "L4" else sentence
+    return text if text.endswith(".") else f"{text}."
+
+
+def _broke(trial: Trial, failed: Sequence[Row]) -> str:
+    """Names each broken limit, its figure, and whose it was."""
+    by_budget: dict[str, list[Row]] = {}
+    for row in failed:
+        by_budget.setdefault(row.budget, []).append(row)
+    said = []
+    for budget, rows in by_budget.items():
+        figures = "; ".join(f"{r.name} was {told(r)}, limit {limit_of(r)}{f' ({r.by})' if r.by else ''}" for r in rows)
+        whose = f"the budget `{budget}`" if budget else "what nobody allowed"
+        said.append(f"{trial.element} broke {whose}: {figures}.")
+    return " ".join([*said, *_notes(trial)])
+
+
+def _passed(trial: Trial, rows: Sequence[Row]) -> str:
+    names = ", ".join(f"`{j.name}`" for j in trial.judging if j.name)
+    kept = f"Every figure is within the budget {names}."
+    if not trial.carries:
+        flows = sum(1 for s in trial.series if s.kind == "probe")
+        requests = sum(s.fault.samples for s in trial.series if s.kind in ("request", "syn"))
+        kept = f"{trial.element} stood by: none of {flows} flows and {requests} requests crossed it. {kept}"
+    fallbacks = sorted({r.fallback for r in rows if r.fallback and r.state == "ok"})
+    said = [f"`request_fail` has no limit and takes that of `{key}`." for key in fallbacks]
+    return " ".join([kept, *said, *_notes(trial)])
+
+
+def _notes(trial: Trial) -> list[str]:
+    """What a reader has to know of how it was judged."""
+    kin = [f"`{trial.fault}` has no budget and takes that of `{j.name}`." for j in trial.judging if j.kin]
+    return [*kin, *([trial.watched] if trial.watched else [])]

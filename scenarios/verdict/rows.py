@@ -1,0 +1,453 @@
+"""Each limit of a contract beside what a trial measured: a row a limit, with its range and its samples. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from scenarios.verdict.doubts import About, Doubt, strongest
+from scenarios.verdict.facts import Held, Kind, Lost, Part, Series, Trial, Use
+from scenarios.verdict.ranges import NOTHING, UNKNOWN, Range, State, around, worst
+from topologies.budget import BrokenBudget, Budget, Judging, Limits, effective_limits
+
+Key = Literal[
+    "black_hole",
+    "new_fail",
+    "request_fail",
+    "resolve_fail",
+    "latency",
+    "broken",
+    "load_fail",
+    "recover",
+    "return",
+    "ended",
+]
+Where = Literal["touched", "elsewhere"]
+Unit = Literal["ns", "connections", "percent"]
+
+NEEDED = 10
+"""So many samples of its kind across the element, or a row that is not broken says nothing."""
+
+LATENCY_SAMPLES = 100
+"""From so many requests on there is a 99th percentile."""
+
+FAILED_LATENCY_NS = 2_000_000_000
+
+RETURN_NS = 60_000_000_000
+RETURN_AFTER_TIMER_NS = 30_000_000_000
+"""Where the contract gives no `return`: the longer of the first, and the stack's longest timer and the second."""
+
+_KINDS: dict[Key, Kind] = {
+    "black_hole": "probe",
+    "new_fail": "syn",
+    "request_fail": "request",
+    "resolve_fail": "query",
+}
+_NOUNS: dict[About, str] = {
+    "probe": "probes",
+    "syn": "SYNs",
+    "request": "requests",
+    "query": "queries",
+    "connection": "connections",
+    "load": "requests of the load",
+}
+_PARTS: tuple[Part, Part] = ("fault", "after")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One limit and its figure. `limit`: ns, percent, or a budget of connections; None: the contract gives none, and
+    nothing was judged. `part`: "after" is from the heal on (of `broken`: from the event to the end). `given`: the limit stands in the
+    contract, it is no default and no fallback. `fallback`: the key whose limit it is, where it is another's. `censored`: the loss had
+    not ended. `by`: whose figure it is. `why`: of `unknown`, what is doubted or was missing."""
+
+    key: Key
+    where: Where
+    part: Part
+    budget: str
+    limit: int | float | BrokenBudget | None
+    figure: float
+    range: Range
+    unit: Unit
+    samples: int
+    state: State | None
+    why: str = ""
+    by: str = ""
+    use: Use | None = None
+    among: int = 0
+    own: int = 0
+    given: bool = True
+    fallback: str = ""
+    censored: bool = False
+    step_ns: int = 0
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As reports call it: `black_hole`, `reversion.black_hole`, `elsewhere.new_fail`."""
+        heal = "reversion." if self.part == "after" and self.key not in ("return",) else ""
+        return f"{'elsewhere.' if self.where == 'elsewhere' else ''}{heal}{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a row is asked of: a limit, whose it is, and of which series or connections."""
+
+    key: Key
+    where: Where
+    part: Part
+    budget: str
+    limit: int | float | BrokenBudget | None
+    given: bool = True
+    fallback: str = ""
+
+
+def rows_of(trial: Trial) -> tuple[Row, ...]:
+    """Every row of every budget. One that has a limit is judged; the others only tell their figure."""
+    judging = [j for j in trial.judging if not j.budget.not_promised]
+    if not judging and trial.judging:
+        return tuple(_without_limits(trial))
+    found: list[Row] = []
+    for one in judging or [Judging("", Budget(), kin=False)]:
+        found += _of_budget(trial, one)
+    return tuple(found)
+
+
+def _without_limits(trial: Trial) -> Iterator[Row]:
+    for row in _of_budget(trial, Judging("", Budget(), kin=False)):
+        if row.where == "touched" and row.key != "return":
+            yield row
+
+
+def _of_budget(trial: Trial, judging: Judging) -> Iterator[Row]:
+    limits = effective_limits(judging.budget, trial.planned, requests=any(s.kind == "request" for s in trial.series))
+    for part in _PARTS:
+        yield from _times(trial, judging.name, limits, part)
+        yield from _connections(trial, judging.name, limits.broken, "touched", part, given=True)
+    yield from _latency(trial, judging.name, limits.latency_ns, "touched")
+    yield from _load(trial, judging.name, limits.load_fail_percent, "touched")
+    yield from _recover(trial, judging.name, limits.recover_ns)
+    if judging.budget.judges_touched:
+        yield from _ended(trial, judging.name)
+    yield _return(trial, judging)
+    if trial.carries:
+        yield from _elsewhere(trial, judging)
+
+
+# -- times ---------------------------------------------------------------------------------------------------------
+
+
+def _times(trial: Trial, budget: str, limits: Limits, part: Part) -> Iterator[Row]:
+    given: tuple[tuple[Key, int | None, str], ...] = (
+        ("black_hole", limits.black_hole_ns, ""),
+        ("new_fail", limits.new_fail_ns, ""),
+        ("request_fail", limits.request_fail_ns, limits.request_fail_from or ""),
+        ("resolve_fail", limits.resolve_fail_ns, ""),
+    )
+    for key, limit, fallback in given:
+        chosen = _series(trial, key)
+        if not chosen and (limit is None or fallback):
+            continue
+        yield _time(trial, _Asked(key, "touched", part, budget, limit, not fallback, fallback), chosen)
+
+
+def _elsewhere(trial: Trial, judging: Judging) -> Iterator[Row]:
+    given, untouched = judging.budget.elsewhere or Budget(), judging.budget.untouched
+    limits: tuple[tuple[Key, int | None, bool], ...] = (
+        ("black_hole", untouched.black_hole_ns, given.black_hole_ns is not None),
+        ("new_fail", untouched.new_fail_ns, given.new_fail_ns is not None),
+        ("request_fail", untouched.request_fail_ns, given.request_fail_ns is not None),
+        ("resolve_fail", untouched.resolve_fail_ns, given.resolve_fail_ns is not None),
+    )
+    for part in _PARTS:
+        for key, limit, is_given in limits:
+            chosen = [s for s in trial.series if s.kind == _KINDS[key] and not s.touched]
+            if any(s.part(part).samples for s in chosen):
+                yield _time(trial, _Asked(key, "elsewhere", part, judging.name, limit, is_given), chosen)
+        yield from _connections(
+            trial, judging.name, untouched.broken, "elsewhere", part, given=given.broken is not None
+        )
+    yield from _latency(trial, judging.name, untouched.latency_ns, "elsewhere")
+    yield from _load(trial, judging.name, untouched.load_fail_percent, "elsewhere")
+
+
+def _touches(trial: Trial, touched: bool) -> bool:
+    """Whether something counts as touched: where the element carried nothing, everything does."""
+    return touched or not trial.carries
+
+
+def _series(trial: Trial, key: Key) -> list[Series]:
+    """The series whose worst figure a key is. Where no UDP flow crosses the element, SYNs tell its black hole, too."""
+    kinds: set[Kind] = {_KINDS[key]}
+    touched = [s for s in trial.series if _touches(trial, s.touched)]
+    if key == "black_hole" and not any(s.kind == "probe" and s.udp for s in touched):
+        kinds.add("syn")
+    return [s for s in touched if s.kind in kinds]
+
+
+def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
+    part = asked.part
+    ranged = [(_range(trial, s, asked.where, part), s) for s in chosen]
+    whole = worst(r for r, _ in ranged)
+    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns), default=None)
+    figure = max((s.part(part).figure_ns for s in chosen), default=0)
+    samples = sum(s.part(part).samples for s in chosen)
+    lost = any(s.part(part).failed for s in chosen)
+    if asked.key == "black_hole" and samples < NEEDED and not lost:
+        samples += sum(
+            s.part(part).samples
+            for s in trial.series
+            if s.kind == "syn" and s not in chosen and _touches(trial, s.touched)
+        )
+    return _judged(
+        trial,
+        asked,
+        figure=figure,
+        found=whole,
+        unit="ns",
+        samples=samples,
+        noun=_NOUNS[_KINDS[asked.key]],
+        by=by[1].name if by and by[1].part(part).failed else "",
+        censored=part == "fault" and any(s.fault.open for s in chosen),
+        step_ns=max((s.step_ns for s in chosen), default=0),
+        doubts=_about(trial, ((s.kind, s.vantage) for s in chosen), asked.where, part),
+    )
+
+
+def _about(trial: Trial, things: Iterable[tuple[About, str]], where: Where, part: Part) -> tuple[Doubt, ...]:
+    known = set(things)
+    return tuple(d for d in trial.doubts if any(d.concerns(kind, vantage, where, part) for kind, vantage in known))
+
+
+def _range(trial: Trial, series: Series, where: Where, part: Part) -> Range:
+    lost = series.part(part)
+    makes, hides, strong, _ = strongest(d for d in trial.doubts if d.concerns(series.kind, series.vantage, where, part))
+    if makes:
+        return UNKNOWN
+    found = _around(lost, series.step_ns + trial.lateness_ns.get((series.kind, part), 0), strong)
+    return Range(found.low, None, found.surely) if hides else found
+
+
+def _around(lost: Lost, width_ns: int, strong_ns: int) -> Range:
+    least = lost.figure_ns if lost.least_ns is None else lost.least_ns
+    most = lost.figure_ns if lost.most_ns is None else lost.most_ns
+    return around(lost.figure_ns, least=least, most=most, width=width_ns, strong=strong_ns)
+
+
+# -- connections ---------------------------------------------------------------------------------------------------
+
+
+def _connections(
+    trial: Trial, budget: str, limit: BrokenBudget | None, where: Where, part: Part, *, given: bool
+) -> Iterator[Row]:
+    """A row for busy, idle and streaming connections each; those of which none was there give no row. All of them together are the
+    samples."""
+    there = [c for c in trial.connections if _touches(trial, c.touched) == (where == "touched")]
+    if not there and where == "touched" and limit is not None:
+        yield _count(trial, _Asked("broken", where, part, budget, limit, given), [], 0, None)
+    uses: tuple[Use, ...] = ("busy", "idle", "stream")
+    for use in uses:
+        mine = [c for c in there if c.use == use]
+        if mine:
+            yield _count(trial, _Asked("broken", where, part, budget, limit, given), mine, len(there), use)
+
+
+def _count(trial: Trial, asked: _Asked, mine: Sequence[Held], samples: int, use: Use | None) -> Row:
+    parts = ("fault",) if asked.part == "fault" else _PARTS
+    broken = [c for c in mine if c.broke in parts]
+    own = [c for c in broken if c.end == "own"]
+    doubts = _about(
+        trial, (("connection", c.vantage) for c in mine) if mine else [("connection", "")], asked.where, asked.part
+    )
+    makes, hides, _, count = strongest(doubts)
+    limit = asked.limit
+    counted: float = len(broken)
+    found = Range(max(0, counted - count), counted + count, surely=counted > count)
+    if isinstance(limit, BrokenBudget) and limit.unit == "own":
+        # what broke and did not end there is too many; whose end cannot be told may be
+        others = sum(1 for c in broken if c.end == "other")
+        untold = len(broken) - len(own) - others
+        found = Range(max(0, others - count), others + untold + count, surely=others > count)
+    if makes:
+        found = UNKNOWN
+    elif hides:
+        found = Range(found.low, None, found.surely)
+    return _judged(
+        trial,
+        asked,
+        figure=counted,
+        found=found,
+        unit="connections",
+        samples=samples,
+        noun=_NOUNS["connection"],
+        use=use,
+        among=len(mine),
+        own=len(own),
+        doubts=doubts,
+    )
+
+
+def _most(limit: int | float | BrokenBudget, among: int) -> float:
+    """The largest figure that keeps a limit."""
+    if not isinstance(limit, BrokenBudget):
+        return limit
+    if limit.unit == "percentage":
+        return limit.amount * among / 100
+    return 0 if limit.unit == "own" else limit.amount
+
+
+# -- the others ----------------------------------------------------------------------------------------------------
+
+
+def _latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iterator[Row]:
+    if where == "touched":
+        waits = trial.latencies_ns if trial.carries else (*trial.latencies_ns, *trial.latencies_elsewhere_ns)
+    else:
+        waits = trial.latencies_elsewhere_ns
+    if limit is None or (where == "elsewhere" and not waits):
+        return
+    asked = _Asked("latency", where, "fault", budget, limit)
+    ordered = sorted(waits)
+    enough = len(ordered) >= LATENCY_SAMPLES
+    # of fewer than a hundred, the second longest is one that a hundred could not have had below their 99th percentile either
+    rank = -(-99 * len(ordered) // 100) - 1 if enough else max(0, len(ordered) - 2)
+    figure = ordered[rank] if ordered else 0
+    doubts = _about(trial, [("request", "")], where, "fault")
+    makes, hides, strong, _ = strongest(doubts)
+    width = strong + trial.lateness_ns.get(("request", "fault"), 0)
+    certain = figure >= FAILED_LATENCY_NS  # it failed, which no lateness of ours explains
+    low = figure - strong if certain else figure - width
+    found = Range(max(0, low), figure + width)
+    if makes:
+        found = UNKNOWN
+    elif hides:
+        found = Range(found.low, None)
+    if not enough:
+        found = Range(found.low if len(ordered) > 1 else 0, None)
+    yield _judged(
+        trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=_NOUNS["request"],
+        doubts=doubts, needed=1 if where == "elsewhere" else LATENCY_SAMPLES,
+    )  # fmt: skip
+
+
+def _load(trial: Trial, budget: str, limit: float | None, where: Where) -> Iterator[Row]:
+    load = trial.load if where == "touched" else trial.load_elsewhere
+    if limit is None or (where == "elsewhere" and load is None):
+        return
+    asked = _Asked("load_fail", where, "fault", budget, limit)
+    doubts = _about(trial, [("load", "")], where, "fault")
+    makes, hides, _, _ = strongest(doubts)
+    share = 100 * load.failed / load.requests if load and load.requests else 0.0
+    found = UNKNOWN if makes or load is None else Range(share, None if hides else share, surely=share > 0)
+    yield _judged(
+        trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
+        noun=_NOUNS["load"], doubts=doubts,
+    )  # fmt: skip
+
+
+def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
+    if limit is None:
+        return
+    touched = [s for s in trial.series if _touches(trial, s.touched)]
+    broken = [c for c in trial.connections if _touches(trial, c.touched) and c.broke == "fault"]
+    open_ = any(s.fault.open for s in touched) or any(c.again_ns is None for c in broken)
+    asked = _Asked("recover", "touched", "fault", budget, limit)
+    ranges = []
+    for s in touched:
+        makes, hides, strong, _ = strongest(
+            d for d in trial.doubts if d.concerns(s.kind, s.vantage, "touched", "fault")
+        )
+        lost = Lost(s.fault.samples, s.fault.failed, s.fault.ended_ns)
+        found = _around(lost, s.step_ns + trial.lateness_ns.get((s.kind, "fault"), 0), strong)
+        ranges.append(UNKNOWN if makes else Range(found.low, None if hides else found.high, found.surely))
+    again = [Range(c.again_ns, c.again_ns, surely=c.again_ns > 0) for c in broken if c.again_ns is not None]
+    whole = worst([*ranges, *again])
+    if open_:
+        whole = Range(max(whole.low, limit + 1), None, surely=True)
+    doubts = _about(trial, ((s.kind, s.vantage) for s in touched), "touched", "fault")
+    figure = max([*(s.fault.ended_ns for s in touched), *(c.again_ns or 0 for c in broken)], default=0)
+    yield _judged(
+        trial, asked, figure=figure, found=whole, unit="ns", samples=sum(s.fault.samples for s in touched),
+        noun="samples", censored=open_, step_ns=max((s.step_ns for s in touched), default=0), doubts=doubts,
+    )  # fmt: skip
+
+
+def _ended(trial: Trial, budget: str) -> Iterator[Row]:
+    """A class with a limit for what was touched is broken by any loss that has not ended, whichever keys it names."""
+    still = [s for s in trial.series if _touches(trial, s.touched) and s.fault.open]
+    if not still:
+        return
+    ranges = [_range(trial, s, "touched", "fault") for s in still]
+    most = max(still, key=lambda s: s.fault.figure_ns)
+    asked = _Asked("ended", "touched", "fault", budget, 0)
+    doubts = _about(trial, ((s.kind, s.vantage) for s in still), "touched", "fault")
+    yield _judged(
+        trial, asked, figure=most.fault.figure_ns, found=worst(ranges), unit="ns", samples=NEEDED, noun="samples",
+        by=most.name, censored=True, step_ns=most.step_ns, doubts=doubts,
+    )  # fmt: skip
+
+
+def _return(trial: Trial, judging: Judging) -> Row:
+    """From the heal until the stack serves as before. A refused undo breaks it, and so does a stack that does not come back."""
+    given = judging.budget.return_ns
+    limit = given if given is not None else max(RETURN_NS, trial.longest_timer_ns + RETURN_AFTER_TIMER_NS)
+    heal = trial.heal
+    asked = _Asked("return", "touched", "after", judging.name, limit, given is not None)
+    if heal.refused or heal.missing or heal.back_ns is None:
+        found = Range(limit + 1, None, surely=True)
+    else:
+        found = Range(heal.back_ns, heal.back_ns, surely=heal.back_ns > 0)
+    doubts = tuple(d for d in trial.doubts if d.effect == "makes" and not d.about)
+    if doubts:
+        found = UNKNOWN
+    return _judged(
+        trial, asked, figure=heal.back_ns or 0, found=found, unit="ns", samples=NEEDED, noun="samples",
+        by=heal.refused or heal.missing, censored=heal.back_ns is None, doubts=doubts,
+    )  # fmt: skip
+
+
+# -- judging -------------------------------------------------------------------------------------------------------
+
+
+def _judged(
+    trial: Trial,
+    asked: _Asked,
+    *,
+    figure: float,
+    found: Range,
+    unit: Unit,
+    samples: int,
+    noun: str,
+    by: str = "",
+    use: Use | None = None,
+    among: int = 0,
+    own: int = 0,
+    censored: bool = False,
+    step_ns: int = 0,
+    doubts: tuple[Doubt, ...] = (),
+    needed: int | None = None,
+) -> Row:
+    """The row: low end over the limit fails; then what is after a heal that left something of ours, and a row without samples enough,
+    is unknown; high end within is ok."""
+    needed = needed if needed is not None else 1 if asked.where == "elsewhere" else NEEDED
+    state: State | None = None
+    why = ""
+    if asked.limit is not None:
+        state = found.against(_most(asked.limit, among))
+        if asked.part == "after" and trial.heal.ours_left:
+            state, why = "unknown", f"{trial.heal.ours_left} is still there"
+        elif state == "unknown":
+            why = " ".join(d.sentence for d in doubts) or "the limit lies within the accuracy of the figure"
+        if state == "ok" and samples < needed:
+            state, why = "unknown", f"{samples} {noun} crossed {trial.element}, {needed} are needed"
+        elif state == "unknown" and samples < needed and not doubts:
+            why = f"{samples} {noun} crossed {trial.element}, {needed} are needed"
+    return Row(
+        asked.key, asked.where, asked.part, asked.budget, asked.limit, figure, found, unit, samples, state,
+        why=why, by=by, use=use, among=among, own=own, given=asked.given, fallback=asked.fallback,
+        censored=censored, step_ns=step_ns, doubts=doubts,
+    )  # fmt: skip
+
+
+__all__ = ["NEEDED", "NOTHING", "Key", "Row", "Unit", "Where", "rows_of"]
