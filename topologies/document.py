@@ -212,6 +212,11 @@ class Value:
             return None
         return self.document.text[self.node.start_mark.index : self.node.end_mark.index]
 
+    @property
+    def double_quoted(self) -> bool:
+        """Whether YAML reads escapes such as `\\n` in it."""
+        return isinstance(self.node, yaml.ScalarNode) and self.node.style == '"'
+
     def integer(self, low: int, high: int, expected: str) -> int | None:
         """A decimal whole number in low..high. YAML's octal and base 60 are refused: nobody means them."""
         plain = isinstance(self.node, yaml.ScalarNode) and self.node.tag == _TAG + "int"

@@ -17,7 +17,7 @@ from topologies.figures import Durations, read_duration
 from topologies.problems import closest, one_of
 
 Protocol = Literal["http", "https", "tcp", "udp"]
-PROTOCOLS = ("http", "https", "tcp", "udp")
+PROTOCOLS: tuple[Protocol, ...] = ("http", "https", "tcp", "udp")
 HttpVersion = Literal["1.1", "2"]
 HTTP_VERSIONS = ("1.1", "2")
 
@@ -212,7 +212,7 @@ def _protocol(value: Value) -> Protocol | None:
     if text is not None and text not in PROTOCOLS:
         value.complain(f"{one_of(PROTOCOLS)}{closest(text, PROTOCOLS)}")
         return None
-    return cast("Protocol | None", text)
+    return text
 
 
 def _http_text(key: str, value: Value) -> str | None:
@@ -239,7 +239,7 @@ def _bytes(value: Value) -> bytes | None:
     if written:
         if not written.isascii():
             found = f"{shown(written)}, which is not ASCII"
-        elif "\\" in written and value.node.style != '"':
+        elif "\\" in written and not value.double_quoted:
             found = f"{shown(written)}, an escape without double quotes"
         elif value.node.value and max(value.node.value) > "\xff":
             found = f"{shown(written)}, a character that is no byte"

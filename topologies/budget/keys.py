@@ -48,13 +48,10 @@ class Key:
     @property
     def needs(self) -> str:
         """What of a contract can measure it, for a message; nothing where that does not exist yet."""
-        if len(self.measured_by) == 1:
-            return f"a service with protocol {self.measured_by[0]}"
-        return (
-            f"a service with protocol {', '.join(self.measured_by[:-1])} or {self.measured_by[-1]}"
-            if self.measured_by
-            else ""
-        )
+        *most, last = self.measured_by or ("",)
+        if not most:
+            return f"a service with protocol {last}" if last else ""
+        return "a service" if self.measured_by == PROTOCOLS else f"a service with protocol {', '.join(most)} or {last}"
 
     def is_measured(self, spoken: Collection[str]) -> bool:
         """Whether services of these protocols can measure it."""
@@ -64,25 +61,30 @@ class Key:
 LIMITS = (
     Key(
         "black_hole",
-        "for how long probes of one flow were lost, the worst flow; where no UDP flow crosses, new connections stand in for them",
+        "for how long probes of one flow were lost, of the worst flow; new connections stand in where no UDP flow crosses",
         elsewhere="zero",
     ),
     Key(
         "new_fail",
-        "the longest stretch in which new connections from one vantage to one service failed",
+        "the longest stretch in which new connections from one client to one service failed",
         measured_by=TCP,
         elsewhere="zero",
     ),
     Key(
         "request_fail",
-        "the same of new requests: refused, reset, wrong, or not whole 2 s after they were due",
+        "the longest stretch in which new requests failed: refused, reset, wrong, or not whole 2 s after they were due",
         measured_by=HTTP,
         elsewhere="zero",
     ),
-    Key("resolve_fail", "the same of queries of the services' names", measured_by=(), elsewhere="zero"),
+    Key(
+        "resolve_fail",
+        "the longest stretch in which queries of a service's name failed",
+        measured_by=(),
+        elsewhere="zero",
+    ),
     Key(
         "latency",
-        "the 99th percentile of requests due in the 5 s after the event; a failed one counts as 2 s",
+        "99 of 100 requests due in the 5 s after the event; a failed one counts as 2 s",
         _LATENCY,
         measured_by=HTTP,
         elsewhere="given",
@@ -105,12 +107,12 @@ LIMITS = (
     Key("recover", "from the event until the last loss ended, before any heal"),
     Key(
         "return",
-        "from the heal until the stack serves as before; where none is given, the longer of 60 s and its longest timer + 30 s",
+        "from the heal until the stack serves as before; the longer of 60 s and its longest timer + 30 s unless given",
     ),
 )
 """Of a fault class."""
 
-STEADY = (Key("latency_steady", "the 99th percentile of requests while nothing is broken", _LATENCY, measured_by=HTTP),)
+STEADY = (Key("latency_steady", "99 of 100 requests while nothing is broken", _LATENCY, measured_by=HTTP),)
 """Of the class `steady`: what is judged once a run, before anything is broken."""
 
 ELSEWHERE = tuple(key for key in LIMITS if key.elsewhere != "never")
