@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from probes.connections import Connections
@@ -57,12 +55,3 @@ def read_wakeups(wakeups: Wakeups, t0_ns: int, event_ns: int, t1_ns: int) -> Wak
         lateness_p99_ns=int(np.percentile(late, 99, method="higher")) if late.size else None,
         stall_ns=int(since.max()) if since.size else None,
     )
-
-
-def read_cpu_pressure(path: Path = Path("/proc/pressure/cpu")) -> float | None:
-    """PSI `some avg10` of the host's CPUs in %, None where the kernel does not keep it."""
-    try:
-        first = path.read_text().split()
-    except OSError:
-        return None
-    return next((float(word.removeprefix("avg10=")) for word in first if word.startswith("avg10=")), None)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from probes.connections import ConnectionRecord
 from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, milliseconds
 from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
+from probes.requests import Failing, Outcome, RequestTrace, failing
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 
@@ -48,25 +49,40 @@ class FlowResult:
 @dataclass(frozen=True, slots=True)
 class AttemptsResult:
     """What became of the SYNs of one schedule: in the control window, from the event (`start_ns`, or a little before: those that
-    were on their way) to the heal, and after it."""
+    were on their way) to the heal, and after it. `touched`: one of them crossed the element."""
 
     trace: FlowTrace
     control_failed: int
     fault: Attempts
     reversion: Attempts
     start_ns: int = 0
+    touched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsResult:
+    """What became of the new requests of one series, split as SYNs are. `named`: who answered in the control window."""
+
+    trace: RequestTrace
+    control: Failing
+    fault: Failing
+    reversion: Failing
+    start_ns: int
+    touched: bool
+    named: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionResult:
-    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element.
+    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element; None: that cannot be
+    told.
 
     `stall_ns`: the longest that an answer was waited for from the event to the heal.
     """
 
     record: ConnectionRecord
     touched: bool
-    own: bool
+    own: bool | None
     at_event: bool
     phase: str | None  # in which it broke: control, fault, recovery; None: it did not
     stall_ns: int = 0
@@ -81,18 +97,19 @@ class Measured:
     connections: tuple[ConnectionResult, ...]
     attempts: tuple[AttemptsResult, ...] = ()
     clock: Clock | None = None
-
-    @property
-    def touched_vantages(self) -> frozenset[str]:
-        """Vantages from which a flow or a connection crossed the broken element: their new connections may."""
-        return frozenset(f.trace.flow.vantage for f in self.touched) | frozenset(
-            c.record.vantage for c in self.established if c.touched
-        )
+    requests: tuple[RequestsResult, ...] = ()
 
     def attempts_of(self, *, touched: bool) -> list[AttemptsResult]:
-        """The SYN schedules of vantages that were touched, or of the others."""
-        vantages = self.touched_vantages
-        return [a for a in self.attempts if (a.trace.flow.vantage in vantages) == touched]
+        """The SYN schedules of which one crossed the element, or the others."""
+        return [a for a in self.attempts if a.touched == touched]
+
+    def requests_of(self, *, touched: bool) -> list[RequestsResult]:
+        """The series of new requests of which one crossed the element or was answered by it, or the others."""
+        return [r for r in self.requests if r.touched == touched]
+
+    def request_fail_ns(self, *, touched: bool) -> int | None:
+        """Longest stretch of failed requests from the event to the heal; None where nobody asked."""
+        return max((r.fault.request_fail_ns for r in self.requests_of(touched=touched)), default=None)
 
     def new_fail_ns(self, *, touched: bool, reversion: bool = False) -> int | None:
         """Longest time for which new connections failed; None where nobody tried."""
@@ -234,7 +251,7 @@ def _usual_ns(trace: FlowTrace, after: int) -> int:
     return int(np.median(took)) if took.size else 0
 
 
-def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
+def measure_attempts(trace: FlowTrace, clock: Clock, *, touched: bool) -> AttemptsResult:
     """Splits a schedule of SYNs as `measure_flow` splits a flow."""
     start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
     return AttemptsResult(
@@ -243,6 +260,30 @@ def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
         attempts_of(trace, start, clock.heal_ns),
         attempts_of(trace, clock.heal_ns, clock.end_ns),
         start,
+        touched,
+    )
+
+
+def measure_requests(
+    trace: RequestTrace, backends: Sequence[str], clock: Clock, *, touched: bool, straddle_ns: int = 0
+) -> RequestsResult:
+    """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
+    is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within its 2 s.
+    """
+    under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
+    start = int(trace.due[under_way].min(initial=clock.event_ns))
+    control = (trace.due >= clock.control_ns) & (trace.due < start)
+    named = {
+        backends[i] for i in np.unique(trace.backend[control & (trace.outcome == Outcome.OK)]) if i < len(backends)
+    }
+    return RequestsResult(
+        trace,
+        failing(trace, clock.control_ns, start),
+        failing(trace, start, clock.heal_ns, straddle_ns),
+        failing(trace, clock.heal_ns, clock.end_ns, straddle_ns),
+        start,
+        touched,
+        frozenset(named),
     )
 
 
@@ -276,7 +317,7 @@ def _accept(found: Attempts) -> Percentiles:
 
 
 def classify_connection(
-    record: ConnectionRecord, clock: Clock, *, touched: bool, failed: Collection[str]
+    record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None
 ) -> ConnectionResult | None:
     """None for a connection that has nothing to do with this scenario: gone before it, or opened after it."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
@@ -295,7 +336,7 @@ def classify_connection(
     return ConnectionResult(
         record=record,
         touched=touched,
-        own=record.backend in failed,
+        own=own,
         at_event=record.opened_ns < clock.event_ns and phase != "control" and not _closed(record, clock.event_ns),
         phase=phase,
         stall_ns=record.longest_wait_ns(clock.event_ns, clock.heal_ns),

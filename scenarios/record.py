@@ -188,7 +188,7 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
                         sport=flow.sport,
                         dst=flow.dst,
                         dport=flow.dport,
-                        touched=flow.vantage in measured.touched_vantages,
+                        touched=a.touched,
                         first_due_ns=int(a.trace.due[0]),
                         count=len(a.trace.due),
                     ),

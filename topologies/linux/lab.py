@@ -250,6 +250,10 @@ class LinuxLab(Links, ABC):
             self.places.pid(node).unlink(missing_ok=True)
         return instant
 
+    def is_cut(self, node: str) -> bool:
+        """Whether all links of a node are cut, as a kill cuts them."""
+        return self.wire.is_cut_off(self.numbers[node])
+
     def restart(self, nodes: Sequence[str]) -> None:
         """Clears what the dead daemons left in the kernel, mends the links, starts the nodes anew.
 
