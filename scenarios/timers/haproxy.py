@@ -58,7 +58,8 @@ class _Reading:
         self.end()
         self.section, self.name = words[0], words[1] if len(words) > 1 else ""
         origin = words[words.index("from") + 1] if "from" in words[1:-1] else ""
-        self.proxy = self.named.get(origin, _Proxy() if self.section == "defaults" else self.latest)
+        inherited = _Proxy() if self.section == "defaults" else self.latest
+        self.proxy = self.named.get(origin, inherited) if origin else inherited
 
     def end(self) -> None:
         """The section ends: only now it is known how long its checks wait."""

@@ -157,7 +157,8 @@ def _uncommented(line: str) -> str:
 
 
 def _tree(lines: Iterator[list[str]]) -> tuple[_Block, list[str]]:
-    """The statements with what stands in braces behind each, and what was odd. In braces on one line each word is a statement."""
+    """The statements with what stands in braces behind each, and what was odd. A line is a statement, and so is what stands on it
+    between two braces."""
     top, said = _Block([""]), list[str]()
     open_blocks, last = [top], top
     for words in lines:
