@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from probes.connections.heart import speech_of
+from probes.connections.held import speech_of
 from probes.connections.speech import Answer, Offence
 from probes.connections.target import Target
 from probes.connections.tls import Tls
