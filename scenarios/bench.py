@@ -10,6 +10,7 @@ from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.instruments import Instruments
 from scenarios.serving import Baseline
+from scenarios.timers.timers import Kept
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.linux.wired import Crossing
 
@@ -36,11 +37,21 @@ class Bench:
     baseline: Baseline | None = None
     openings: tuple[Crossing, ...] = ()
     broken: str = ""
+    kept: Kept = field(default_factory=Kept)
     _renewing: bool = field(default=False, repr=False)
 
     @property
     def vips(self) -> frozenset[str]:
         return frozenset(vip for service in self.booted.contract.services.values() for vip in service.vip)
+
+    def running(self) -> dict[str, frozenset[str]]:
+        """Node → those of its role's processes in the contract that run now."""
+        lab, found = self.booted.lab, {}
+        for role, names in self.booted.contract.processes.items():
+            for node in self.booted.topology.nodes_with_role(role):
+                there = set(lab.pids(node.name).values())
+                found[node.name] = frozenset(name for name in names if name[:15] in there)
+        return found
 
     # -- a host with CPU to spare ----------------------------------------------------------------------------------
 

@@ -32,8 +32,7 @@ class FlowResult:
     """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
 
     `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
-    first of these that was lost had waited longer than usual; `late_answer_ns`: by how much the slowest answer from then on to the
-    end was slower than usual.
+    first of these that was lost had waited longer than usual.
     """
 
     trace: FlowTrace
@@ -43,7 +42,6 @@ class FlowResult:
     reversion: FlowLoss
     start_ns: int
     under_way_ns: int
-    late_answer_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +69,18 @@ class RequestsResult:
     touched: bool
     named: frozenset[str] = frozenset()
 
+    def answered_by_it(self) -> RequestsResult:
+        """The same, touched: an answer in the control window bore the element's name."""
+        return replace(self, touched=True)
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionResult:
     """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element; None: that cannot be
     told.
 
-    `stall_ns`: the longest that an answer was waited for from the event to the heal.
+    `stall_ns`: the longest that an answer was waited for from the event to the heal. `excused`: it ended as its service ends
+    connections, for its age, or as names change there at rest: counted, and not broken.
     """
 
     record: ConnectionRecord
@@ -86,6 +89,7 @@ class ConnectionResult:
     at_event: bool
     phase: str | None  # in which it broke: control, fault, recovery; None: it did not
     stall_ns: int = 0
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +169,12 @@ class Measured:
         """By how much a lost probe had waited longer at the event than answers of its flow usually take, at most."""
         return max((f.under_way_ns for f in self.flows), default=None)
 
-    @property
-    def late_answer_ns(self) -> int | None:
-        """By how much the slowest answer on a way that was not touched was slower than usual; None without such a way."""
-        return max((f.late_answer_ns for f in self.untouched), default=None)
+    def late_answer_ns(self, t0_ns: int, t1_ns: int) -> int | None:
+        """By how much the slowest answer to what was due from the event on in [t0, t1), on a way that was not touched, was slower than
+        usual; None without such a way."""
+        return max(
+            (_late_answer_ns(f.trace, max(t0_ns, f.start_ns), t1_ns, f.start_ns) for f in self.untouched), default=None
+        )
 
     @property
     def reversion_lost(self) -> int:
@@ -224,7 +230,6 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
         start_ns=start,
         under_way_ns=_waited_ns(trace, start, clock.event_ns),
-        late_answer_ns=_late_answer_ns(trace, start, clock.end_ns),
     )
 
 
@@ -239,10 +244,11 @@ def _waited_ns(trace: FlowTrace, start_ns: int, event_ns: int) -> int:
     return max(0, event_ns - int(lost[0]) - max(trace.flow.interval_ns, _usual_ns(trace, int(first))))
 
 
-def _late_answer_ns(trace: FlowTrace, start_ns: int, end_ns: int) -> int:
-    first, after = map(int, np.searchsorted(trace.due, (start_ns, end_ns)))
+def _late_answer_ns(trace: FlowTrace, t0_ns: int, t1_ns: int, usual_until_ns: int) -> int:
+    """How long the slowest answer in [t0, t1) took beyond what was usual until then."""
+    usual, first, after = map(int, np.searchsorted(trace.due, (usual_until_ns, t0_ns, t1_ns)))
     took = trace.answer_ns(first, after)[trace.state[first:after] == ANSWERED]
-    return max(0, int(took.max(initial=0)) - _usual_ns(trace, first))
+    return max(0, int(took.max(initial=0)) - _usual_ns(trace, usual))
 
 
 def _usual_ns(trace: FlowTrace, after: int) -> int:
@@ -317,15 +323,16 @@ def _accept(found: Attempts) -> Percentiles:
 
 
 def classify_connection(
-    record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None
+    record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None, excused: bool = False
 ) -> ConnectionResult | None:
-    """None for a connection that has nothing to do with this scenario: gone before it, or opened after it."""
+    """None for a connection that has nothing to do with this scenario: gone before it, or opened after it. `excused`: its end breaks
+    nothing."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
     if record.opened_ns >= clock.end_ns or _closed(record, clock.control_ns):
         return None
     phase = None
-    if record.broken_ns is not None and record.broken_ns < clock.end_ns:
+    if record.broken_ns is not None and record.broken_ns < clock.end_ns and not excused:
         began = record.unanswered_ns if record.unanswered_ns is not None else record.broken_ns
         if record.broken_ns < clock.event_ns:
             phase = "control"
@@ -337,10 +344,18 @@ def classify_connection(
         record=record,
         touched=touched,
         own=own,
-        at_event=record.opened_ns < clock.event_ns and phase != "control" and not _closed(record, clock.event_ns),
+        at_event=record.opened_ns < clock.event_ns
+        and phase != "control"
+        and not _ended(record, clock.event_ns, excused),
         phase=phase,
         stall_ns=record.longest_wait_ns(clock.event_ns, clock.heal_ns),
+        excused=excused,
     )
+
+
+def _ended(record: ConnectionRecord, t_ns: int, excused: bool) -> bool:
+    broken = excused and record.broken_ns is not None and record.broken_ns < t_ns
+    return broken or _closed(record, t_ns)
 
 
 def _closed(record: ConnectionRecord, t_ns: int) -> bool:
@@ -362,6 +377,7 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
 
     held = [c for c in measured.connections if c.record.vantage == vantage]
     tried = [a for a in measured.attempts if a.trace.flow.vantage == vantage]
+    asked = [r for r in measured.requests if r.trace.series.vantage == vantage]
     broken = [c for c in measured.broken() if c.record.vantage == vantage]
     by = {name: sum(1 for c in broken if c.record.broken_by == name) for name in ("reset", "stall", "other-backend")}
     return VantageFigures(
@@ -379,7 +395,9 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
         reset=by["reset"],
         stall=by["stall"],
         other_backend=by["other-backend"],
-        closed=sum(1 for c in held if c.record.closed_ns is not None and c.at_event),
+        closed=sum(1 for c in held if (c.record.closed_ns is not None or c.excused) and c.at_event),
+        unannounced=sum(1 for c in broken if c.record.broken_by == "closed"),
+        request_fail_ms=max((r.fault.request_fail_ns / 1e6 for r in asked), default=None),
         new_fail_ms=max((a.fault.new_fail_ns / 1e6 for a in tried), default=None),
         stall_ms=max((c.stall_ns / 1e6 for c in held if c.at_event), default=None),
         censored=sum(1 for f in flows if f.fault.censored),

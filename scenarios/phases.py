@@ -14,7 +14,6 @@ from typing import Literal
 
 from probes.child import ProbeError
 from probes.drops.counters import Counts, difference
-from probes.prober import Counters
 from reports.evidence import schema
 from scenarios import standing_watch
 from scenarios.bench import LOOK_S, STEADY_NS, STEADY_S, Bench, Say, crossed_by
@@ -26,9 +25,9 @@ from scenarios.hops import cost_of, measured_hops
 from scenarios.measured import Clock
 from scenarios.serving import baseline, lacking, moved
 from scenarios.steady import Stillness
-from scenarios.timers import Timers
-from scenarios.touching import Touching, at_element
+from scenarios.timers.timers import Timers
 from scenarios.verdict import Act, Doubt, Heal
+from scenarios.verdict.standing import SETTLE_NS
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
 from topologies.linux.wired import Crossing
@@ -42,7 +41,7 @@ EFFECT_S = 8.0
 HEAL_S = 45.0
 ASKED_S = 3.0  # an idle connection that is asked answers within 2 s, or has broken
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
-RETURN_NS, RETURN_AFTER_TIMER_NS = 60_000_000_000, 30_000_000_000
+NODES_PER_LOOK = 12
 
 FaultAction = Literal["inject", "effective", "heal", "healed"]
 Build = Callable[[Bench], Fault]
@@ -118,8 +117,9 @@ class _Trial:
     act: Act = Act()
     heal: Heal = Heal()
     event_ns: int = 0
+    control_ns: int = 0
     quiet: bool = False
-    timers: Timers = field(default_factory=Timers)
+    timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
 
     @property
@@ -148,10 +148,12 @@ class _Trial:
         counters = {v: p.counters() for v, p in instruments.probers.items()}
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
-        control = time.monotonic_ns()
+        control = self.control_ns = time.monotonic_ns()
         before: list[Crossing] = []
         after: list[Crossing] = []
-        if trouble := scenario._phase("control", plan.target, lambda: self._stamped(lambda: self._control(control, before))):
+        if trouble := scenario._phase(
+            "control", plan.target, lambda: self._stamped(lambda: self._control(control, before))
+        ):
             scenario._doubt("control", trouble)
         counts = self._counts()
         self.event_ns = time.monotonic_ns()
@@ -189,7 +191,7 @@ class _Trial:
             heal=self.heal,
             quiet=self.quiet,
             quiet_ns=QUIET_NS,
-            longest_timer_ns=self.timers.longest_ns,
+            longest_timer_ns=self.timers.stack_ns,
             watched=self.watched,
             counters=counters,
             counters_at_heal=at_heal,
@@ -210,7 +212,8 @@ class _Trial:
     def _control(self, start: int, found: list[Crossing]) -> str:
         bench, lab = self.bench, self.bench.booted.lab
         first = None if bench.baseline else dict(lab.snapshots(list(lab.topology.nodes)))
-        self.timers = Timers.before(lab, self.fault.plan)
+        plan = self.fault.plan
+        self.timers = Timers.before(lab, plan, process=plan.process or "", kept=bench.kept)
         pass_time(start + CONTROL_NS - PATHS_NS)
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
@@ -297,12 +300,15 @@ class _Trial:
         watch = standing_watch.Watch(
             bench.instruments,
             self.event_ns,
+            self.control_ns,
             self.timers,
             bench.booted.lab,
             quiet_ns=QUIET_NS,
             watch_ns=self._watch_ns(),
         )
-        cap_ns = standing_watch.cap_of(bench.booted.contract, plan, self.timers, self._watch_ns(), CAP_NS, QUIET_NS)
+        cap_ns = standing_watch.cap_of(
+            bench.booted.contract, plan, self.timers.longest_ns, self._watch_ns(), CAP_NS, QUIET_NS
+        )
 
         def stand() -> str:
             left_s = cap_ns / 1e9 - (time.monotonic_ns() - self.event_ns) / 1e9
@@ -316,7 +322,7 @@ class _Trial:
         if trouble := self.scenario._phase("observation", plan.target, stand):
             self.scenario._doubt("observation", trouble)
         stood_s = (time.monotonic_ns() - self.event_ns) / 1e9
-        self.watched = self.timers.told(stood_s)
+        self.watched = standing_watch.told(self.timers, stood_s)
         self._ask_idle(0)
         if not self.act.did_nothing and (let_go := self.fault.missing_at_heal()):
             self.act = replace(self.act, let_go=let_go)
@@ -357,7 +363,7 @@ class _Trial:
         """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
         bench, plan = self.bench, self.fault.plan
         back = _Back(bench, heal_ns)
-        limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.longest_ns)
+        limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
         deadline_s = (limit_ns + QUIET_NS) / 1e9 + bench.instruments.slower_ns / 1e9 + 1
 
         def recover() -> str:
@@ -403,7 +409,7 @@ class _Back:
         instruments = self.bench.instruments
         last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
         self.since_ns = max(last_ns, self._whole_ns if self._waited else self.heal_ns)
-        quiet_ns = QUIET_NS + instruments.slower_ns + standing_watch.SETTLE_NS
+        quiet_ns = QUIET_NS + instruments.slower_ns + SETTLE_NS
         if now - max(self.heal_ns, last_ns) < quiet_ns:
             return f"no {QUIET_NS / 1e9:g} s without loss yet"
         if left := instruments.unsteady(now - STEADY_NS):
@@ -422,7 +428,7 @@ class _Back:
         before, lab = self.bench.baseline, self.bench.booted.lab
         if before is None:
             return ""
-        for node in self._pending[: NODES_PER_LOOK]:
+        for node in self._pending[:NODES_PER_LOOK]:
             names = set(lab.pids(node).values()) if node in before.processes else set()
             if left := lacking(before, node, lab.snapshot(node), names):
                 self._lacking, self._node, self._lacked = left, node, True
@@ -444,9 +450,6 @@ class _Back:
         lines = self.bench.booted.lab.log(self._node).strip().splitlines()[-1:]
         said = f"; it said last: {lines[0][:200]}" if lines else ""
         return f"{self._lacking}{said}"
-
-
-NODES_PER_LOOK = 12
 
 
 def unused(path: Path) -> Path:

@@ -52,7 +52,9 @@ def latencies_of(measured: Measured, *, touched: bool) -> tuple[int, ...]:
     found: list[int] = []
     for r in measured.requests_of(touched=touched):
         t = r.trace
-        chosen = t.known() & (t.due >= clock.event_ns) & (t.due < min(clock.heal_ns, clock.event_ns + LATENCY_WINDOW_NS))
+        chosen = (
+            t.known() & (t.due >= clock.event_ns) & (t.due < min(clock.heal_ns, clock.event_ns + LATENCY_WINDOW_NS))
+        )
         took = np.where(t.good(), t.done - t.due, MOST_NS)[chosen]
         found += took.astype(int).tolist()
     return tuple(found)
@@ -121,7 +123,9 @@ def _straddling(trace: FlowTrace, t0_ns: int, t1_ns: int, straddle_ns: int) -> t
 
 def _of_attempts(a: AttemptsResult, clock: Clock, since_ns: int) -> Series:
     def lost(part: Part) -> Lost:
-        found, from_ns, cut = (a.fault, clock.event_ns, since_ns) if part == "fault" else (a.reversion, clock.heal_ns, clock.end_ns)
+        found, from_ns, cut = (
+            (a.fault, clock.event_ns, since_ns) if part == "fault" else (a.reversion, clock.heal_ns, clock.end_ns)
+        )
         end = clock.heal_ns if part == "fault" else clock.end_ns
         ended = [end if p.censored else p.start_ns + p.length_ns for p in found.periods]
         return Lost(

@@ -106,6 +106,11 @@ class Ledger:
             silent += life.ended_ns is None and not (life.sent and life.sent[-1] >= sent_ns)
         return len(told.asked), silent
 
+    def last_break_ns(self, since_ns: int) -> int:
+        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did."""
+        broken = (life.broken for life in self._lives.values() if life.broken and life.broken.t_ns >= since_ns)
+        return max((b.t_ns if b.sent_ns is None else max(since_ns, b.sent_ns) for b in broken), default=-1)
+
     def open_ids(self) -> set[int]:
         """Places whose connection is established, was answered, and has not ended."""
         return set(self._open)

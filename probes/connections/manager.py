@@ -182,6 +182,11 @@ class Connections(Started):
         self._catch_up()
         return max((p.lag_ns for p in self._ledger.pulses if t0_ns <= p.t_ns < t1_ns), default=0)
 
+    def last_break_ns(self, since_ns: int) -> int:
+        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did."""
+        self._catch_up()
+        return self._ledger.last_break_ns(since_ns)
+
     def open_count(self) -> int:
         """Connections that are established, answered, and not over."""
         self._catch_up()

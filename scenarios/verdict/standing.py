@@ -11,10 +11,17 @@ SETTLE_NS = 300_000_000
 """An answer may be so long on its way before its absence is a loss: for so much longer nothing may have been lost."""
 
 
-def cap_ns(longest_timer_ns: int, watch_ns: int, longest_limit_ns: int) -> int:
+def cap_ns(
+    longest_timer_ns: int,
+    watch_ns: int,
+    longest_limit_ns: int,
+    *,
+    shortest_ns: int = SHORTEST_CAP_NS,
+    quiet_ns: int = QUIET_NS,
+) -> int:
     """For how long a fault stands at most: the longest of 20 s, its timers and `watch`; the class's longest limit (`return` excepted);
     and 5 s."""
-    return max(SHORTEST_CAP_NS, longest_timer_ns, watch_ns) + longest_limit_ns + QUIET_NS
+    return max(shortest_ns, longest_timer_ns, watch_ns) + longest_limit_ns + quiet_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +78,13 @@ class Seen:
         return max([self.event_ns, *lost, *(t for t in self.ended_connections if t >= self.event_ns)])
 
 
-def missing(seen: Seen) -> str:
+def missing(seen: Seen, quiet_ns: int = QUIET_NS) -> str:
     """Empty when the fault has stood for long enough; else what it stands for. The cap is the caller's deadline."""
     quiet = seen.now_ns - seen.last_loss_ns
-    if quiet < QUIET_NS + SETTLE_NS:
-        return f"{QUIET_NS / 1e9:g} s without loss are not over"
-    if seen.asked_ns is None or seen.now_ns - seen.asked_ns > QUIET_NS:
-        return f"for {QUIET_NS / 1e9:g} s nothing was asked, which is not quiet"
+    if quiet < quiet_ns + SETTLE_NS:
+        return f"{quiet_ns / 1e9:g} s without loss are not over"
+    if seen.asked_ns is None or seen.now_ns - seen.asked_ns > quiet_ns:
+        return f"for {quiet_ns / 1e9:g} s nothing was asked, which is not quiet"
     if seen.now_ns - seen.event_ns < seen.watch_ns:
         return f"the contract watches for {seen.watch_ns / 1e9:g} s"
     return f"still running: {'; '.join(seen.running)}" if seen.running else ""
