@@ -72,7 +72,7 @@ def test_what_is_written_is_what_is_read(elsewhere: bool, watch: bool, data: st.
     assert (found.judges_touched, found.has_limits) == (texts.keys() - {"return", "elsewhere", "watch"} != set(), True)
 
 
-@given(st.integers(0, 10**12), st.integers(0, 10**12), st.data())
+@given(st.integers(0, 10**12 - 1), st.integers(0, 10**12 - 1), st.data())
 def test_a_tighter_limit_is_a_smaller_number(one: int, other: int, data: st.DataObject) -> None:
     tight, loose = sorted((one, other))
     read_tight, read_loose = (parse_duration(written_duration(ns, data)) for ns in (tight, loose))
