@@ -193,13 +193,8 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
     by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns), default=None)
     figure = max((s.part(part).figure_ns for s in chosen), default=0)
     samples = sum(s.part(part).samples for s in chosen)
-    lost = any(s.part(part).failed for s in chosen)
-    if asked.key == "black_hole" and samples < NEEDED and not lost:
-        samples += sum(
-            s.part(part).samples
-            for s in trial.series
-            if s.kind == "syn" and s not in chosen and _touches(trial, s.touched)
-        )
+    if asked.key == "black_hole":
+        samples += _standing_in(trial, chosen, part)
     return _judged(
         trial,
         asked,
@@ -213,6 +208,15 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
         step_ns=max((s.step_ns for s in chosen), default=0),
         doubts=_about(trial, ((s.kind, s.vantage) for s in chosen), asked.where, part),
     )
+
+
+def _standing_in(trial: Trial, chosen: Sequence[Series], part: Part) -> int:
+    """Where fewer than ten UDP probes crossed and none is lost, touched SYNs count with them. One that was lost shows nothing."""
+    udp = [s.part(part) for s in chosen if s.kind == "probe" and s.udp]
+    if sum(lost.samples for lost in udp) >= NEEDED or any(lost.failed for lost in udp):
+        return 0
+    syns = [s for s in trial.series if s.kind == "syn" and s not in chosen and _touches(trial, s.touched)]
+    return sum(s.part(part).samples - s.part(part).failed for s in syns)
 
 
 def _about(trial: Trial, things: Iterable[tuple[About, str]], where: Where, part: Part) -> tuple[Doubt, ...]:
@@ -429,7 +433,8 @@ def _judged(
     needed: int | None = None,
 ) -> Row:
     """The row: low end over the limit fails; then what is after a heal that left something of ours, and a row without samples enough,
-    is unknown; high end within is ok."""
+    is unknown; high end within is ok. A limit that only stands in for another needs samples to judge what is not broken: with none at
+    all it gives no row, and a few more must not be worse."""
     needed = needed if needed is not None else 1 if asked.where == "elsewhere" else NEEDED
     state: State | None = None
     why = ""
@@ -439,7 +444,9 @@ def _judged(
             state, why = "unknown", f"{trial.heal.ours_left} is still there"
         elif state == "unknown":
             why = " ".join(d.sentence for d in doubts) or "the limit lies within the accuracy of the figure"
-        if state == "ok" and samples < needed:
+        if state == "ok" and samples < needed and asked.fallback:
+            state = None
+        elif state == "ok" and samples < needed:
             state, why = "unknown", f"{samples} {noun} crossed {trial.element}, {needed} are needed"
         elif state == "unknown" and samples < needed and not doubts:
             why = f"{samples} {noun} crossed {trial.element}, {needed} are needed"
