@@ -66,9 +66,9 @@ WORST_LOAD_NS = 5_000_000_000
 class Done:
     """What was done, and what taps saw of it. `key`: the trial's name in the evidence.
 
-    `before`, `after`: flows over links at the end of the control window and before the heal; `openings`: while connections were opened.
-    `counters`, `counters_at_heal`: each prober's, from before the trial and at its heal. `sights`: which probes passed which links from
-    the event on; `counted`: counters of drops that moved, where the kernel tells no single ones. `quiet`: the fault stood until
+    `before`, `after`: flows over links at the end of the control window and before the heal; `openings`: while connections opened.
+    `counters`, `counters_at_heal`: each prober's, from before the trial and at its heal. `sights`: which probes passed which links
+    from the event on; `counted`: counters of drops that moved, where the kernel tells no single ones. `quiet`: the fault stood until
     `quiet_ns` without loss had passed.
     """
 

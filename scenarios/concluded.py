@@ -71,7 +71,7 @@ def verdict_of(found: Found) -> schema.Verdict:
                 *([f"This is a further attempt; the one before was unknown: {done.earlier}"] if done.earlier else []),
             ]
         ),
-        headline=headline(plan, measured, found.trial, judged, at_s),
+        headline=headline(plan, measured, found.trial, at_s),
         interval_ms=measured.interval_ns / 1e6,
         flows=len(measured.flows),
         touched=len(measured.touched),

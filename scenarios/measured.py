@@ -125,6 +125,10 @@ class Measured:
         parts = [a.reversion if reversion else a.fault for a in self.attempts_of(touched=touched)]
         return any(part.censored for part in parts)
 
+    def requests_ended(self, *, touched: bool) -> bool:
+        """Whether new requests were answered again before the heal, or never failed."""
+        return all(r.fault.ended for r in self.requests_of(touched=touched))
+
     @property
     def full_convergence_ns(self) -> int | None:
         """Full Convergence Time (RFC 6412, 3.6.1): from the event until the last touched flow was whole; None without any, or
@@ -274,7 +278,7 @@ def measure_requests(
     trace: RequestTrace, backends: Sequence[str], clock: Clock, *, touched: bool, straddle_ns: int = 0
 ) -> RequestsResult:
     """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
-    is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within its 2 s.
+    is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within 2 s.
     """
     under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
     start = int(trace.due[under_way].min(initial=clock.event_ns))

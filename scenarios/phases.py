@@ -114,8 +114,8 @@ class _Trial:
 
     scenario: Scenario
     fault: Fault
-    act: Act = Act()
-    heal: Heal = Heal()
+    act: Act = field(default_factory=Act)
+    heal: Heal = field(default_factory=Heal)
     event_ns: int = 0
     control_ns: int = 0
     quiet: bool = False
@@ -424,7 +424,7 @@ class _Back:
     _lacked: bool = False
 
     def _lacks(self) -> str:
-        """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs now."""
+        """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
         before, lab = self.bench.baseline, self.bench.booted.lab
         if before is None:
             return ""

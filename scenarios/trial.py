@@ -22,8 +22,11 @@ MOST_NS = 2_000_000_000
 
 
 def series_of(measured: Measured, *, quiet: bool, quiet_ns: int, straddle_ns: int) -> tuple[Series, ...]:
-    """Every probe flow and every schedule. `quiet`: the fault stood until all was quiet, so that every loss has ended; else one has not
-    that was seen in the last `quiet_ns` before the heal. `straddle_ns`: how exactly 2 s are told."""
+    """Every probe flow and every schedule.
+
+    `quiet`: the fault stood until all was quiet, so that every loss has ended; else one has not that was seen in the last `quiet_ns`
+    before the heal. `straddle_ns`: how exactly 2 s are told.
+    """
     clock = measured.clock
     if clock is None:
         return ()

@@ -81,7 +81,7 @@ class ActionFault:
         return f"{self.plan.target} still carries {len(new)} new flows to a VIP" if new else ""
 
     def _new_flows(self) -> list[Crossing]:
-        """Flows to a VIP that began after the action had ended, and go on; where all services are UDP and nothing begins, all flows."""
+        """Flows to a VIP that began after the action had ended, and go on; of UDP services alone, where nothing begins, all flows."""
         vips = {vip for service in self.contract.services.values() for vip in service.vip}
         begin_anew = any(service.transport == "tcp" for service in self.contract.services.values())
         now = time.monotonic_ns()
