@@ -18,6 +18,9 @@ from scenarios.targets import (
     named_link,
     named_node,
     named_region,
+    ordered_links,
+    ordered_nodes,
+    ordered_regions,
     region_nodes,
 )
 from topologies.model import Endpoint, Link, Node, Topology
@@ -142,9 +145,33 @@ def test_what_is_not_there_is_named_with_what_is() -> None:
         named_region(LINKED, "mars")
 
 
+def test_every_node_follows_in_the_order_of_the_default() -> None:
+    assert ordered_nodes(LAB, "l4") == ("eu-l4-9", "us-l4-1", "us-l4-2")
+    assert ordered_nodes(LAB) == ("eu-l4-9", "eu-transit", "us-edge", "us-l4-1", "us-l4-2"), "clients never fail"
+    assert ordered_regions(LAB) == ("eu", "us"), "and a region of clients only neither"
+
+
+def test_links_are_those_of_the_nodes_in_their_order_each_once_and_never_between_two_clients() -> None:
+    nodes = topology(("b", "edge", "one"), ("a", "edge", "one"), ("c1", "client", "one"), ("c2", "client", "one")).nodes
+    ends = [("c1", "c2"), ("b", "c1"), ("b", "a")]
+    links = tuple(Link((Endpoint(x, f"to-{y}"), Endpoint(y, f"to-{x}"))) for x, y in ends)
+    lab = Topology("lab", Path("lab.clab.yml"), "clab", nodes, links)
+    assert ordered_links(lab, "edge") == (links[2], links[1])
+
+
+@given(kinds=NODES)
+def test_the_default_is_the_first_of_the_order(kinds: list[tuple[str, str | None]]) -> None:
+    lab = topology(*((f"n{i:02}", role, region) for i, (role, region) in enumerate(kinds)))
+    for role in lab.roles():
+        nodes = [node.name for node in lab.nodes_with_role(role)]
+        if role != "client":
+            assert default_node(lab, role) == ordered_nodes(lab, role)[0]
+            assert sorted(ordered_nodes(lab, role)) == sorted(nodes)
+    if regions := ordered_regions(lab):
+        assert default_region(lab) == regions[0]
+
+
 @pytest.mark.parametrize("entry", ENTRIES.values(), ids=str)
-def test_every_scenario_has_its_test_and_takes_only_targets_of_its_kind(entry: Entry) -> None:
+def test_every_scenario_has_its_test(entry: Entry) -> None:
     folder = Path(__file__).resolve().parents[2] / "scenarios"
     assert sum(f"def {entry.test}(" in path.read_text() for path in folder.glob("test_*.py")) == 1
-    with pytest.raises(BadInput):
-        entry.check(LINKED, "nowhere")
