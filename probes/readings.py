@@ -19,7 +19,7 @@ def read_prober(
     event_ns: int | None = None,
     until: Counters | None = None,
 ) -> ProberReading:
-    """How the prober did in `window`; `before` and `until` are its counters from when the window began and ended (None: its start, now).
+    """How the prober did in `window`; `before` and `until` are its counters from when it began and ended (None: its start, now).
 
     Whether it stalled is asked from `event_ns` on (None: in the whole window).
     """

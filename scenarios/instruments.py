@@ -294,8 +294,9 @@ class Instruments:
     def asked_ns(self) -> int | None:
         """When something was last asked, by the instruments' own signs of life; None where none of them lives."""
         now = time.monotonic_ns()
-        alive = [x for x in (*self.probers.values(), *self.requesters.values()) if x.alive()]
-        return max((now - x.heartbeat_age_ns() for x in alive), default=None)
+        ages = [p.heartbeat_age_ns() for p in self.probers.values() if p.alive()]
+        ages += [r.heartbeat_age_ns() for r in self.requesters.values() if r.alive()]
+        return max((now - age for age in ages), default=None)
 
     def ask_idle(self, half: Literal[0, 1]) -> None:
         """Begins to ask half of the idle connections; `unasked` tells who has not answered yet."""

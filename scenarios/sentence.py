@@ -20,7 +20,7 @@ def upper_bound(among: int) -> str:
 
 
 def headline(plan: FaultPlan, measured: Measured, trial: Trial, at_s: float) -> str:
-    """What was done and when, what the flows that crossed it lost, and what became of requests and connections across it and elsewhere.
+    """What was done and when, what the flows that crossed it lost, and what became of requests and connections.
 
     It says only what happened: an action that was refused, a fault that did not take effect, are told as that.
     """

@@ -203,12 +203,12 @@ def _again(measured: Measured, clock: Clock) -> Mapping[tuple[str, int], int | N
 def at_rest(measured: Measured) -> tuple[int, int]:
     """What was lost in the control window: how many samples of all series, and the longest stretch of one, ns."""
     lost, longest = 0, 0
-    for f in measured.flows:
-        lost += f.control_lost
-        longest = max(longest, f.control_lost * f.trace.flow.interval_ns)
-    for a in measured.attempts:
-        lost += a.control_failed
-        longest = max(longest, a.control_failed * a.trace.flow.interval_ns)
+    for trace, failed in (
+        *((f.trace, f.control_lost) for f in measured.flows),
+        *((a.trace, a.control_failed) for a in measured.attempts),
+    ):
+        lost += failed
+        longest = max(longest, failed * trace.flow.interval_ns)
     for r in measured.requests:
         lost += r.control.failed
         longest = max(longest, r.control.request_fail_ns)
@@ -221,8 +221,8 @@ def silent(measured: Measured) -> tuple[str, ...]:
     if clock is None:
         return ()
     asked: dict[str, bool] = {}
-    for f in (*measured.flows, *measured.attempts):
-        flow, trace = f.trace.flow, f.trace
+    for trace in (*(f.trace for f in measured.flows), *(a.trace for a in measured.attempts)):
+        flow = trace.flow
         first, after = map(int, np.searchsorted(trace.due, (clock.control_ns, clock.event_ns)))
         name = f"{flow.vantage} → {flow.service} {flow.dst}"
         asked[name] = asked.get(name, False) or bool(np.any(trace.state[first:after] == ANSWERED))
