@@ -15,16 +15,16 @@ from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
 from reports import summary, words
-from reports.evidence.reader import read_evidence
+from reports.evidence.reader import EvidenceError, read_evidence
 from reports.page import render
+from scenarios.asked import check_asked
 from scenarios.catalogue import ENTRIES
-from scenarios.phases import unused
+from scenarios.unused import unused
 from topologies.check import load_checked
-from topologies.model import Topology
 from topologies.problems import closest
 from topologies.runtimes import images_of
 
-OURS = ("--target", "--locustfile", "--connections")
+OURS = ("--target", "--each", "--locustfile", "--connections")
 """Options of a run that are not pytest's."""
 
 
@@ -38,24 +38,14 @@ def _selection(names: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _check_targets(topology: Topology, names: tuple[str, ...], target: str | None) -> None:
-    """What was asked for by name has to be there: said before anything is deployed."""
-    for name in names:
-        ENTRIES[name].check(topology, target)
-
-
 def _own_words(extra: tuple[str, ...]) -> bool:
     """Whether somebody asks pytest itself for something, so that it should speak, too."""
     return any(word.startswith("-") and not word.startswith(OURS) for word in extra)
 
 
-def _target(extra: tuple[str, ...]) -> str | None:
-    for at, word in enumerate(extra):
-        if word.startswith("--target="):
-            return word.partition("=")[2]
-        if word == "--target" and at + 1 < len(extra):
-            return extra[at + 1]
-    return None
+def _targets(extra: tuple[str, ...]) -> tuple[str, ...]:
+    words = [word.partition("=")[2] for word in extra if word.startswith("--target=")]
+    return (*words, *(extra[at + 1] for at, word in enumerate(extra[:-1]) if word == "--target"))
 
 
 def play(
@@ -75,8 +65,7 @@ def play(
     if out and (out / "evidence.jsonl").exists():
         raise BadUsage(f"{out} holds the evidence of a run already; name a directory that does not")
     selected = _selection(names)
-    described, _ = load_checked(topology, contract, images=images_of(runtime))
-    _check_targets(described, names, _target(extra))
+    check_asked(*load_checked(topology, contract, images=images_of(runtime)), names, _targets(extra), "--each" in extra)
     out = out or unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
         *(selected or [str(HERE / "scenarios")]),
@@ -106,7 +95,11 @@ def play(
         return 2
     if not (out / "evidence.jsonl").exists():
         return code
-    return _tell(out, as_json=as_json, code=code)
+    try:
+        return _tell(out, as_json=as_json, code=code)
+    except (OSError, EvidenceError) as error:
+        explain(f"there is no report: {error}")
+        return code or 3
 
 
 def _tell(out: Path, *, as_json: bool, code: int) -> int:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from probes.child import ProbeError
 from reports.evidence.writer import EvidenceWriter
+from scenarios.asked import Play
 from scenarios.boot import Booted
 from scenarios.instruments import Instruments
-from scenarios.serving import Baseline
+from scenarios.serving import Baseline, lacking
+from scenarios.steady import unanswered
 from scenarios.timers.timers import Kept
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.linux.wired import Crossing
+from topologies.runtime import RuntimeFailure
 
 STEADY_S = 30.0
+WHOLE_S = 60.0
 CALM_S = 10.0  # for so long the host may be given time to calm down, after a boot for instance
 LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
 STEADY_NS = 1_000_000_000
@@ -38,6 +43,8 @@ class Bench:
     openings: tuple[Crossing, ...] = ()
     broken: str = ""
     kept: Kept = field(default_factory=Kept)
+    plays: Mapping[str, Play] = field(default_factory=dict)
+    redeploy: Callable[[], tuple[Booted, Instruments]] | None = None
     _renewing: bool = field(default=False, repr=False)
 
     @property
@@ -52,6 +59,44 @@ class Bench:
                 there = set(lab.pids(node.name).values())
                 found[node.name] = frozenset(name for name in names if name[:15] in there)
         return found
+
+    # -- a lab that is whole ---------------------------------------------------------------------------------------
+
+    def make_whole(self) -> str:
+        """Before a trial: where the last one left something broken the lab is reset, else deployed anew. Empty, or why it is not whole
+        all the same: no trial may begin then."""
+        if not self.broken:
+            return ""
+        self.say(f"the lab is not as it should be ({self.broken}): it is reset")
+        try:
+            self.booted.lab.reset()
+            wait_until(self._not_whole, deadline_s=WHOLE_S, every_s=2 * LOOK_S, what="reset")
+            self.broken = ""
+        except (DeadlineMissed, RuntimeFailure) as left:
+            self.broken = self._deployed_anew(str(left))
+        return self.broken
+
+    def _not_whole(self) -> str:
+        lab = self.booted.lab
+        if self.baseline:
+            running = self.running()
+            for node in lab.topology.nodes:
+                if left := lacking(self.baseline, node, lab.snapshot(node), running.get(node, frozenset())):
+                    return left
+        left = unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys()
+        return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(left))
+
+    def _deployed_anew(self, why: str) -> str:
+        if self.redeploy is None:
+            return why
+        self.say(f"a reset does not mend it ({why}): it is deployed anew")
+        try:
+            self.booted, self.instruments = self.redeploy()
+        except (RuntimeFailure, ProbeError) as error:
+            self.redeploy = None
+            return str(error)
+        self._renewing, self.kept = False, Kept()
+        return ""
 
     # -- a host with CPU to spare ----------------------------------------------------------------------------------
 

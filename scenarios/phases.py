@@ -9,14 +9,13 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from probes.child import ProbeError
 from probes.drops.counters import Counts, difference
 from reports.evidence import schema
 from scenarios import standing_watch
-from scenarios.bench import LOOK_S, STEADY_NS, STEADY_S, Bench, Say, crossed_by
+from scenarios.bench import LOOK_S, STEADY_NS, Bench, crossed_by
 from scenarios.catalogue import Entry
 from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
@@ -450,15 +449,3 @@ class _Back:
         lines = self.bench.booted.lab.log(self._node).strip().splitlines()[-1:]
         said = f"; it said last: {lines[0][:200]}" if lines else ""
         return f"{self._lacking}{said}"
-
-
-def unused(path: Path) -> Path:
-    """The path, or the first `path-2`, `path-3`… that does not exist."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
-
-
-__all__ = ["STEADY_S", "Bench", "NothingCarries", "Say", "Scenario", "unused"]

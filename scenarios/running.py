@@ -10,9 +10,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,21 +20,24 @@ from msgspec import structs
 
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
+from scenarios.asked import plays as played
+from scenarios.bench import Bench
 from scenarios.boot import Booted, boot, take_down
 from scenarios.calibration.kept import kept
 from scenarios.instruments import Instruments
-from scenarios.phases import Bench
 from scenarios.telling import Teller
+from topologies.check import load_checked
+from topologies.runtimes import images_of
 
 HERE = Path(__file__).resolve().parents[1]
 VERSION = "0.1.0"
-Worst = Callable[[Sequence[schema.Verdict]], schema.VerdictWord]
+Verdict = Callable[[], schema.VerdictWord]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What a run was asked for. `out`: the directory of its evidence; `connections`: of each vantage; `reproduce`: the command that
-    repeats it."""
+    repeats it; `names`: scenarios by name, none: all that are played unasked; `targets` or `each`: what they are aimed at."""
 
     topology: Path
     contract: Path
@@ -44,36 +47,86 @@ class Asked:
     connections: int
     locustfile: Path | None = None
     per_hop: bool = False
+    names: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    each: bool = False
+
+
+@dataclass
+class _Deployment:
+    """The lab and its instruments, which one stack owns. Another one takes its place where the lab cannot be mended."""
+
+    asked: Asked
+    teller: Teller
+    stack: ExitStack = field(default_factory=ExitStack)
+    lab_s: float = 0.0
+    own_s: float = 0.0
+
+    def boot(self) -> Booted:
+        """Raises as `boot` does."""
+        self.teller.now("the lab comes up")
+        booted = boot(self.asked.topology, self.asked.contract, runtime=self.asked.runtime, say=self.teller.say)
+        self.stack.callback(take_down, booted.lab)
+        return booted
+
+    def measure(self, booted: Booted) -> Instruments:
+        """Starts the instruments. Raises ProbeError, RuntimeFailure."""
+        self.teller.now("probers, connections and load start")
+        instruments = self.stack.enter_context(Instruments(booted, self.asked.locustfile, self.asked.connections))
+        lab_s, own_s = booted.lab.cpu_seconds(), instruments.cpu_seconds()
+
+        def account() -> None:
+            self.lab_s += booted.lab.cpu_seconds() - lab_s
+            self.own_s += instruments.cpu_seconds() - own_s
+
+        self.stack.callback(account)
+        return instruments
+
+    def again(self) -> tuple[Booted, Instruments]:
+        """A fresh lab in place of this one. Raises as `boot` and `measure` do."""
+        self.stack.close()
+        booted = self.boot()
+        return booted, self.measure(booted)
 
 
 @contextmanager
-def running(asked: Asked, teller: Teller, worst: Worst) -> Iterator[Bench]:
-    """The lab in service, measured from every vantage, until the block ends; `worst` then says the run's verdict.
+def running(asked: Asked, teller: Teller, verdict: Verdict) -> Iterator[Bench]:
+    """The lab in service, measured from every vantage, until the block ends; `verdict` then says the run's.
 
-    Raises as `boot` does, ProbeError, and CannotWrite for a disk that takes no evidence; nothing of the lab is left in any case.
+    Raises as `boot` does, BadInput for what does not fit the stack, ProbeError, and CannotWrite for a disk that takes no evidence;
+    nothing of the lab is left in any case.
     """
+    topology, contract = load_checked(asked.topology, asked.contract, images=images_of(asked.runtime))
+    plays = played(topology, contract, asked.names, asked.targets, asked.each)
     with ExitStack() as stack:
         stack.callback(teller.close)
-        teller.now("the lab comes up")
-        booted = boot(asked.topology, asked.contract, runtime=asked.runtime, say=teller.say)
-        stack.callback(take_down, booted.lab)
+        deployment = _Deployment(asked, teller)
+        stack.callback(deployment.stack.close)
+        booted = deployment.boot()
         began = time.monotonic() - booted.seconds
         writer = stack.enter_context(EvidenceWriter(asked.out / "evidence.jsonl"))
         start = _beginning(asked, booted)
         for line in (start, _described(booted)):
             writer.write(line, t_ns=time.monotonic_ns())
-        teller.now("probers, connections and load start")
-        with Instruments(booted, asked.locustfile, asked.connections) as instruments:
-            made = Bench(booted, instruments, writer, teller.say, teller.now, asked.per_hop)
-            lab_before, own_before, since = booted.lab.cpu_seconds(), instruments.cpu_seconds(), time.monotonic()
-            yield made
-            wall = time.monotonic() - since
-            cpu = schema.Cpu(
-                lab_cores=round((booted.lab.cpu_seconds() - lab_before) / wall, 2),
-                instrument_cores=round((instruments.cpu_seconds() - own_before) / wall, 2),
-            )
+        bench = Bench(
+            booted,
+            deployment.measure(booted),
+            writer,
+            teller.say,
+            teller.now,
+            asked.per_hop,
+            plays={play.entry.name: play for play in plays},
+            redeploy=deployment.again,
+        )
+        since = time.monotonic()
+        yield bench
+        wall = time.monotonic() - since
+        deployment.stack.close()
+        cpu = schema.Cpu(
+            lab_cores=round(deployment.lab_s / wall, 2), instrument_cores=round(deployment.own_s / wall, 2)
+        )
         wall_s = round(time.monotonic() - began, 1)
-        ended = structs.replace(start, event="end", verdict=worst(made.verdicts), wall_s=wall_s, cpu=cpu)
+        ended = structs.replace(start, event="end", verdict=verdict(), wall_s=wall_s, cpu=cpu)
         writer.write(ended, t_ns=time.monotonic_ns())
 
 
