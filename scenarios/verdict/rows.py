@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scenarios.verdict.doubts import About, Doubt, strongest
-from scenarios.verdict.facts import Held, Kind, Lost, Part, Series, Trial, Use
+from scenarios.verdict.facts import Held, Kind, Load, Lost, Part, Series, Trial, Use
 from scenarios.verdict.ranges import NOTHING, UNKNOWN, Range, State, around, worst
 from topologies.budget import BrokenBudget, Budget, Judging, Limits, effective_limits
 
@@ -177,6 +177,11 @@ def _touches(trial: Trial, touched: bool) -> bool:
     return touched or not trial.carries
 
 
+def _doubts(trial: Trial) -> tuple[Doubt, ...]:
+    """Where the element carried nothing, nothing is elsewhere: a doubt about that is about what is judged."""
+    return trial.doubts if trial.carries else tuple(replace(d, where="") for d in trial.doubts)
+
+
 def _series(trial: Trial, key: Key) -> list[Series]:
     """The series whose worst figure a key is. Where no UDP flow crosses the element, SYNs tell its black hole, too."""
     kinds: set[Kind] = {_KINDS[key]}
@@ -221,12 +226,12 @@ def _standing_in(trial: Trial, chosen: Sequence[Series], part: Part) -> int:
 
 def _about(trial: Trial, things: Iterable[tuple[About, str]], where: Where, part: Part) -> tuple[Doubt, ...]:
     known = set(things)
-    return tuple(d for d in trial.doubts if any(d.concerns(kind, vantage, where, part) for kind, vantage in known))
+    return tuple(d for d in _doubts(trial) if any(d.concerns(kind, vantage, where, part) for kind, vantage in known))
 
 
 def _range(trial: Trial, series: Series, where: Where, part: Part) -> Range:
     lost = series.part(part)
-    makes, hides, strong, _ = strongest(d for d in trial.doubts if d.concerns(series.kind, series.vantage, where, part))
+    makes, hides, strong, _ = strongest(d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, where, part))
     if makes:
         return UNKNOWN
     found = _around(lost, series.step_ns + trial.lateness_ns.get((series.kind, part), 0), strong)
@@ -336,18 +341,28 @@ def _latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iter
 
 
 def _load(trial: Trial, budget: str, limit: float | None, where: Where) -> Iterator[Row]:
-    load = trial.load if where == "touched" else trial.load_elsewhere
+    load = trial.load_elsewhere if where == "elsewhere" else trial.load if trial.carries else _worse(trial)
     if limit is None or (where == "elsewhere" and load is None):
         return
     asked = _Asked("load_fail", where, "fault", budget, limit)
     doubts = _about(trial, [("load", "")], where, "fault")
     makes, hides, _, _ = strongest(doubts)
-    share = 100 * load.failed / load.requests if load and load.requests else 0.0
+    share = _share(load)
     found = UNKNOWN if makes or load is None else Range(share, None if hides else share, surely=share > 0)
     yield _judged(
         trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
         noun=_NOUNS["load"], doubts=doubts,
     )  # fmt: skip
+
+
+def _share(load: Load | None) -> float:
+    """How much of it failed, in percent."""
+    return 100 * load.failed / load.requests if load and load.requests else 0.0
+
+
+def _worse(trial: Trial) -> Load | None:
+    """Where the element carried nothing, the load is judged that was worse off."""
+    return max((one for one in (trial.load, trial.load_elsewhere) if one), key=_share, default=None)
 
 
 def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
@@ -360,7 +375,7 @@ def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
     ranges = []
     for s in touched:
         makes, hides, strong, _ = strongest(
-            d for d in trial.doubts if d.concerns(s.kind, s.vantage, "touched", "fault")
+            d for d in _doubts(trial) if d.concerns(s.kind, s.vantage, "touched", "fault")
         )
         lost = Lost(s.fault.samples, s.fault.failed, s.fault.ended_ns)
         found = _around(lost, s.step_ns + trial.lateness_ns.get((s.kind, "fault"), 0), strong)

@@ -66,3 +66,18 @@ def test_a_limit_for_requests_of_which_few_crossed_is_unknown_where_the_contract
     found = verdict(probes(), requests(samples=9), budget=allows(black_hole=300, request_fail=300))
     assert found.verdict == "unknown"
     assert "9 requests crossed us-l4-1, 10 are needed" in found.reason
+
+
+# -- an element that carried nothing -------------------------------------------------------------------------------
+
+
+def test_beside_an_idle_element_a_dead_prober_is_doubted_wherever_it_probed() -> None:
+    seen = (probes(touched=False), syns(touched=False))
+    found = verdict(*seen, budget=allows(black_hole=300), carries=False, doubts=(dead_prober(where="elsewhere"),))
+    assert found.verdict == "unknown"
+
+
+def test_beside_an_idle_element_the_load_is_judged_that_was_worse_off() -> None:
+    found = verdict(budget=allows(load_fail=1), carries=False, load=Load(100, 0), load_elsewhere=Load(100, 5))
+    assert found.verdict == "fail"
+    assert verdict(budget=allows(load_fail=1), carries=False, load_elsewhere=Load(100, 0)).verdict == "pass"
