@@ -234,14 +234,16 @@ def _range(trial: Trial, series: Series, where: Where, part: Part) -> Range:
     makes, hides, strong, _ = strongest(d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, where, part))
     if makes:
         return UNKNOWN
-    found = _around(lost, series.step_ns + trial.lateness_ns.get((series.kind, part), 0), strong)
-    return Range(found.low, None, found.surely) if hides else found
-
-
-def _around(lost: Lost, width_ns: int, strong_ns: int) -> Range:
     least = lost.figure_ns if lost.least_ns is None else lost.least_ns
     most = lost.figure_ns if lost.most_ns is None else lost.most_ns
-    return around(lost.figure_ns, least=least, most=most, width=width_ns, strong=strong_ns)
+    width = _width_ns(trial, series, part)
+    found = around(lost.figure_ns, least=least, most=most, width=width, strong=strong)
+    more = hides or (lost.open and trial.cut_short and part == "fault")
+    return Range(found.low, None, found.surely) if more else found
+
+
+def _width_ns(trial: Trial, series: Series, part: Part) -> int:
+    return series.step_ns + trial.lateness_ns.get((series.kind, part), 0)
 
 
 # -- connections ---------------------------------------------------------------------------------------------------
@@ -369,42 +371,110 @@ def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
     if limit is None:
         return
     touched = [s for s in trial.series if _touches(trial, s.touched)]
-    broken = [c for c in trial.connections if _touches(trial, c.touched) and c.broke == "fault"]
-    open_ = any(s.fault.open for s in touched) or any(c.again_ns is None for c in broken)
-    asked = _Asked("recover", "touched", "fault", budget, limit)
-    ranges = []
-    for s in touched:
-        makes, hides, strong, _ = strongest(
-            d for d in _doubts(trial) if d.concerns(s.kind, s.vantage, "touched", "fault")
-        )
-        lost = Lost(s.fault.samples, s.fault.failed, s.fault.ended_ns)
-        found = _around(lost, s.step_ns + trial.lateness_ns.get((s.kind, "fault"), 0), strong)
-        ranges.append(UNKNOWN if makes else Range(found.low, None if hides else found.high, found.surely))
-    again = [Range(c.again_ns, c.again_ns, surely=c.again_ns > 0) for c in broken if c.again_ns is not None]
-    whole = worst([*ranges, *again])
-    if open_:
+    places = _places(trial)
+    still = [_range(trial, s, "touched", "fault") for s in touched if s.fault.open]
+    open_ = bool(still) or places.open
+    whole = worst([*(_until(trial, s) for s in touched), places.served])
+    if (places.surely or any(r.surely for r in still)) and not trial.cut_short:
         whole = Range(max(whole.low, limit + 1), None, surely=True)
-    doubts = _about(trial, ((s.kind, s.vantage) for s in touched), "touched", "fault")
-    figure = max([*(s.fault.ended_ns for s in touched), *(c.again_ns or 0 for c in broken)], default=0)
+    elif open_:
+        whole = Range(whole.low, None, whole.surely)
+    figure = max((s.fault.ended_ns for s in touched), default=0)
     yield _judged(
-        trial, asked, figure=figure, found=whole, unit="ns", samples=sum(s.fault.samples for s in touched),
-        noun="samples", censored=open_, step_ns=max((s.step_ns for s in touched), default=0), doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("recover", "touched", "fault", budget, limit),
+        figure=max(figure, places.last_ns, trial.stood_ns if open_ else 0),
+        found=whole,
+        unit="ns",
+        samples=sum(s.fault.samples for s in touched),
+        noun="samples",
+        censored=open_,
+        step_ns=max((s.step_ns for s in touched), default=0),
+        doubts=_about(trial, {*((s.kind, s.vantage) for s in touched), *places.doubted}, "touched", "fault"),
+    )
+
+
+def _until(trial: Trial, series: Series) -> Range:
+    """From the event until the last loss of a series ended. A sample that straddles its 2 s may be the last one, and may be none."""
+    makes, hides, strong, _ = strongest(
+        d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, "touched", "fault")
+    )
+    if makes:
+        return UNKNOWN
+    lost, width = series.fault, _width_ns(trial, series, "fault")
+    least = lost.ended_ns if lost.least_ns is None else min(lost.ended_ns, lost.least_ns)
+    found = around(lost.ended_ns, least=least, most=lost.ended_ns, width=width, strong=strong)
+    unclear = lost.most_ns is not None and lost.most_ns > lost.figure_ns
+    return Range(found.low, None, found.surely) if hides or unclear else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again; `last_ns`:
+    its figure. `open`: one was not before the heal, and `surely`: beyond doubt. `doubted`: what doubts about them are about."""
+
+    served: Range
+    last_ns: int
+    open: bool
+    surely: bool
+    number: int
+    doubted: frozenset[tuple[About, str]]
+
+
+def _places(trial: Trial) -> _Places:
+    """An idle connection is asked once, shortly before the heal: its break says nothing of when a loss ended."""
+    busy = [c for c in trial.connections if _touches(trial, c.touched) and c.use != "idle"]
+    broken = [c for c in busy if c.broke == "fault"]
+    ranges, never, known = [], 0, 0
+    for c in broken:
+        makes, hides, strong, count = strongest(
+            d for d in _doubts(trial) if d.concerns("connection", c.vantage, "touched", "fault")
+        )
+        if makes:
+            ranges.append(UNKNOWN)
+            continue
+        known += 1
+        if c.again_ns is None:
+            never += 1
+            continue
+        # as many as broke at rest may have broken by themselves
+        low = max(0, c.again_ns - strong) if len(broken) > count else 0
+        ranges.append(Range(low, None if hides else c.again_ns + strong, surely=low > 0))
+    about: frozenset[tuple[About, str]] = frozenset(("connection", c.vantage) for c in busy)
+    _, hides, _, count = strongest(_about(trial, about, "touched", "fault"))
+    served = worst(ranges)
+    return _Places(
+        served=Range(served.low, None, served.surely) if hides else served,
+        last_ns=max((c.again_ns or 0 for c in broken), default=0),
+        open=any(c.again_ns is None for c in broken),
+        surely=never > count,
+        number=sum(1 for c in broken if c.again_ns is None),
+        doubted=about,
+    )
 
 
 def _ended(trial: Trial, budget: str) -> Iterator[Row]:
-    """A class with a limit for what was touched is broken by any loss that has not ended, whichever keys it names."""
+    """A class with a limit for what was touched is broken by any loss that has not ended, whichever keys it names: of samples, and of
+    connections whose place was not served again. Where a schedule ended the fault, its limits say what is too long."""
     still = [s for s in trial.series if _touches(trial, s.touched) and s.fault.open]
-    if not still:
+    places = _places(trial)
+    if not still and not places.open:
         return
-    ranges = [_range(trial, s, "touched", "fault") for s in still]
-    most = max(still, key=lambda s: s.fault.figure_ns)
-    asked = _Asked("ended", "touched", "fault", budget, 0)
-    doubts = _about(trial, ((s.kind, s.vantage) for s in still), "touched", "fault")
+    found = worst([*(_range(trial, s, "touched", "fault") for s in still), Range(0, None, places.surely)])
+    most = max(still, key=lambda s: (s.fault.figure_ns, s.name), default=None)
     yield _judged(
-        trial, asked, figure=most.fault.figure_ns, found=worst(ranges), unit="ns", samples=NEEDED, noun="samples",
-        by=most.name, censored=True, step_ns=most.step_ns, doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("ended", "touched", "fault", budget, 0),
+        figure=most.fault.figure_ns if most else 0,
+        found=UNKNOWN if trial.cut_short else found,
+        unit="ns",
+        samples=NEEDED,
+        noun="samples",
+        by=most.name if most else f"{places.number} places whose connection broke were not served again",
+        censored=True,
+        step_ns=most.step_ns if most else 0,
+        doubts=_about(trial, {*((s.kind, s.vantage) for s in still), *places.doubted}, "touched", "fault"),
+    )
 
 
 def _return(trial: Trial, judging: Judging) -> Row:

@@ -17,6 +17,8 @@ def told(row: Row) -> str:
     least = "≥ " if row.censored else ""
     if row.censored and row.key == "return":
         return "not before the end"
+    if row.key == "ended" and not row.figure:
+        return "not over"
     return f"{least}{_ms(row.figure, row.step_ns)} ms"
 
 

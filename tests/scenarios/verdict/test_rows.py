@@ -81,3 +81,68 @@ def test_beside_an_idle_element_the_load_is_judged_that_was_worse_off() -> None:
     found = verdict(budget=allows(load_fail=1), carries=False, load=Load(100, 0), load_elsewhere=Load(100, 5))
     assert found.verdict == "fail"
     assert verdict(budget=allows(load_fail=1), carries=False, load_elsewhere=Load(100, 0)).verdict == "pass"
+
+
+# -- loss that has not ended ---------------------------------------------------------------------------------------
+
+
+def test_places_that_are_not_served_again_have_not_ended_whichever_key_is_named() -> None:
+    found = verdict(probes(), requests(), connections=held(30, again=None, end="own"), budget=allows(broken=OWN))
+    assert found.verdict == "fail"
+    assert "ended was not over" in found.reason
+    assert "30 places whose connection broke were not served again" in found.reason
+
+
+def test_an_idle_connection_that_was_found_broken_before_the_heal_is_no_loss_without_end() -> None:
+    idle = held(3, use="idle", end="own", again=None)
+    found = verdict(probes(), requests(), connections=idle, budget=allows(broken=OWN, recover=300))
+    assert found.verdict == "pass", found.reason
+
+
+def test_an_open_loss_of_a_starved_lab_is_no_certain_one() -> None:
+    seen = (probes(), requests(4_000, open=True))
+    for budget in (allows(recover=300), allows(black_hole=300, recover=300, request_fail=300)):
+        assert verdict(*seen, budget=budget).verdict == "fail"
+        assert verdict(*seen, budget=budget, doubts=(starved(about=frozenset({"request"})),)).verdict == "unknown"
+
+
+def test_an_open_loss_that_is_no_longer_than_at_rest_is_no_certain_one() -> None:
+    seen = (probes(), requests(200, open=True))
+    found = verdict(*seen, budget=allows(recover=300), doubts=(stall(200, no_pass=True),))
+    assert found.verdict == "unknown"
+
+
+def test_the_last_loss_may_be_a_sample_that_straddles_its_two_seconds() -> None:
+    unclear = replace(requests(), fault=Lost(1_000, most_ns=50 * MS))
+    assert row(verdict(probes(), unclear, budget=allows(recover=300)), "recover").state == "unknown"
+    none = replace(requests(), fault=Lost(1_000, 1, 50 * MS, ended_ns=9 * S, least_ns=0))
+    assert row(verdict(probes(), none, budget=allows(recover=300)), "recover").state == "unknown"
+
+
+def test_places_that_a_doubt_is_about_are_none_of_the_recovery_that_is_known() -> None:
+    seen = {"connections": held(3, again=900), "budget": allows(recover=300)}
+    assert row(verdict(probes(), **seen), "recover").state == "fail"
+    about = frozenset({"connection"})
+    for doubt in (starved(about=about), stall(700, about=about)):
+        assert row(verdict(probes(), **seen, doubts=(doubt,)), "recover").state == "unknown"
+    hidden = verdict(probes(), connections=held(), budget=allows(recover=300), doubts=(dead_prober(about=about),))
+    assert row(hidden, "recover").state == "unknown"
+
+
+def test_what_never_came_back_took_at_least_as_long_as_the_fault_stood() -> None:
+    found = verdict(probes(), connections=held(3, again=None), budget=allows(recover=300), stood_ns=25 * S)
+    assert (row(found, "recover").figure, row(found, "recover").censored) == (25 * S, True)
+
+
+@pytest.mark.parametrize(("ms", "word"), [(350, "fail"), (200, "unknown")])
+def test_loss_that_a_schedule_cut_short_has_not_ended_only_if_it_already_exceeds_a_limit(ms: float, word: str) -> None:
+    seen = (probes(), requests(ms, open=True))
+    for budget in (allows(request_fail=299), allows(recover=299)):
+        assert verdict(*seen, budget=budget, cut_short=True).verdict == word
+        assert verdict(*seen, budget=budget).verdict == "fail"
+
+
+def test_loss_that_a_schedule_cut_short_and_no_limit_is_for_is_unknown() -> None:
+    found = verdict(probes(), requests(9_000, open=True), connections=held(), budget=allows(broken=NONE_BROKEN), cut_short=True)
+    assert found.verdict == "unknown"
+    assert "ended" in found.reason
