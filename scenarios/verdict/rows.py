@@ -52,6 +52,7 @@ _NOUNS: dict[About, str] = {
     "connection": "connections",
     "load": "requests of the load",
 }
+_CUT_SHORT = "it still went on when the schedule healed the fault"
 _PARTS: tuple[Part, Part] = ("fault", "after")
 
 
@@ -60,7 +61,7 @@ class Row:
     """One limit and its figure. `limit`: ns, percent, or a budget of connections; None: the contract gives none, and
     nothing was judged. `part`: "after" is from the heal on (of `broken`: from the event to the end). `given`: the limit stands in the
     contract, it is no default and no fallback. `fallback`: the key whose limit it is, where it is another's. `censored`: the loss had
-    not ended. `by`: whose figure it is. `why`: of `unknown`, what is doubted or was missing."""
+    not ended. `by`: whose figure it is. `why`: of `unknown`, what is doubted or was missing; `cpu`: nothing but CPU was."""
 
     key: Key
     where: Where
@@ -82,6 +83,7 @@ class Row:
     censored: bool = False
     step_ns: int = 0
     doubts: tuple[Doubt, ...] = ()
+    cpu: bool = False
 
     @property
     def name(self) -> str:
@@ -212,6 +214,7 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
         censored=part == "fault" and any(s.fault.open for s in chosen),
         step_ns=max((s.step_ns for s in chosen), default=0),
         doubts=_about(trial, ((s.kind, s.vantage) for s in chosen), asked.where, part),
+        missing=_CUT_SHORT if part == "fault" and trial.cut_short and any(s.fault.open for s in chosen) else "",
     )
 
 
@@ -272,22 +275,17 @@ def _count(trial: Trial, asked: _Asked, mine: Sequence[Held], samples: int, use:
         trial, (("connection", c.vantage) for c in mine) if mine else [("connection", "")], asked.where, asked.part
     )
     makes, hides, _, count = strongest(doubts)
-    limit = asked.limit
-    counted: float = len(broken)
-    found = Range(max(0, counted - count), counted + count, surely=counted > count)
-    if isinstance(limit, BrokenBudget) and limit.unit == "own":
-        # what broke and did not end there is too many; whose end cannot be told may be
-        others = sum(1 for c in broken if c.end == "other")
-        untold = len(broken) - len(own) - others
-        found = Range(max(0, others - count), others + untold + count, surely=others > count)
-    if makes:
-        found = UNKNOWN
-    elif hides:
-        found = Range(found.low, None, found.surely)
+    own_only = isinstance(asked.limit, BrokenBudget) and asked.limit.unit == "own"
+    # of `own`, what broke and did not end there is too many; whose end cannot be told may be
+    against = [c for c in broken if c.end == "other" or not own_only]
+    untold = [c for c in broken if c.end == "untold" and own_only]
+    low = sum(1 for c in against if not _may_be_ours(trial, c, asked)) - count
+    high = None if makes or hides else len(against) + len(untold) + count
+    found = Range(max(0, low), high, surely=low > 0)
     return _judged(
         trial,
         asked,
-        figure=counted,
+        figure=len(broken),
         found=found,
         unit="connections",
         samples=samples,
@@ -296,6 +294,14 @@ def _count(trial: Trial, asked: _Asked, mine: Sequence[Held], samples: int, use:
         among=len(mine),
         own=len(own),
         doubts=doubts,
+        missing=f"of {len(untold)} that broke nobody can tell where they ended" if untold else "",
+    )
+
+
+def _may_be_ours(trial: Trial, held: Held, asked: _Asked) -> bool:
+    """Whether a doubt may have broken this one."""
+    return any(
+        d.effect == "makes" and d.concerns("connection", held.vantage, asked.where, asked.part) for d in _doubts(trial)
     )
 
 
@@ -338,7 +344,7 @@ def _latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iter
         found = Range(found.low if len(ordered) > 1 else 0, None)
     yield _judged(
         trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=_NOUNS["request"],
-        doubts=doubts, needed=1 if where == "elsewhere" else LATENCY_SAMPLES,
+        doubts=doubts, needed=LATENCY_SAMPLES,
     )  # fmt: skip
 
 
@@ -389,6 +395,7 @@ def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
         samples=sum(s.fault.samples for s in touched),
         noun="samples",
         censored=open_,
+        missing=_CUT_SHORT if trial.cut_short and open_ else "",
         step_ns=max((s.step_ns for s in touched), default=0),
         doubts=_about(trial, {*((s.kind, s.vantage) for s in touched), *places.doubted}, "touched", "fault"),
     )
@@ -472,6 +479,7 @@ def _ended(trial: Trial, budget: str) -> Iterator[Row]:
         noun="samples",
         by=most.name if most else f"{places.number} places whose connection broke were not served again",
         censored=True,
+        missing=_CUT_SHORT if trial.cut_short else "",
         step_ns=most.step_ns if most else 0,
         doubts=_about(trial, {*((s.kind, s.vantage) for s in still), *places.doubted}, "touched", "fault"),
     )
@@ -481,19 +489,28 @@ def _return(trial: Trial, judging: Judging) -> Row:
     """From the heal until the stack serves as before. A refused undo breaks it, and so does a stack that does not come back."""
     given = judging.budget.return_ns
     limit = given if given is not None else max(RETURN_NS, trial.longest_timer_ns + RETURN_AFTER_TIMER_NS)
-    heal = trial.heal
-    asked = _Asked("return", "touched", "after", judging.name, limit, given is not None)
-    if heal.refused or heal.missing or heal.back_ns is None:
+    heal, back_ns = trial.heal, trial.heal.back_ns
+    late = back_ns is not None and back_ns > limit
+    never = back_ns is None or bool(not late and (heal.refused or heal.missing))
+    doubts = tuple(d for d in trial.doubts if not d.about)
+    makes, hides, strong, _ = strongest(doubts)
+    if never or back_ns is None:
         found = Range(limit + 1, None, surely=True)
     else:
-        found = Range(heal.back_ns, heal.back_ns, surely=heal.back_ns > 0)
-    doubts = tuple(d for d in trial.doubts if d.effect == "makes" and not d.about)
-    if doubts:
-        found = UNKNOWN
+        low = max(0, back_ns - strong)
+        found = Range(low, None if hides else back_ns + strong, surely=low > 0)
     return _judged(
-        trial, asked, figure=heal.back_ns or 0, found=found, unit="ns", samples=NEEDED, noun="samples",
-        by=heal.refused or heal.missing, censored=heal.back_ns is None, doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("return", "touched", "after", judging.name, limit, given is not None),
+        figure=back_ns or 0,
+        found=UNKNOWN if makes else found,
+        unit="ns",
+        samples=NEEDED,
+        noun="samples",
+        by=heal.refused or heal.missing,
+        censored=never,
+        doubts=doubts,
+    )
 
 
 # -- judging -------------------------------------------------------------------------------------------------------
@@ -516,30 +533,38 @@ def _judged(
     step_ns: int = 0,
     doubts: tuple[Doubt, ...] = (),
     needed: int | None = None,
+    missing: str = "",
 ) -> Row:
     """The row: low end over the limit fails; then what is after a heal that left something of ours, and a row without samples enough,
     is unknown; high end within is ok. A limit that only stands in for another needs samples to judge what is not broken: with none at
-    all it gives no row, and a few more must not be worse."""
+    all it gives no row, and a few more must not be worse. `missing`: what keeps the figure from being known, besides doubts and samples."""
     needed = needed if needed is not None else 1 if asked.where == "elsewhere" else NEEDED
     state: State | None = None
-    why = ""
+    why, cpu = "", False
+    short = _short(trial, asked, samples, noun, needed)
     if asked.limit is not None:
         state = found.against(_most(asked.limit, among))
         if asked.part == "after" and trial.heal.ours_left:
             state, why = "unknown", f"{trial.heal.ours_left} is still there"
         elif state == "unknown":
-            why = " ".join(d.sentence for d in doubts) or "the limit lies within the accuracy of the figure"
-        if state == "ok" and samples < needed and asked.fallback:
-            state = None
-        elif state == "ok" and samples < needed:
-            state, why = "unknown", f"{samples} {noun} crossed {trial.element}, {needed} are needed"
-        elif state == "unknown" and samples < needed and not doubts:
-            why = f"{samples} {noun} crossed {trial.element}, {needed} are needed"
+            known = dict.fromkeys((missing, short, *(d.sentence for d in doubts)))
+            why = " ".join(k if k.endswith(".") else f"{k}." for k in known if k)
+            cpu = bool(doubts) and all(d.cpu for d in doubts) and not missing
+        elif state == "ok" and short:
+            state, why = (None, "") if asked.fallback else ("unknown", short)
+    if state == "unknown" and not why:
+        why = "the limit lies within the accuracy of the figure"
     return Row(
         asked.key, asked.where, asked.part, asked.budget, asked.limit, figure, found, unit, samples, state,
         why=why, by=by, use=use, among=among, own=own, given=asked.given, fallback=asked.fallback,
-        censored=censored, step_ns=step_ns, doubts=doubts,
+        censored=censored, step_ns=step_ns, doubts=doubts, cpu=cpu,
     )  # fmt: skip
+
+
+def _short(trial: Trial, asked: _Asked, samples: int, noun: str, needed: int) -> str:
+    """Which samples were missing; empty where there were enough."""
+    where = f"crossed {trial.element}" if asked.where == "touched" and trial.carries else "were there"
+    return f"{samples} {noun} {where}, {needed} are needed" if samples < needed else ""
 
 
 __all__ = ["NEEDED", "NOTHING", "Key", "Row", "Unit", "Where", "rows_of"]
