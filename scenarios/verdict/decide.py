@@ -53,7 +53,7 @@ def judge(trial: Trial) -> Judged:
             "unknown",
             " ".join([f"Our fault is not proven to have taken effect: {act.not_bitten}.", *_sentences(trial)]),
             rows,
-            disturbed=_only_cpu(trial, ()),
+            disturbed=bool(trial.doubts) and all(d.cpu for d in trial.doubts),
         )
     failed = [r for r in rows if r.state == "fail"]
     if failed:
@@ -77,12 +77,6 @@ def _sentences(trial: Trial) -> list[str]:
     return [d.sentence for d in trial.doubts]
 
 
-def _only_cpu(trial: Trial, among: Sequence[Row]) -> bool:
-    """Whether there is a doubt, and every one is of too little CPU."""
-    doubts = [d for r in among for d in r.doubts] if among else list(trial.doubts)
-    return bool(doubts) and all(d.cpu for d in doubts)
-
-
 def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
     """Why a trial that broke nothing does not pass either."""
     act, found = trial.act, []
@@ -96,7 +90,7 @@ def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
     found += [
         _Doubtful(
             f"`{r.name}` is {told(r)}, limit {limit_of(r)}: unknown, since {_lower(r.why)}",
-            _only_cpu(trial, (r,)) and bool(r.doubts),
+            r.cpu,
         )
         for r in rows
         if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)
