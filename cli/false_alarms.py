@@ -22,11 +22,11 @@ from probes.flows import FORWARDING_DELAY_THRESHOLD_NS
 from probes.prober import Prober
 from reports.evidence.schema import VerdictWord
 from reports.evidence.writer import EvidenceWriter
+from scenarios.bench import Bench
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.placebo import PLACEBO, allowing_nothing, placebo
 from scenarios.instruments import Instruments
-from scenarios.bench import Bench
 from scenarios.phases import Scenario
 from topologies.runtimes import destroy
 

@@ -94,8 +94,8 @@ def _ospf(vrf: str, told: Mapping[str, Any], dead: Mapping[tuple[str, str], int]
 
 def _documents(text: str) -> tuple[list[Mapping[str, Any]], tuple[str, ...]]:
     """The JSON objects that stand one after the other in what vtysh printed."""
-    decoder, at = json.JSONDecoder(), 0
     found: list[Mapping[str, Any]] = []
+    decoder, at = json.JSONDecoder(), 0
     text = text.strip()
     while at < len(text):
         try:

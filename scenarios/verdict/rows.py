@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from scenarios.verdict.doubts import About, Doubt, strongest
-from scenarios.verdict.facts import Held, Kind, Load, Lost, Part, Series, Trial, Use
+from scenarios.verdict.facts import Held, Kind, Load, Part, Series, Trial, Use
 from scenarios.verdict.ranges import NOTHING, UNKNOWN, Range, State, around, worst
 from topologies.budget import BrokenBudget, Budget, Judging, Limits, effective_limits
 
@@ -234,7 +234,9 @@ def _about(trial: Trial, things: Iterable[tuple[About, str]], where: Where, part
 
 def _range(trial: Trial, series: Series, where: Where, part: Part) -> Range:
     lost = series.part(part)
-    makes, hides, strong, _ = strongest(d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, where, part))
+    makes, hides, strong, _ = strongest(
+        d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, where, part)
+    )
     if makes:
         return UNKNOWN
     least = lost.figure_ns if lost.least_ns is None else lost.least_ns
