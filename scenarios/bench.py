@@ -83,8 +83,8 @@ class Bench:
             for node in lab.topology.nodes:
                 if left := lacking(self.baseline, node, lab.snapshot(node), running.get(node, frozenset())):
                     return left
-        left = unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys()
-        return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(left))
+        silent = unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys()
+        return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(silent))
 
     def _deployed_anew(self, why: str) -> str:
         if self.redeploy is None:

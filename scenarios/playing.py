@@ -45,8 +45,11 @@ class Player:
     played: list[Played] = field(default_factory=list)
 
     def play(self, bench: Bench, play: Play, target: str | None, make: Made[str], options: Sequence[str]) -> Played:
-        """One trial at this target (None: the first candidate that carries traffic). Where it is unknown for nothing but too little CPU
-        there is another, for which the host is first given fewer probes to carry and time to calm down."""
+        """One trial at this target (None: the first candidate that carries traffic).
+
+        Where it is unknown for nothing but too little CPU there is another, for which the host is first given fewer probes to carry
+        and time to calm down.
+        """
         name = play.entry.name
         key = name if target is None or len(play.targets) == 1 else f"{name} {target}"
         trial = self._trial(bench, play, target, make, options, key)
