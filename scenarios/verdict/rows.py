@@ -200,7 +200,7 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
     part = asked.part
     ranged = [(_range(trial, s, asked.where, part), s) for s in chosen]
     whole = worst(r for r, _ in ranged)
-    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns), default=None)
+    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns, one[1].name), default=None)
     figure = max((s.part(part).figure_ns for s in chosen), default=0)
     samples = sum(s.part(part).samples for s in chosen)
     if asked.key == "black_hole":
