@@ -71,7 +71,8 @@ class Watch:
         if any(t < self.event_ns for t in self.instruments.last_losses(self.control_ns).values()):
             found = self._stretches(self.control_ns, self.event_ns)
             self._at_rest = {
-                name: AtRest(max(s.length_ns for s in some), max(s.lost for s in some)) for name, some in found.items()
+                name: AtRest(max(s.length_ns for s in some), max(s.lost for s in some), sum(s.lost for s in some))
+                for name, some in found.items()
             }
 
     def missing(self) -> str:

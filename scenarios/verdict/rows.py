@@ -34,6 +34,9 @@ LATENCY_SAMPLES = 100
 
 FAILED_LATENCY_NS = 2_000_000_000
 
+LEAST_STEP_NS = 1_000
+"""Nobody wants to read of a latency, or needs for its limit, more than its microseconds."""
+
 RETURN_NS = 60_000_000_000
 RETURN_AFTER_TIMER_NS = 30_000_000_000
 """Where the contract gives no `return`: the longer of the first, and the stack's longest timer and the second."""
@@ -197,7 +200,7 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
     part = asked.part
     ranged = [(_range(trial, s, asked.where, part), s) for s in chosen]
     whole = worst(r for r, _ in ranged)
-    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns), default=None)
+    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns, one[1].name), default=None)
     figure = max((s.part(part).figure_ns for s in chosen), default=0)
     samples = sum(s.part(part).samples for s in chosen)
     if asked.key == "black_hole":
@@ -346,7 +349,7 @@ def _latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iter
         found = Range(found.low if len(ordered) > 1 else 0, None)
     yield _judged(
         trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=_NOUNS["request"],
-        doubts=doubts, needed=LATENCY_SAMPLES,
+        doubts=doubts, needed=LATENCY_SAMPLES, step_ns=int(max(width, LEAST_STEP_NS)),
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from tests.scenarios.verdict.made import (
     trial,
     verdict,
 )
-from topologies.budget import BrokenBudget, Judging
+from topologies.budget import BrokenBudget, Budget, Judging
 
 # -- samples -------------------------------------------------------------------------------------------------------
 
@@ -218,8 +218,10 @@ def test_a_percentile_elsewhere_needs_its_hundred_requests_and_says_so() -> None
     assert verdict(syns(), budget=budget, latencies_elsewhere_ns=(MS,) * 100).verdict == "pass"
 
 
-def test_beside_what_is_not_promised_the_other_end_of_a_link_is_judged() -> None:
+def test_at_a_link_both_ends_are_judged_but_one_that_promises_nothing() -> None:
     both = (Judging("cut-link/l4", allows(new_fail=100), kin=False), Judging("cut-link", allows(new_fail=300), kin=False))
     found = judge(replace(trial(syns(200)), judging=both))
     assert [r.state for r in rows(found, "new_fail")] == ["fail", "ok"]
     assert found.verdict == "fail"
+    one = judge(replace(trial(syns(200)), judging=(Judging("cut-link/l4", Budget(not_promised=True), kin=False), both[1])))
+    assert (one.verdict, one.counts) == ("pass", True)
