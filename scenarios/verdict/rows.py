@@ -9,6 +9,7 @@ from typing import Literal
 from scenarios.verdict.doubts import About, Doubt, strongest
 from scenarios.verdict.facts import Held, Kind, Load, Part, Series, Trial, Use
 from scenarios.verdict.ranges import NOTHING, UNKNOWN, Range, State, around, worst
+from scenarios.verdict.recovery import lost_places, recovery
 from topologies.budget import BrokenBudget, Budget, Judging, Limits, effective_limits
 
 Key = Literal[
@@ -382,19 +383,18 @@ def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
     if limit is None:
         return
     touched = [s for s in trial.series if _touches(trial, s.touched)]
-    places = _places(trial)
+    places, known = _places(trial), recovery(trial)
     still = [_range(trial, s, "touched", "fault") for s in touched if s.fault.open]
-    open_ = bool(still) or places.open
+    open_ = known is not None and known.censored
     whole = worst([*(_until(trial, s) for s in touched), places.served])
     if (places.surely or any(r.surely for r in still)) and not trial.cut_short:
         whole = Range(max(whole.low, limit + 1), None, surely=True)
     elif open_:
         whole = Range(whole.low, None, whole.surely)
-    figure = max((s.fault.ended_ns for s in touched), default=0)
     yield _judged(
         trial,
         _Asked("recover", "touched", "fault", budget, limit),
-        figure=max(figure, places.last_ns, trial.stood_ns if open_ else 0),
+        figure=known.after_ns if known else 0,
         found=whole,
         unit="ns",
         samples=sum(s.fault.samples for s in touched),
@@ -422,11 +422,10 @@ def _until(trial: Trial, series: Series) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again; `last_ns`:
-    its figure. `open`: one was not before the heal, and `surely`: beyond doubt. `doubted`: what doubts about them are about."""
+    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again.
+    `open`: one was not before the heal, and `surely`: beyond doubt. `doubted`: what doubts about them are about."""
 
     served: Range
-    last_ns: int
     open: bool
     surely: bool
     number: int
@@ -434,9 +433,8 @@ class _Places:
 
 
 def _places(trial: Trial) -> _Places:
-    """An idle connection is asked once, shortly before the heal: its break says nothing of when a loss ended."""
     busy = [c for c in trial.connections if _touches(trial, c.touched) and c.use != "idle"]
-    broken = [c for c in busy if c.broke == "fault"]
+    broken = list(lost_places(trial))
     ranges, never, known = [], 0, 0
     for c in broken:
         makes, hides, strong, count = strongest(
@@ -457,7 +455,6 @@ def _places(trial: Trial) -> _Places:
     served = worst(ranges)
     return _Places(
         served=Range(served.low, None, served.surely) if hides else served,
-        last_ns=max((c.again_ns or 0 for c in broken), default=0),
         open=any(c.again_ns is None for c in broken),
         surely=never > count,
         number=sum(1 for c in broken if c.again_ns is None),
