@@ -17,14 +17,14 @@ from cli.outcome import BadUsage, console, explain
 from reports import summary, words
 from reports.evidence.reader import read_evidence
 from reports.page import render
+from scenarios.asked import check_asked
 from scenarios.catalogue import ENTRIES
 from scenarios.phases import unused
 from topologies.check import load_checked
-from topologies.model import Topology
 from topologies.problems import closest
 from topologies.runtimes import images_of
 
-OURS = ("--target", "--locustfile", "--connections")
+OURS = ("--target", "--each", "--locustfile", "--connections")
 """Options of a run that are not pytest's."""
 
 
@@ -38,24 +38,23 @@ def _selection(names: tuple[str, ...]) -> list[str]:
     ]
 
 
-def _check_targets(topology: Topology, names: tuple[str, ...], target: str | None) -> None:
-    """What was asked for by name has to be there: said before anything is deployed."""
-    for name in names:
-        ENTRIES[name].check(topology, target)
-
-
 def _own_words(extra: tuple[str, ...]) -> bool:
     """Whether somebody asks pytest itself for something, so that it should speak, too."""
     return any(word.startswith("-") and not word.startswith(OURS) for word in extra)
 
 
-def _target(extra: tuple[str, ...]) -> str | None:
-    for at, word in enumerate(extra):
+def targets_of(extra: tuple[str, ...]) -> list[str]:
+    """Every element that `--target` names, in order. Raises BadUsage for one without a name."""
+    found = []
+    words = iter(extra)
+    for word in words:
         if word.startswith("--target="):
-            return word.partition("=")[2]
-        if word == "--target" and at + 1 < len(extra):
-            return extra[at + 1]
-    return None
+            found.append(word.partition("=")[2])
+        elif word == "--target":
+            found.append(next(words, ""))
+    if not all(found):
+        raise BadUsage("--target without a name; it takes a node, a region or NODE:INTERFACE")
+    return found
 
 
 def play(
@@ -75,8 +74,8 @@ def play(
     if out and (out / "evidence.jsonl").exists():
         raise BadUsage(f"{out} holds the evidence of a run already; name a directory that does not")
     selected = _selection(names)
-    described, _ = load_checked(topology, contract, images=images_of(runtime))
-    _check_targets(described, names, _target(extra))
+    described, promised = load_checked(topology, contract, images=images_of(runtime))
+    check_asked(described, promised, names, targets_of(extra), "--each" in extra)
     out = out or unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
         *(selected or [str(HERE / "scenarios")]),
