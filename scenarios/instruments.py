@@ -114,11 +114,12 @@ class Instruments:
 
     def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""
+        answered = self.booted.answering.answered(self.booted.contract)
         return [
             Reached(service, vip, self._source(vantage, vip, service.port))
             for service in self.booted.contract.services.values()
             for vip in service.vip
-            if (vantage, service.name, vip) not in self.booted.unreached
+            if (vantage, service.name, vip) in answered
         ]
 
     def _start(self, vantage: str, number: int) -> None:
@@ -128,7 +129,8 @@ class Instruments:
         self._start_connections(vantage, reached)
 
     def _start_prober(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
-        flows = flows_of(vantage, number, reached, self.thinned)
+        no_ping = {vip for one, vip in self.booted.no_ping if one == vantage}
+        flows = flows_of(vantage, number, reached, self.thinned, no_ping)
         if flows:
             netns, directory = self.booted.lab.netns(vantage), self._directory / f"{vantage}-{self.thinned}"
             prober = Prober(compile_program(PROBER), netns, flows, directory)
@@ -203,7 +205,9 @@ class Instruments:
         """Locust, from every vantage that some HTTP service answered, to those of its addresses that did."""
         contract, lab = self.booted.contract, self.booted.lab
         unreached = {
-            (vantage, vip) for vantage, name, vip in self.booted.unreached if contract.services[name].protocol == "http"
+            (vantage, vip)
+            for vantage, name, vip in (*self.booted.unreached, *self.booted.not_asked)
+            if contract.services[name].protocol == "http"
         }
         targets = tuple(
             Target(s.name, vip, s.port, s.host or vip, s.path or "/")
