@@ -132,11 +132,12 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
         "check": {
-            # Three or four checks in a row without an answer, each by a connection of its own: 300 to 400 ms. A link that is
-            # cut silently is out of use sooner than that, and a slower answer than 200 ms is still one where it comes.
+            # Two checks and eight more at once, all without an answer, each by a connection of its own: 300 to 400 ms. A link
+            # that is cut silently is out of use sooner than that.
             "interval_ms": 100,
-            "timeout_ms": 200,
-            "fall": 2,
+            "timeout_ms": 150,
+            "again": 8,
+            "fall": 10,
             "rise": 2,
             "refused": {"fall": 2, "retry_ms": 50},
         },
