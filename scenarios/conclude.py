@@ -338,6 +338,7 @@ def _trial(
         lateness_ns=lateness,
         longest_timer_ns=done.longest_timer_ns,
         watched=done.watched,
+        stood_ns=clock.heal_ns - clock.event_ns,
     )
 
 

@@ -19,7 +19,7 @@ from probes.flows import ANSWERED, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.prober import Prober
 from probes.requests import Requester
-from probes.trust import LAB_LATE_LIMIT_NS
+from probes.trust import HEARTBEAT_LIMIT_NS, LAB_LATE_LIMIT_NS
 from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
@@ -301,6 +301,16 @@ class Instruments:
         ages = [p.heartbeat_age_ns() for p in self.probers.values() if p.alive()]
         ages += [r.heartbeat_age_ns() for r in self.requesters.values() if r.alive()]
         return max((now - age for age in ages), default=None)
+
+    def missing_sign_of_life(self) -> str:
+        """Which of the instruments have ended or are stopped, a sentence; empty where all of them live."""
+        named: tuple[tuple[str, Prober | Requester | Connections], ...] = (
+            *((f"prober of {v}", p) for v, p in self.probers.items()),
+            *((f"requester of {v}", r) for v, r in self.requesters.items()),
+            *((f"connector of {v}", c) for v, c in self.connections.items()),
+        )
+        dead = [who for who, one in named if not one.alive() or one.heartbeat_age_ns() > HEARTBEAT_LIMIT_NS]
+        return f"The {', '.join(dead)} has ended or is stopped." if dead else ""
 
     def ask_idle(self, half: Literal[0, 1]) -> None:
         """Begins to ask half of the idle connections; `unasked` tells who has not answered yet."""

@@ -41,6 +41,7 @@ HEAL_S = 45.0
 ASKED_S = 3.0  # an idle connection that is asked answers within 2 s, or has broken
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
 NODES_PER_LOOK = 12
+STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
 
 FaultAction = Literal["inject", "effective", "heal", "healed"]
 Build = Callable[[Bench], Fault]
@@ -117,6 +118,7 @@ class _Trial:
     heal: Heal = field(default_factory=Heal)
     event_ns: int = 0
     control_ns: int = 0
+    injected: bool = False
     quiet: bool = False
     timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
@@ -264,10 +266,14 @@ class _Trial:
         refused: list[ActionRefused] = []
 
         def inject() -> str:
+            self.injected = True
             try:
                 instant = self.fault.inject()
             except ActionRefused as error:
                 refused.append(error)
+                raise
+            except FaultFailed:
+                self.injected = False  # there was nothing to do it to
                 raise
             self.event_ns = instant.before_ns
             self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
@@ -282,11 +288,18 @@ class _Trial:
             return refused[0].late
         if trouble is None:
             return True
-        if plan.action and self.event_ns:
-            self.act = replace(self.act, did_nothing=self.fault.missing_effect() or trouble)
+        if plan.action and (nothing := self._no_effect()):
+            self.act = replace(self.act, did_nothing=nothing)
             return True
         self.act = replace(self.act, not_bitten=trouble)
         return False
+
+    def _no_effect(self) -> str:
+        """What the fault lacks still; empty where that cannot be told."""
+        try:
+            return self.fault.missing_effect()
+        except TROUBLE:
+            return ""
 
     def _watch_ns(self) -> int:
         plan = self.fault.plan
@@ -323,9 +336,17 @@ class _Trial:
         stood_s = (time.monotonic_ns() - self.event_ns) / 1e9
         self.watched = standing_watch.told(self.timers, stood_s)
         self._ask_idle(0)
-        if not self.act.did_nothing and (let_go := self.fault.missing_at_heal()):
-            self.act = replace(self.act, let_go=let_go)
+        if not self.act.did_nothing and not self.act.refused:
+            self._held()
         return self._ways(time.monotonic_ns())
+
+    def _held(self) -> None:
+        """Whether the fault held until now."""
+        try:
+            let_go = self.fault.missing_at_heal()
+        except TROUBLE as error:
+            let_go = str(error)
+        self.act = replace(self.act, let_go=let_go)
 
     def _ask_idle(self, half: Literal[0, 1]) -> None:
         instruments = self.bench.instruments
@@ -337,7 +358,7 @@ class _Trial:
 
     def _heal(self) -> None:
         plan = self.fault.plan
-        if self.act.not_bitten and not self.event_ns:
+        if not self.injected:
             return
         refused: list[ActionRefused] = []
 
@@ -376,6 +397,10 @@ class _Trial:
             for sentence in back.moved():
                 bench.say(f"{self.scenario.key}: {sentence}")
                 self.watched = f"{self.watched} {sentence}".strip()
+        elif doubt := bench.instruments.missing_sign_of_life():
+            # nobody was there to see the stack come back
+            self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
+            self.heal = replace(self.heal, back_ns=None)
         else:
             self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
 
@@ -391,7 +416,7 @@ class _Back:
     _lacking: str = ""
     _node: str = ""
     _whole_ns: int = 0
-    _still: Stillness | None = None
+    _lacked: bool = False
 
     def __post_init__(self) -> None:
         self._pending = list(self.bench.booted.topology.nodes)
@@ -407,20 +432,13 @@ class _Back:
         self._whole_ns = self._whole_ns or now
         instruments = self.bench.instruments
         last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
-        self.since_ns = max(last_ns, self._whole_ns if self._waited else self.heal_ns)
+        self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
         quiet_ns = QUIET_NS + instruments.slower_ns + SETTLE_NS
-        if now - max(self.heal_ns, last_ns) < quiet_ns:
+        left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
+        moving = self._still.missing() if left_ns < STILL_NS else ""
+        if left_ns > 0:
             return f"no {QUIET_NS / 1e9:g} s without loss yet"
-        if left := instruments.unsteady(now - STEADY_NS):
-            return left
-        assert self._still is not None
-        return self._still.missing()
-
-    @property
-    def _waited(self) -> bool:
-        return self._lacked
-
-    _lacked: bool = False
+        return instruments.unsteady(now - STEADY_NS) or moving
 
     def _lacks(self) -> str:
         """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
