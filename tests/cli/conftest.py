@@ -29,7 +29,7 @@ prefixes: [203.0.113.0/24]
 services:
   echo: {vip: [203.0.113.20], port: 7, protocol: udp}
 budgets:
-  kill-node: {black_hole: 300ms, broken: own}
+  kill-node: {black_hole: 300ms}
 """
 
 
