@@ -22,11 +22,12 @@ from probes.flows import FORWARDING_DELAY_THRESHOLD_NS
 from probes.prober import Prober
 from reports.evidence.schema import VerdictWord
 from reports.evidence.writer import EvidenceWriter
+from scenarios.bench import Bench
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.placebo import PLACEBO, allowing_nothing, placebo
 from scenarios.instruments import Instruments
-from scenarios.phases import Bench, Scenario
+from scenarios.phases import Scenario
 from topologies.runtimes import destroy
 
 COUNTEREXAMPLE = HERE / "topologies/counterexamples/single-l4.clab.yml"
@@ -106,7 +107,7 @@ def _measured(booted: Booted, writer: EvidenceWriter, minutes: float, busy: bool
         while not windows or time.monotonic_ns() < end:
             number = len(windows) + 1
             entry = Entry(f"{PLACEBO}-{number}", "No fault", "node")
-            verdict = Scenario(bench, entry, placebo(transits), "").run()
+            verdict = Scenario(bench, entry, lambda _: placebo(transits), lambda _: "").run().verdict
             until = time.monotonic_ns() - FORWARDING_DELAY_THRESHOLD_NS
             holes = sum(_black_holes(prober, began, until) for prober in instruments.probers.values())
             windows.append(Window(verdict.verdict, verdict.reason, holes))

@@ -15,11 +15,11 @@ from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
 from reports import summary, words
-from reports.evidence.reader import read_evidence
+from reports.evidence.reader import EvidenceError, read_evidence
 from reports.page import render
 from scenarios.asked import check_asked
 from scenarios.catalogue import ENTRIES
-from scenarios.phases import unused
+from scenarios.unused import unused
 from topologies.check import load_checked
 from topologies.problems import closest
 from topologies.runtimes import images_of
@@ -105,7 +105,11 @@ def play(
         return 2
     if not (out / "evidence.jsonl").exists():
         return code
-    return _tell(out, as_json=as_json, code=code)
+    try:
+        return _tell(out, as_json=as_json, code=code)
+    except (OSError, EvidenceError) as error:
+        explain(f"there is no report: {error}")
+        return code or 3
 
 
 def _tell(out: Path, *, as_json: bool, code: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import click
 from cli.lab import REFERENCE, runtime_option, served_first
 from cli.outcome import console, explain, print_json, stamp
 from scenarios.beforehand import beforehand
-from scenarios.boot import Alone, Booted, boot, boot_alone
+from scenarios.boot import Alone, Booted, boot, boot_alone, take_down
 from topologies.contract import contract_path_for
 
 
@@ -29,15 +30,29 @@ def command(topology: Path, runtime: str, as_json: bool) -> int:
     """
     say = stamp()
     booted: Booted | Alone
-    if contract_path_for(topology).exists():
-        booted = boot(topology, runtime=runtime, say=say)
-        unserved = booted.answering.unserved(booted.contract)
-        ready = ready_words(booted, unserved)
-        services = services_json(booted)
-    else:
-        booted, unserved, services = boot_alone(topology, runtime=runtime, say=say), {}, {}
-        ready = f"its routes are settled after {booted.seconds:.1f} s"
+    with ExitStack() as stack:
+        unserved: Mapping[str, str] = {}
+        services: Mapping[str, object] = {}
+        if contract_path_for(topology).exists():
+            booted = boot(topology, runtime=runtime, say=say)
+            stack.callback(take_down, booted.lab)
+            unserved = booted.answering.unserved(booted.contract)
+            ready, services = ready_words(booted, unserved), services_json(booted)
+        else:
+            booted = boot_alone(topology, runtime=runtime, say=say)
+            stack.callback(take_down, booted.lab)
+            ready = f"its routes are settled after {booted.seconds:.1f} s"
+        _tell(booted, runtime, ready, services, as_json=as_json)
+        if unserved:
+            told = "; ".join(f"{name} does not answer: {why}" for name, why in unserved.items())
+            explain(f"{told}. The lab stays up; `nospof down {booted.topology.name}` takes it down")
+        stack.pop_all()
     booted.lab.close()
+    return 3 if unserved else 0
+
+
+def _tell(booted: Booted | Alone, runtime: str, ready: str, services: Mapping[str, object], *, as_json: bool) -> None:
+    """Says that it is up; a lab of which nobody was told that it is up is one that is left behind. Raises OSError."""
     count = len(booted.topology.nodes)
     if as_json:
         figures = {"nodes": count, "runtime_s": round(booted.runtime_s, 3), "boot_s": round(booted.seconds, 3)}
@@ -48,10 +63,6 @@ def command(topology: Path, runtime: str, as_json: bool) -> int:
             f"{ready}",
             soft_wrap=True,
         )
-    if unserved:
-        told = "; ".join(f"{name} does not answer: {why}" for name, why in unserved.items())
-        explain(f"{told}. The lab stays up; `nospof down {booted.topology.name}` takes it down")
-    return 3 if unserved else 0
 
 
 def ready_words(booted: Booted, unserved: Mapping[str, str]) -> str:

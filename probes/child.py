@@ -57,7 +57,8 @@ class Child:
     """A process in the network namespace at `netns` (None: the host's); everything else it sees is the host's.
 
     Its standard input is a pipe whose other end only we hold: it ends itself when that closes, so a harness killed by
-    SIGKILL leaves nothing behind. It says one line on standard output when it is ready. Its complaints go to `log`.
+    SIGKILL leaves nothing behind; one that takes orders hears them there. It says one line on standard output when it is ready.
+    Its complaints go to `log`.
     """
 
     def __init__(
@@ -110,6 +111,15 @@ class Child:
             said = self.log.read_text(errors="replace").strip()
             raise ProbeError(said or f"ended with exit code {self._process.returncode} and said nothing")
 
+    def tell(self, line: bytes) -> None:
+        """Says a line on its standard input; lines come in order, and none is lost. Raises ProbeError where nobody hears it."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(line + b"\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError) as error:
+            raise ProbeError(f"process {self.pid} has ended and was not told to {line.decode()}") from error
+
     def stop(self, patience_s: float = 2.0) -> None:
         """Asks it to end, and insists after `patience_s`. Harmless when it has ended."""
         if self._process.poll() is None:
@@ -122,7 +132,8 @@ class Child:
                 self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                with contextlib.suppress(OSError):  # what was told to who had ended already
+                    stream.close()
 
     def _stdout(self) -> IO[bytes]:
         if self._process.stdout is None:

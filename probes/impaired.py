@@ -1,27 +1,53 @@
-"""When each flow was last impaired, asked many times a second while probes go on. Knows records, not the prober."""
+"""When each series of probes or requests was last impaired, asked often while they go on. Knows records, not who sends."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from probes import layout
 from probes.flows import FORWARDING_DELAY_THRESHOLD_NS, Ints
-from probes.packets import ProbeFlow
 
 _FAR = np.iinfo(np.int64).max
+
+
+class Scheduled(Protocol):
+    """Something done once per `interval_ns`, at first `phase_ns` after the start."""
+
+    @property
+    def interval_ns(self) -> int: ...
+
+    @property
+    def phase_ns(self) -> int: ...
+
+
+def answered_well(records: Any) -> NDArray[np.bool_]:
+    """Which records (layout.RECORD) are of probes that were answered as they should be."""
+    wanted = layout.WRITTEN | layout.ANSWERED
+    good = (records["flags"] & (wanted | layout.CORRUPT | layout.NOT_SENT)) == wanted
+    found: NDArray[np.bool_] = good & (records["rx_ns"] - records["sent_ns"] <= FORWARDING_DELAY_THRESHOLD_NS)
+    return found
 
 
 class ImpairmentScan:
     """Reads each record until it is final: a good one once, one without an answer for the 2 s in which it may come.
 
-    `rings` are the records of every flow, [flow, slot]; `status` their rows of layout.FLOW_STATUS, both still growing.
+    `rings` are the records of every flow, [flow, slot], with their sequence number as `seq`; `status` has for each what comes
+    next as `next_seq`, both still growing. `good` says of records whether they are of what was answered well.
     """
 
-    def __init__(self, flows: Sequence[ProbeFlow], start_ns: int, status: Any, rings: Any) -> None:
+    def __init__(
+        self,
+        flows: Sequence[Scheduled],
+        start_ns: int,
+        status: Any,
+        rings: Any,
+        good: Callable[[Any], NDArray[np.bool_]] = answered_well,
+    ) -> None:
+        self._good = good
         self._first_due = np.array([start_ns + f.phase_ns for f in flows], np.int64)
         self._interval = np.array([f.interval_ns for f in flows], np.int64)
         self._status = status
@@ -64,8 +90,5 @@ class ImpairmentScan:
         """Per flow, the sequence numbers from `first` on, and which of those below `after` are of impaired probes."""
         seq: Ints = first[:, None] + np.arange(int((after - first).max(initial=0)))
         records = self._rings[np.arange(len(first))[:, None], seq % self._capacity]
-        wanted = layout.WRITTEN | layout.ANSWERED
-        good = (records["flags"] & (wanted | layout.CORRUPT | layout.NOT_SENT)) == wanted
-        good &= records["seq"].astype(np.int64) == seq
-        good &= records["rx_ns"] - records["sent_ns"] <= FORWARDING_DELAY_THRESHOLD_NS
+        good = self._good(records) & (records["seq"].astype(np.int64) == seq)
         return seq, (seq < after[:, None]) & ~good

@@ -28,13 +28,12 @@ from probes.flows import (
     Ints,
 )
 from probes.impaired import ImpairmentScan
+from probes.offsets import clock_step_ns
 from probes.packets import ProbeFlow, template
+from probes.rings import due_between, slots
 
 DEFAULT_GRACE_NS = 300_000_000
 """How long a probe may stay unanswered before it counts as impaired while things are still running."""
-
-MAX_SLEW = 500e-6
-"""The fastest that time-keeping daemons slew the wall clock (adjtimex(2)); what is faster is a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +177,12 @@ class Prober(Started):
     def _trace(self, index: int, t0_ns: int, t1_ns: int) -> FlowTrace:
         flow = self.flows[index]
         first_due = int(self._mapped()["start_ns"]) + flow.phase_ns
-        first = max(0, -((first_due - t0_ns) // flow.interval_ns))
-        after = max(first, -((first_due - t1_ns) // flow.interval_ns))
+        first, after = due_between(first_due, flow.interval_ns, t0_ns, t1_ns)
         next_seq = int(self._status[index]["next_seq"])
         if next_seq - first >= self.capacity and after > first:
             raise self._too_old(index, next_seq - first)
         seq = np.arange(first, after, dtype=np.int64)
-        records = self._slots(index, first, after)
+        records = slots(self._rings[index], first, after)
         written = ((records["flags"] & layout.WRITTEN) != 0) & (records["seq"].astype(np.int64) == seq)
         flags = np.where(written, records["flags"], 0).astype(np.uint8)
         denial = np.where(written, records["denial"], layout.NOT_DENIED).astype(np.uint8)
@@ -210,27 +208,9 @@ class Prober(Started):
         who = self.flows[index].vantage
         return ProbeError(f"prober of {who}: the window begins {ago} probes ago, and the records hold {self.capacity}")
 
-    def _slots(self, index: int, first: int, after: int) -> Any:
-        ring, at, count = self._rings[index], first % self.capacity, after - first
-        if count > self.capacity:  # reaches far beyond what was sent, as after the prober's end
-            return ring[np.arange(first, after) % self.capacity]
-        if at + count <= self.capacity:
-            return ring[at : at + count]
-        return np.concatenate((ring[at:], ring[: at + count - self.capacity]))
-
     def _clock_step_ns(self, t0_ns: int, t1_ns: int) -> int:
         header = self._mapped()
-        count = int(header["offset_count"])
-        samples = header["offsets"][: min(count, layout.OFFSETS)]
-        samples = samples[np.argsort(samples["mono_ns"])]
-        # one sample more on either side, so that a step at an edge is seen
-        low = max(0, int(np.searchsorted(samples["mono_ns"], t0_ns)) - 1)
-        high = int(np.searchsorted(samples["mono_ns"], t1_ns)) + 1
-        samples = samples[low:high]
-        if len(samples) < 2:
-            return 0
-        steps = np.abs(np.diff(samples["offset_ns"])) - MAX_SLEW * np.diff(samples["mono_ns"])
-        return max(0, int(steps.max()))
+        return clock_step_ns(header["offsets"][: min(int(header["offset_count"]), layout.OFFSETS)], t0_ns, t1_ns)
 
     # -- starting --------------------------------------------------------------------------------------------------
 

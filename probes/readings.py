@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from probes.connections import Connections
 from probes.flows import LOST, NOT_SENT, FlowWindow
 from probes.prober import Counters, Prober
+from probes.requests import Outcome, Requester, RequestWindow
 from probes.trust import ConnectionsReading, ProberReading, WakeupsReading
 from probes.wakeups import Wakeups
 
 
 def read_prober(
-    prober: Prober, window: FlowWindow, before: Counters | None = None, event_ns: int | None = None
+    prober: Prober,
+    window: FlowWindow,
+    before: Counters | None = None,
+    event_ns: int | None = None,
+    until: Counters | None = None,
 ) -> ProberReading:
-    """How the prober did in `window`; `before` are its counters from when the window began (None: from its start).
+    """How the prober did in `window`; `before` and `until` are its counters from when it began and ended (None: its start, now).
 
     Whether it stalled is asked from `event_ns` on (None: in the whole window).
     """
@@ -32,8 +35,28 @@ def read_prober(
         stall_ns=window.stall_ns(window.t0_ns if event_ns is None else event_ns) or 0,
         answered=total - window.count(LOST, NOT_SENT),
         not_sent=window.count(NOT_SENT),
-        socket_drops=prober.counters().socket_drops - (before.socket_drops if before else 0),
+        socket_drops=(until or prober.counters()).socket_drops - (before.socket_drops if before else 0),
         missing_stamps=window.missing_stamps(),
+        clock_step_ns=window.clock_step_ns,
+    )
+
+
+def read_requester(requester: Requester, window: RequestWindow, stall_ns: int) -> ProberReading:
+    """How the requester did in `window`; `stall_ns`: by how long it came too late from the event on. It has no sockets that drop, and
+    what it has no stamp of is told by its own clock."""
+    lateness = window.lateness()
+    return ProberReading(
+        vantage=requester.series[0].vantage,
+        alive=requester.alive(),
+        heartbeat_age_ns=requester.heartbeat_age_ns(),
+        interval_ns=min(s.interval_ns for s in requester.series),
+        lateness_p99_ns=int(np.percentile(lateness, 99, method="higher")) if lateness.size else None,
+        lateness_max_ns=int(lateness.max()) if lateness.size else None,
+        stall_ns=stall_ns,
+        answered=sum(len(t.outcome) for t in window.traces),
+        not_sent=window.count(Outcome.NOT_SENT),
+        socket_drops=0,
+        missing_stamps=0,
         clock_step_ns=window.clock_step_ns,
     )
 
@@ -57,12 +80,3 @@ def read_wakeups(wakeups: Wakeups, t0_ns: int, event_ns: int, t1_ns: int) -> Wak
         lateness_p99_ns=int(np.percentile(late, 99, method="higher")) if late.size else None,
         stall_ns=int(since.max()) if since.size else None,
     )
-
-
-def read_cpu_pressure(path: Path = Path("/proc/pressure/cpu")) -> float | None:
-    """PSI `some avg10` of the host's CPUs in %, None where the kernel does not keep it."""
-    try:
-        first = path.read_text().split()
-    except OSError:
-        return None
-    return next((float(word.removeprefix("avg10=")) for word in first if word.startswith("avg10=")), None)

@@ -5,11 +5,8 @@ Pure: it knows readings, not processes, and says nothing of what the network und
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-TOUCHED_NEEDS = 10
-"""A fault that fewer flows or connections crossed has not been tried."""
 
 HEARTBEAT_LIMIT_NS = 1_000_000_000
 """A measuring process that has not gone round its loop (every 100 ms) for this long is stopped."""
@@ -17,15 +14,11 @@ HEARTBEAT_LIMIT_NS = 1_000_000_000
 MISSING_STAMPS_LIMIT = 0.01
 """Share of answered probes without a kernel stamp of sending, above which lateness is no longer the kernel's word."""
 
-CPU_PRESSURE_LIMIT = 80.0
-"""Share of time in % (PSI `some`) in which something waited for a CPU. Above it the lab itself may have been starved, but a
-hundred processes on two cores wait that often while everything runs in time: it is a doubt only beside something that was late."""
-
 MOST_LAG_NS = 1_000_000_000
 """By how much the process that keeps connections may be late at most, however seldom they beat."""
 
 LATE_SHARE = 0.5
-"""The share of its limit up to which lateness (p99) is no sign that pressure on the CPUs matters."""
+"""The share of its limit from which lateness (p99) is a sign that CPUs are short."""
 
 
 LAB_LATE_LIMIT_NS = 10_000_000
@@ -57,13 +50,12 @@ STARVED = frozenset(
         "late-answers",
         "harness-loss",
         "connector-lag",
-        "cpu",
+        "requester-lateness",
+        "requester-stall",
+        "requester-loss",
     )
 )
 """Checks that fail where the instrument or the lab gets too little CPU."""
-
-STARVING_BREAKS = frozenset(("steady", "control-loss", "control-broken", "fault", "heal", "healed", "recovery"))
-"""Checks that fail where the lab's own routers, or the commands that do and undo the fault, get too little, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +104,8 @@ class WakeupsReading:
 class TrustInput:
     """All that trust depends on. None: the scenario has no such thing, and there is no check of it.
 
-    `control_lost`, `control_broken`: probes lost and connections broken in the control window, without any fault.
+    `control_lost`, `control_broken`: samples lost and connections broken in the control window, without any fault;
+    `control_longest_ns`: the longest stretch of that loss. `requesters`: what sends new requests.
     `under_way_ns`: by how much a lost probe had waited longer at the event than answers of its flow usually take, at most.
     `late_answer_ns`: by how much the slowest answer of an untouched flow was slower than usual.
     """
@@ -121,14 +114,11 @@ class TrustInput:
     connections: tuple[ConnectionsReading, ...]
     control_lost: int
     control_broken: int
-    touched_flows: int | None
-    touched_connections: int | None
-    fault_effective: bool | None
-    healed: bool | None
-    cpu_pressure: float | None = None
     wakeups: WakeupsReading | None = None
     under_way_ns: int | None = None
     late_answer_ns: int | None = None
+    requesters: tuple[ProberReading, ...] = ()
+    control_longest_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +137,8 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
     """Every check, in the order in which a reader would ask. The verdict is unknown unless all are ok."""
     found: list[TrustCheck | None] = [
         _running("prober", given.probers),
-        _lateness(given.probers),
-        _stall(given.probers),
+        _lateness("lateness", "Probes", given.probers),
+        _stall("stall", "prober", given.probers),
         *(_of_the_lab(given.wakeups) if given.wakeups else ()),
         _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
         _count(
@@ -158,15 +148,11 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
         _clock(given.probers),
         _running("connector", given.connections) if given.connections else None,
         _lag(given.connections) if given.connections else None,
-        _none("control-loss", given.control_lost, "probes", "lost in the control window, before any fault"),
+        *(_of_requesters(given.requesters) if given.requesters else ()),
+        _none("control-loss", given.control_lost, "probes or requests", "lost in the control window, before any fault"),
         _none("control-broken", given.control_broken, "connections", "broken in the control window, before any fault"),
         _under_way(given),
         _late_answers(given.late_answer_ns),
-        _yes("fault", given.fault_effective, "The fault took effect.", "The fault was not seen to take effect."),
-        _touched("touched-flows", given.touched_flows, "flows"),
-        _touched("touched-connections", given.touched_connections, "connections"),
-        _yes("healed", given.healed, "The fault was healed, and shown to be.", "The fault was not shown to be healed."),
-        _pressure(given),
     ]
     return tuple(check for check in found if check is not None)
 
@@ -176,14 +162,10 @@ def trusted(checks: Sequence[TrustCheck]) -> bool:
     return bool(checks) and all(c.ok for c in checks)
 
 
-def disturbed(checks: Sequence[TrustCheck]) -> bool:
-    """Whether nothing is doubted but what too little CPU does, and there is a sign of that: then another try may tell more.
-
-    Loss in the control window alone is none: it may be the network's own, and then has to be told.
-    """
-    doubted = {c.check for c in checks if not c.ok}
+def short_of_cpu(checks: Sequence[TrustCheck]) -> bool:
+    """Whether something shows that CPUs were short: a check that fails where they are, or a lateness on its way to its limit."""
     late = any(c.check.endswith("lateness") and c.value and c.limit and c.value > LATE_SHARE * c.limit for c in checks)
-    return bool(doubted) and doubted <= STARVED | STARVING_BREAKS and (late or not doubted.isdisjoint(STARVED))
+    return late or any(not c.ok and c.check in STARVED for c in checks)
 
 
 def _running(check: str, readings: Sequence[ProberReading | ConnectionsReading]) -> TrustCheck:
@@ -209,36 +191,36 @@ def _running(check: str, readings: Sequence[ProberReading | ConnectionsReading])
     )
 
 
-def _lateness(probers: Sequence[ProberReading]) -> TrustCheck:
+def _lateness(check: str, what: str, probers: Sequence[ProberReading]) -> TrustCheck:
     silent = [p.vantage for p in probers if p.lateness_p99_ns is None]
     if silent or not probers:
         who = ", ".join(silent) or "any vantage"
-        return TrustCheck("lateness", False, None, None, "ms", f"Nothing was sent from {who}, so nothing is known.")
+        return TrustCheck(check, False, None, None, "ms", f"Nothing was sent from {who}, so nothing is known.")
     # each against its own interval: what is late for one rate is not for another
     worst = max(probers, key=lambda p: (p.lateness_p99_ns or 0) / p.interval_ns)
     p99, limit = (worst.lateness_p99_ns or 0) / 1e6, worst.interval_ns / 1e6
     most = max(p.lateness_max_ns or 0 for p in probers) / 1e6
     ok = p99 <= limit
     sentence = (
-        f"Probes left {'on time' if ok else 'too late'}: p99 {p99:.3g} ms late ({worst.vantage}), "
+        f"{what} left {'on time' if ok else 'too late'}: p99 {p99:.3g} ms late ({worst.vantage}), "
         f"at most {most:.3g} ms; the interval is {limit:g} ms."
     )
-    return TrustCheck("lateness", ok, p99, limit, "ms", sentence)
+    return TrustCheck(check, ok, p99, limit, "ms", sentence)
 
 
-def _stall(probers: Sequence[ProberReading]) -> TrustCheck | None:
+def _stall(check: str, who: str, probers: Sequence[ProberReading]) -> TrustCheck | None:
     worst = max(probers, key=lambda p: p.stall_ns, default=None)
     if worst is None:
         return None
     stall, limit = worst.stall_ns / 1e6, STALL_LIMIT_NS / 1e6
     ok = worst.stall_ns <= STALL_LIMIT_NS
     sentence = (
-        f"No prober came too late to send: from the event on by {stall:.3g} ms at most; limit {limit:g} ms."
+        f"No {who} came too late to send: from the event on by {stall:.3g} ms at most; limit {limit:g} ms."
         if ok
-        else f"The prober of {worst.vantage} did not run for {stall:.3g} ms (limit {limit:g} ms): "
+        else f"The {who} of {worst.vantage} did not run for {stall:.3g} ms (limit {limit:g} ms): "
         "an outage that ended meanwhile was measured too short."
     )
-    return TrustCheck("stall", ok, stall, limit, "ms", sentence)
+    return TrustCheck(check, ok, stall, limit, "ms", sentence)
 
 
 def _count(
@@ -293,15 +275,11 @@ def _none(check: str, count: int, unit: str, what: str) -> TrustCheck:
     return TrustCheck(check, count == 0, count, 0, unit, f"{count or 'No'} {unit} were {what}.")
 
 
-def _yes(check: str, seen: bool | None, good: str, bad: str) -> TrustCheck | None:
-    return None if seen is None else TrustCheck(check, seen, float(seen), 1, "", good if seen else bad)
-
-
-def _touched(check: str, count: int | None, unit: str) -> TrustCheck | None:
-    if count is None:
-        return None
-    sentence = f"{count} {unit} crossed what was broken; {TOUCHED_NEEDS} are needed."
-    return TrustCheck(check, count >= TOUCHED_NEEDS, count, TOUCHED_NEEDS, unit, sentence)
+def _of_requesters(requesters: Sequence[ProberReading]) -> Iterator[TrustCheck | None]:
+    yield _running("requester", requesters)
+    yield _lateness("requester-lateness", "Requests", requesters)
+    yield _stall("requester-stall", "requester", requesters)
+    yield _count("requester-loss", requesters, lambda p: p.not_sent, "requests", "not sent by the harness itself")
 
 
 def _of_the_lab(reading: WakeupsReading) -> tuple[TrustCheck, ...]:
@@ -355,24 +333,3 @@ def _late_answers(late_ns: int | None) -> TrustCheck | None:
         else f"{where} answers were up to {late:.3g} ms slower than usual (limit {limit:g} ms): somebody in the lab did not run."
     )
     return TrustCheck("late-answers", ok, late, limit, "ms", sentence)
-
-
-def _pressure(given: TrustInput) -> TrustCheck | None:
-    pressure = given.cpu_pressure
-    if pressure is None:
-        return None
-    late = any((p.lateness_p99_ns or 0) > LATE_SHARE * p.interval_ns for p in given.probers)
-    starving = given.wakeups is not None and (given.wakeups.lateness_p99_ns or 0) > LATE_SHARE * LAB_LATE_LIMIT_NS
-    crowded = pressure > CPU_PRESSURE_LIMIT
-    starved = crowded and (late or starving)
-    what = (
-        ""
-        if not crowded
-        else ", and probes left late"
-        if late
-        else ", and the lab's processes ran late"
-        if starving
-        else ", but everything ran in time"
-    )
-    sentence = f"Something waited for a CPU in {pressure:.0f} % of the time{what}."
-    return TrustCheck("cpu", not starved, pressure, CPU_PRESSURE_LIMIT, "%", sentence)

@@ -1,4 +1,4 @@
-"""From what a scenario did to its verdict: reads the instruments, measures, judges, and writes all of it down.
+"""From what a trial did to its verdict: reads the instruments, measures, has it judged, and writes all of it down.
 
 It breaks and heals nothing.
 """
@@ -6,129 +6,155 @@ It breaks and heals nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from msgspec import structs
-
+from probes.connections import ConnectionRecord
+from probes.connections.aging import closed_by_age
 from probes.drops.counters import CountedDrops
-from probes.episodes import black_holes
 from probes.flows import FORWARDING_DELAY_THRESHOLD_NS as THRESHOLD_NS
 from probes.flows import FlowWindow
 from probes.prober import Counters
-from probes.readings import read_connections, read_cpu_pressure, read_prober, read_wakeups
-from probes.trust import TrustCheck, TrustInput, check_trust, disturbed
+from probes.readings import read_connections, read_prober, read_requester, read_wakeups
+from probes.requests import RequestWindow
+from probes.trust import TrustCheck, TrustInput
 from probes.watch import TimelineEvent
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.boot import Booted
 from scenarios.catalogue import Entry
-from scenarios.causes import stages
-from scenarios.died import Deaths, find_deaths, where_died
+from scenarios.concluded import Found, verdict_of
+from scenarios.died import Deaths, find_deaths
+from scenarios.doubted import doubt_of, doubts_of, ordinary_lateness_ns
 from scenarios.faults.base import FaultPlan
 from scenarios.instruments import Instruments
 from scenarios.measured import (
     Clock,
+    ConnectionResult,
     Measured,
     classify_connection,
-    elsewhere_ns,
     measure_attempts,
     measure_flow,
-    new_connections,
-    vantage_figures,
+    measure_requests,
 )
 from scenarios.protocols import TCP
 from scenarios.record import (
-    crossed,
     tuple_of,
     write_attempts,
     write_connections,
     write_flows,
     write_load,
+    write_requests,
     write_trust,
 )
-from scenarios.recovery import recovery
-from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
+from scenarios.standing_watch import judging_of
 from scenarios.told import drops_of
-from scenarios.verdict.old import Judged, judge
-from scenarios.ways import routes, ways
+from scenarios.touching import Touching, at_element
+from scenarios.trial import at_rest, held_of, latencies_of, series_of, silent
+from scenarios.verdict import Act, Doubt, Heal, Judged, Load, Trial, judge
+from scenarios.verdict.facts import Kind, Part
+from scenarios.ways import routes
 from topologies.linux.impair.doing import Impaired
 from topologies.linux.sights import Sights
 from topologies.linux.wire import Flow
 from topologies.linux.wired import Crossing
 
+WORST_LOAD_NS = 5_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done, and what taps saw of it. `before`, `after`: flows over links at the end of the control window and of the
-    observation. `counters`: each prober's, from before the scenario. `sights`: which probes passed which links from the event on;
-    `counted`: counters of drops that moved, where the kernel tells no single ones."""
+    """What was done, and what taps saw of it. `key`: the trial's name in the evidence.
 
+    `before`, `after`: flows over links at the end of the control window and before the heal; `openings`: while connections opened.
+    `counters`, `counters_at_heal`: each prober's, from before the trial and at its heal. `sights`: which probes passed which links
+    from the event on; `counted`: counters of drops that moved, where the kernel tells no single ones. `quiet`: the fault stood until
+    `quiet_ns` without loss had passed.
+    """
+
+    key: str
     entry: Entry
     plan: FaultPlan
     clock: Clock
     reproduce: str
     before: tuple[Crossing, ...]
+    openings: tuple[Crossing, ...]
     after: tuple[Crossing, ...]
-    doubts: tuple[TrustCheck, ...]
-    effective: bool
-    healed: bool
+    doubts: tuple[Doubt, ...]
+    act: Act
+    heal: Heal
+    quiet: bool
+    quiet_ns: int
+    longest_timer_ns: int
+    watched: str
     counters: Mapping[str, Counters]
+    counters_at_heal: Mapping[str, Counters]
     sights: Sights
     counted: tuple[CountedDrops, ...] = ()
-    earlier: str = ""  # why an earlier try was unknown
+    earlier: str = ""  # why an earlier attempt was unknown
     hops: tuple[schema.Hops, ...] = ()
     hops_cost: schema.HopsCost | None = None
 
     @property
-    def seen(self) -> set[Flow]:
-        """The flows that crossed what was broken, before it was."""
-        nodes, links = set(self.plan.nodes), self.plan.links
-        return {c.flow for c in self.before if c.sender in nodes or c.receiver in nodes or c.over(links)}
+    def touching(self) -> Touching:
+        """What crossed the element in the control window."""
+        crossed = at_element(self.before, self.plan.nodes, self.plan.links)
+        return Touching(crossed, frozenset(self.plan.nodes))
+
+    @property
+    def opened(self) -> Touching:
+        """What crossed the element while connections were opened."""
+        crossed = at_element(self.openings, self.plan.nodes, self.plan.links)
+        return Touching(crossed, frozenset(self.plan.nodes))
 
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """`disturbed`: unknown for nothing but too little CPU."""
+    """A trial's verdict as the evidence has it, and as it was judged."""
 
     verdict: schema.Verdict
-    disturbed: bool
+    judged: Judged
 
 
-def conclude(done: Done, booted: Booted, instruments: Instruments, writer: EvidenceWriter) -> Concluded:
-    """Measures and judges, and writes every record of the scenario."""
-    name, clock, plan = done.entry.name, done.clock, done.plan
-    windows = {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()}
-    measured = _measure(done, windows, instruments)
-    instruments.begin_renewal()  # for the next scenario, now that the records of this one are read: it takes a second
-    checks = (
-        *done.doubts,
-        *check_trust(_readings(done, windows, instruments, measured)),
-        *impairment_checks(booted.lab.impaired()),
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the instruments had to say of the whole trial."""
+
+    windows: Mapping[str, FlowWindow]
+    requests: Mapping[str, RequestWindow]
+
+
+def conclude(
+    done: Done, booted: Booted, instruments: Instruments, writer: EvidenceWriter, renew: Callable[[], None]
+) -> Concluded:
+    """Measures and judges, and writes every record of the trial. `renew` begins what the next trial has to wait for."""
+    name, clock = done.key, done.clock
+    read = _Read(
+        {v: p.window(clock.control_ns, clock.end_ns) for v, p in instruments.probers.items()},
+        {v: r.window(clock.control_ns, clock.end_ns) for v, r in instruments.requesters.items()},
     )
-    judged = judge(
-        plan,
-        measured,
-        booted.contract.budget(plan.fault, plan.role),
-        booted.contract.budget_name(plan.fault, plan.role),
-        checks,
-        (clock.event_ns - clock.control_ns) / 1e9,
-    )
+    measured = _measure(done, booted, read, instruments)
+    renew()  # now that the records of this one are read: it takes a second
+    lateness, checks, doubts = _doubts(done, booted, instruments, measured)
+    trial = _trial(done, booted, measured, instruments, lateness, doubts)
+    judged = judge(trial)
     clients = {tuple_of(f.trace.flow): f.trace.flow.vantage for f in measured.flows}
-    backends = {v: w.backends for v, w in windows.items()}
+    backends = {v: w.backends for v, w in read.windows.items()}
     died = _died(done, booted, measured, instruments)
     write_flows(
         writer, name, measured, clock, backends, routes(clients, done.before), routes(clients, done.after), died
     )
     write_attempts(writer, name, measured, clock)
+    write_requests(writer, name, measured, clock, {v: w.backends for v, w in read.requests.items()})
     write_connections(writer, name, measured)
     write_load(writer, name, instruments.load, clock)
     write_trust(writer, name, checks, clock.end_ns)
     events = _timeline(writer, name, clock, instruments)
-    verdict = _verdict(done, booted, measured, judged, windows, events, instruments.missing(), died)
+    verdict = verdict_of(
+        Found(done, booted, measured, trial, judged, read.windows, events, instruments.missing(), died)
+    )
     writer.write(verdict, t_ns=time.monotonic_ns(), scenario=name)
-    return Concluded(verdict, verdict.verdict == "unknown" and disturbed(checks))
+    return Concluded(verdict, judged)
 
 
 def impairment_checks(impaired: Sequence[Impaired]) -> list[TrustCheck]:
@@ -145,6 +171,191 @@ def impairment_checks(impaired: Sequence[Impaired]) -> list[TrustCheck]:
         )
         for one in impaired
     ]
+
+
+# -- measuring -----------------------------------------------------------------------------------------------------
+
+
+def _measure(done: Done, booted: Booted, read: _Read, instruments: Instruments) -> Measured:
+    touching, clock, nodes = done.touching, done.clock, frozenset(done.plan.nodes)
+    flows, attempts, requests = [], [], []
+    for window in read.windows.values():
+        for trace in window.flows:
+            flow = trace.flow
+            if trace.transport == "tcp":
+                touched = touching.schedule(flow.src, flow.dst, flow.dport, flow.sport, flow.ports)
+                attempts.append(measure_attempts(trace, clock, touched=touched))
+            else:
+                flows.append(measure_flow(trace, clock, touched=touching.flow(tuple_of(flow))))
+    for asked in read.requests.values():
+        for one in asked.traces:
+            series = one.series
+            crossed = touching.schedule(series.src, series.dst, series.dport, series.base_port, series.ports)
+            found = measure_requests(one, asked.backends, clock, touched=crossed, straddle_ns=asked.stall_ns)
+            requests.append(found if crossed or not found.named & nodes else found.answered_by_it())
+    connections = _connections(done, booted, instruments)
+    return Measured(instruments.interval_ns, tuple(flows), tuple(connections), tuple(attempts), clock, tuple(requests))
+
+
+def _connections(done: Done, booted: Booted, instruments: Instruments) -> list[ConnectionResult]:
+    """Every connection of every vantage, as far as the trial is about it."""
+    touching, opened, plan, clock = done.touching, done.opened, done.plan, done.clock
+    idle_after = {
+        (vip, service.port): service.idle_ns for service in booted.contract.services.values() for vip in service.vip
+    }
+    found = []
+    for held in instruments.connections.values():
+        records = held.records(clock.control_ns)
+        unnamed = renamed_at_rest(records, clock)
+        flows = [Flow(r.src, r.sport, r.dst, r.dport, TCP) for r in records]
+        crossed = [
+            touching.flow(flow) or r.backend in plan.nodes or (r.use == "idle" and opened.flow(flow))
+            for r, flow in zip(records, flows, strict=True)
+        ]
+        untouched = [r for r, touched in zip(records, crossed, strict=True) if not touched]
+        for r, flow, touched in zip(records, flows, crossed, strict=True):
+            own = _ended_here(done, r, flow) if plan.ends_connections and touched else False
+            alike = [o for o in untouched if (o.dst, o.dport) == (r.dst, r.dport)]
+            aged = closed_by_age(r, alike, idle_after.get((r.dst, r.dport)))
+            excused = aged or (r.broken_by == "other-backend" and (r.dst, r.dport) in unnamed)
+            result = classify_connection(r, clock, touched=touched, own=own, excused=excused)
+            if result:
+                found.append(result)
+    return found
+
+
+def renamed_at_rest(records: Iterable[ConnectionRecord], clock: Clock) -> set[tuple[str, int]]:
+    """Services whose names changed on held connections without any fault: there, another backend tells nothing."""
+    return {
+        (r.dst, r.dport)
+        for r in records
+        if r.broken_by == "other-backend" and r.broken_ns is not None and r.broken_ns < clock.event_ns
+    }
+
+
+def _ended_here(done: Done, record: ConnectionRecord, flow: Flow) -> bool | None:
+    """Whether a connection ended at the failed element: told by name; without a name, by packets that entered and did not leave."""
+    if record.backend is not None:
+        return record.backend in done.plan.nodes
+    told = done.touching.ended_here(flow)
+    return done.opened.ended_here(flow) if told is None else told
+
+
+# -- doubting ------------------------------------------------------------------------------------------------------
+
+
+def _doubts(
+    done: Done, booted: Booted, instruments: Instruments, measured: Measured
+) -> tuple[Mapping[tuple[Kind, Part], int], tuple[TrustCheck, ...], tuple[Doubt, ...]]:
+    """How late the instruments were in each part, the checks of both, and what they make doubtful."""
+    clock = done.clock
+    until_heal = _readings(done, instruments, measured, clock.control_ns, clock.event_ns, clock.heal_ns)
+    after = _readings(done, instruments, measured, clock.heal_ns, clock.heal_ns, clock.end_ns)
+    checks, doubts = doubts_of(until_heal)
+    later, doubts_after = doubts_of(after, after_heal=True)
+    impairments = impairment_checks(booted.lab.impaired())
+    lateness: dict[tuple[Kind, Part], int] = {}
+    parts: tuple[tuple[Part, TrustInput], ...] = (("fault", until_heal), ("after", after))
+    for part, given in parts:
+        lateness["probe", part] = lateness["syn", part] = ordinary_lateness_ns(given.probers)
+        lateness["request", part] = ordinary_lateness_ns(given.requesters)
+    failed_later = [
+        TrustCheck(c.check, c.ok, c.value, c.limit, c.unit, f"After the heal: {c.sentence}") for c in later if not c.ok
+    ]
+    wrong = (*done.doubts, *doubts, *doubts_after, *(doubt_of(c) for c in impairments if not c.ok))
+    told = [TrustCheck(d.check, False, None, None, "", d.sentence) for d in done.doubts]
+    return lateness, (*told, *checks, *failed_later, *impairments), wrong
+
+
+def _readings(
+    done: Done, instruments: Instruments, measured: Measured, t0_ns: int, event_ns: int, t1_ns: int
+) -> TrustInput:
+    """Of the time in [t0, t1). What was lost before the fault, and what waited then, is of the time until the heal."""
+    first = t1_ns <= done.clock.heal_ns
+    before, until = (
+        (done.counters, done.counters_at_heal)
+        if first
+        else (done.counters_at_heal, {v: p.counters() for v, p in instruments.probers.items()})
+    )
+    lost, longest = at_rest(measured) if first else (0, 0)
+    return TrustInput(
+        probers=tuple(
+            read_prober(p, p.window(t0_ns, t1_ns), before[v], event_ns, until[v])
+            for v, p in instruments.probers.items()
+        ),
+        requesters=tuple(
+            read_requester(r, r.window(t0_ns, t1_ns), r.window(event_ns, t1_ns).stall_ns)
+            for r in instruments.requesters.values()
+        ),
+        connections=tuple(read_connections(c, t0_ns, t1_ns) for c in instruments.connections.values()),
+        control_lost=lost,
+        control_longest_ns=longest,
+        control_broken=len(measured.broken(phase="control")) if first else 0,
+        wakeups=read_wakeups(instruments.wakeups, t0_ns, event_ns, t1_ns) if instruments.wakeups else None,
+        under_way_ns=measured.under_way_ns if first else None,
+        late_answer_ns=measured.late_answer_ns(t0_ns, t1_ns),
+    )
+
+
+# -- the trial -----------------------------------------------------------------------------------------------------
+
+
+def _trial(
+    done: Done,
+    booted: Booted,
+    measured: Measured,
+    instruments: Instruments,
+    lateness: Mapping[tuple[Kind, Part], int],
+    doubts: tuple[Doubt, ...],
+) -> Trial:
+    plan, clock = done.plan, done.clock
+    vips = {vip for service in booted.contract.services.values() for vip in service.vip}
+    straddle = max((ns for (kind, _), ns in lateness.items() if kind != "request"), default=0)
+    named = frozenset(plan.nodes)
+    by_name = any(r.named & named for r in measured.requests) or any(
+        c.touched and c.record.backend in named for c in measured.connections
+    )
+    touched_vantages = {r.trace.series.vantage for r in measured.requests_of(touched=True)}
+    load = instruments.load
+    return Trial(
+        fault=plan.fault,
+        element=plan.element,
+        judging=judging_of(booted.contract, plan),
+        planned=plan.planned,
+        carries=done.touching.carries(vips) or by_name,
+        series=series_of(measured, quiet=done.quiet, quiet_ns=done.quiet_ns, straddle_ns=straddle),
+        connections=held_of(measured),
+        latencies_ns=latencies_of(measured, touched=True),
+        latencies_elsewhere_ns=latencies_of(measured, touched=False),
+        load=_load([v for v in load.vantages if v in touched_vantages], instruments, clock) if load else None,
+        load_elsewhere=_load([v for v in load.vantages if v not in touched_vantages], instruments, clock)
+        if load
+        else None,
+        act=done.act,
+        heal=done.heal,
+        doubts=doubts,
+        silent=silent(measured),
+        lateness_ns=lateness,
+        longest_timer_ns=done.longest_timer_ns,
+        watched=done.watched,
+        stood_ns=clock.heal_ns - clock.event_ns,
+    )
+
+
+def _load(vantages: Sequence[str], instruments: Instruments, clock: Clock) -> Load | None:
+    """The worst 5 s of Locust's load of these vantages, from the event to the heal; None where it sends none from there."""
+    load = instruments.load
+    if load is None or not vantages:
+        return None
+    found = [
+        Load(sum(f.requests for f in figures), sum(f.failures for f in figures))
+        for since in range(clock.event_ns, max(clock.event_ns + 1, clock.heal_ns - WORST_LOAD_NS + 1), 10**9)
+        for figures in [[load.figures(v, "fault", since, min(since + WORST_LOAD_NS, clock.heal_ns)) for v in vantages]]
+    ]
+    return max(found, key=lambda one: (one.failed / one.requests if one.requests else 0.0, one.requests), default=None)
+
+
+# -- telling -------------------------------------------------------------------------------------------------------
 
 
 def _timeline(writer: EvidenceWriter, scenario: str, clock: Clock, instruments: Instruments) -> list[TimelineEvent]:
@@ -172,123 +383,3 @@ def _died(done: Done, booted: Booted, measured: Measured, instruments: Instrumen
         dropped.missing() if dropped else "",
     )
     return find_deaths(measured, clock, done.sights, booted.lab, done.plan, told)
-
-
-def _measure(done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments) -> Measured:
-    seen, clock = done.seen, done.clock
-    flows, attempts, connections = [], [], []
-    for window in windows.values():
-        for trace in window.flows:
-            if trace.transport == "tcp":
-                attempts.append(measure_attempts(trace, clock))
-            else:
-                flows.append(measure_flow(trace, clock, touched=crossed(seen, tuple_of(trace.flow))))
-    for held in instruments.connections.values():
-        for r in held.records(clock.control_ns):
-            touched = crossed(seen, Flow(r.src, r.sport, r.dst, r.dport, TCP))
-            failed = done.plan.nodes if done.plan.ends_connections else ()
-            found = classify_connection(r, clock, touched=touched, failed=failed)
-            if found:
-                connections.append(found)
-    return Measured(instruments.interval_ns, tuple(flows), tuple(connections), tuple(attempts), clock)
-
-
-def _readings(
-    done: Done, windows: Mapping[str, FlowWindow], instruments: Instruments, measured: Measured
-) -> TrustInput:
-    clock = done.clock
-    return TrustInput(
-        probers=tuple(
-            read_prober(p, windows[v], done.counters[v], clock.event_ns) for v, p in instruments.probers.items()
-        ),
-        connections=tuple(
-            read_connections(c, clock.control_ns, clock.end_ns) for c in instruments.connections.values()
-        ),
-        control_lost=measured.control_lost,
-        control_broken=len(measured.broken(phase="control")),
-        touched_flows=len(measured.touched),
-        touched_connections=sum(1 for c in measured.established if c.touched) if instruments.connections else None,
-        fault_effective=done.effective,
-        healed=done.healed,
-        cpu_pressure=read_cpu_pressure(),
-        wakeups=read_wakeups(instruments.wakeups, clock.control_ns, clock.event_ns, clock.end_ns)
-        if instruments.wakeups
-        else None,
-        under_way_ns=measured.under_way_ns,
-        late_answer_ns=measured.late_answer_ns,
-    )
-
-
-def _verdict(
-    done: Done,
-    booted: Booted,
-    measured: Measured,
-    judged: Judged,
-    windows: Mapping[str, FlowWindow],
-    events: Sequence[TimelineEvent],
-    missing: str,
-    died: Deaths,
-) -> schema.Verdict:
-    plan = done.plan
-    lateness = np.concatenate([w.lateness() for w in windows.values()]) if windows else np.zeros(0)
-    untouched = elsewhere_ns(measured)
-    spread = black_holes([f.fault for f in measured.touched])
-    vantages = [v.name for v in booted.topology.nodes_with_role("client")]
-    flows = {tuple_of(f.trace.flow): f for f in measured.flows}
-    whole = recovery(measured)
-    return schema.Verdict(
-        scenario=done.entry.name,
-        title=done.entry.title,
-        fault=plan.fault,
-        target=plan.target,
-        element=plan.element,
-        verdict=judged.verdict,
-        reason=" ".join(
-            [
-                judged.reason,
-                *([f"Not measured: {missing}."] if missing else []),
-                *([f"This is the second try; the first was unknown: {done.earlier}"] if done.earlier else []),
-            ]
-        ),
-        headline=judged.headline,
-        interval_ms=measured.interval_ns / 1e6,
-        flows=len(measured.flows),
-        touched=len(measured.touched),
-        lateness_p99_ms=round(float(np.percentile(lateness, 99)) / 1e6, 3) if lateness.size else None,
-        black_hole_ms=schema.BlackHole(
-            max=_ms(spread.max_ns),
-            p99=_ms(spread.p99_ns),
-            censored=spread.censored,
-        ),
-        elsewhere_black_hole_ms=None if untouched is None else untouched / 1e6,
-        connections=len(measured.established),
-        broken=len(measured.broken()),
-        new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
-        recover_ms=_ms(whole.after_ns) if whole and not whole.censored else None,
-        full_convergence_ms=_ms(measured.full_convergence_ns),
-        convergence=convergence(measured),
-        route_convergence=route_convergence(measured),
-        failover=failover(measured),
-        p99_upper_ms=_ms(spread.p99_upper_ns),
-        reversion=structs.replace(reversion(measured), died=where_died(died.reversion, died.note)),
-        died=where_died(died.fault, died.note),
-        hops=done.hops,
-        hops_cost=done.hops_cost,
-        vantages=with_impaired(vantage_figures(measured, vantages), measured),
-        new_connections=new_connections(measured),
-        stages=stages(plan, done.clock, measured, done.after, events),
-        paths=ways(
-            {flow: f.trace.flow.vantage for flow, f in flows.items()},
-            {flow for flow, f in flows.items() if f.touched},
-            done.before,
-            done.after,
-            plan.nodes,
-            plan.links,
-        ),
-        judged=judged.judgements,
-        reproduce=done.reproduce,
-    )
-
-
-def _ms(value_ns: int | None) -> float | None:
-    return None if value_ns is None else value_ns / 1e6

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
 import numpy as np
 
@@ -18,16 +18,18 @@ from probes.connections import Connections
 from probes.flows import ANSWERED, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.prober import Prober
-from probes.trust import LAB_LATE_LIMIT_NS
+from probes.requests import Requester
+from probes.trust import HEARTBEAT_LIMIT_NS, LAB_LATE_LIMIT_NS
 from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
 from scenarios.boot import Booted
 from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
-from scenarios.own_cpu import OwnCpu
+from scenarios.requested import requested, streamed
 from scenarios.schedule import HEARTBEAT_NS, INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
 from topologies.image.native import compile_program
+from topologies.linux.private import discard, in_memory
 from topologies.runtime import RuntimeFailure
 
 CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS = 100, 2000
@@ -44,7 +46,12 @@ CALM_ANSWER_NS = 30_000_000
 CALM_SLOWEST_NS = 100_000_000
 """And none of them longer than this: somebody in the lab who is kept from running for so long may be a router next time."""
 NATIVE = Path(__file__).resolve().parents[1] / "probes/native"
-PROBER, WAKEUPS = NATIVE / "prober.c", NATIVE / "wakeups.c"
+PROBER, WAKEUPS, REQUESTER = NATIVE / "prober.c", NATIVE / "wakeups.c", NATIVE / "requester.c"
+REQUESTER_LIBRARIES = ("ssl", "crypto", "nghttp2")
+GRACE_NS = 300_000_000
+"""An answer may be so long on its way before its absence counts as a loss, while a fault stands."""
+ANSWERING_NS = 2_500_000_000
+"""Who answered in this time is one that carries traffic."""
 
 
 @dataclass
@@ -56,12 +63,12 @@ class Instruments:
     held: int = CONNECTIONS_PER_VANTAGE
     probers: dict[str, Prober] = field(default_factory=dict)
     connections: dict[str, Connections] = field(default_factory=dict)
+    requesters: dict[str, Requester] = field(default_factory=dict)
     load: LoadRun | None = None
     watch: Watch | None = None
     dropped: Collected | None = None
     wakeups: Wakeups | None = None
     thinned: int = 1
-    _own: OwnCpu = field(default_factory=OwnCpu)
     _unloaded: str = ""
     _spent_s: float = 0.0
     _known: dict[str, list[Reached]] = field(default_factory=dict)
@@ -69,8 +76,9 @@ class Instruments:
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
         self._stack = ExitStack()
-        self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
         try:
+            in_memory(self._directory)
+            self._stack.callback(discard, self._directory)
             vantages = [v.name for v in self.booted.topology.nodes_with_role("client")]
             self._start_watch()
             # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.
@@ -117,6 +125,7 @@ class Instruments:
     def _start(self, vantage: str, number: int) -> None:
         reached = self._known[vantage] = self._reached(vantage)
         self._start_prober(vantage, number, reached)
+        self._start_requester(vantage, number, reached)
         self._start_connections(vantage, reached)
 
     def _start_prober(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
@@ -126,6 +135,15 @@ class Instruments:
             netns, directory = self.booted.lab.netns(vantage), self._directory / f"{vantage}-{self.thinned}"
             prober = Prober(compile_program(PROBER), netns, flows, directory)
             self.probers[vantage] = self._stack.enter_context(prober)
+
+    def _start_requester(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
+        series = requested(vantage, number, reached)
+        if series:
+            binary = compile_program(REQUESTER, libraries=REQUESTER_LIBRARIES)
+            requester = Requester(
+                binary, self.booted.lab.netns(vantage), series, self._directory / f"{vantage}-requests"
+            )
+            self.requesters[vantage] = self._stack.enter_context(requester)
 
     def thin(self) -> bool:
         """Has every flow send half as often, on a host that cannot carry more; False where no less would be of use.
@@ -149,6 +167,7 @@ class Instruments:
                 self._directory / vantage,
                 vantage=vantage,
                 targets=targets,
+                streams=streamed(reached),
                 count=self.held,
                 interval_ns=heartbeat_ns(self.held),
                 attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
@@ -219,6 +238,7 @@ class Instruments:
     def cpu_seconds(self) -> float:
         """CPU seconds of the instrument's processes so far, by their own accounting in /proc."""
         pids = [p.pid for p in self.probers.values()] + [c.pid for c in self.connections.values()]
+        pids += [r.pid for r in self.requesters.values()]
         pids += self.load.pids.values() if self.load else []
         pids += [self.watch.pid] if self.watch else []
         pids += [self.wakeups.pid] if self.wakeups else []
@@ -240,6 +260,7 @@ class Instruments:
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""
         wrong = [f"probes of {v} are lost" for v, prober in self.probers.items() if not prober.quiet_since(since_ns)]
+        wrong += [f"requests of {v} fail" for v, r in self.requesters.items() if not r.quiet_since(since_ns, GRACE_NS)]
         for vantage, connections in self.connections.items():
             if connections.open_count() < connections.count:
                 wrong.append(f"{connections.open_count()} of {connections.count} connections of {vantage} are up")
@@ -263,14 +284,57 @@ class Instruments:
             p99 = _p99(self.wakeups.lateness(now - CALM_NS, now))
             if p99 > CALM_SHARE * LAB_LATE_LIMIT_NS:
                 late["the lab's processes run"] = p99
-        if starved := self._own.starved():
-            slow.append(starved)
         return "; ".join([*(f"{what} {p99 / 1e6:.1f} ms late (p99)" for what, p99 in late.items()), *slow])
 
-    def last_impaired_ns(self, since_ns: int) -> Mapping[str, int]:
-        """Vantage → when its last impaired probe was due; absent when none was."""
-        found = {v: int(p.last_impaired_ns(since_ns).max(initial=-1)) for v, p in self.probers.items()}
-        return {v: t for v, t in found.items() if t >= 0}
+    def last_losses(self, since_ns: int) -> Mapping[str, int]:
+        """Whose loss → when its last lost probe or request was due since then, or its last broken connection waited in vain; absent
+        where nothing was lost."""
+        found = {f"probes of {v}": p.last_impaired_ns(since_ns) for v, p in self.probers.items()}
+        found |= {f"requests of {v}": r.last_failed_ns(since_ns, GRACE_NS) for v, r in self.requesters.items()}
+        last = {who: int(times.max(initial=-1)) for who, times in found.items()}
+        last |= {f"connections of {v}": c.last_break_ns(since_ns) for v, c in self.connections.items()}
+        return {who: t for who, t in last.items() if t >= since_ns}
+
+    def asked_ns(self) -> int | None:
+        """When something was last asked, by the instruments' own signs of life; None where none of them lives."""
+        now = time.monotonic_ns()
+        ages = [p.heartbeat_age_ns() for p in self.probers.values() if p.alive()]
+        ages += [r.heartbeat_age_ns() for r in self.requesters.values() if r.alive()]
+        return max((now - age for age in ages), default=None)
+
+    def missing_sign_of_life(self) -> str:
+        """Which of the instruments have ended or are stopped, a sentence; empty where all of them live."""
+        named: tuple[tuple[str, Prober | Requester | Connections], ...] = (
+            *((f"prober of {v}", p) for v, p in self.probers.items()),
+            *((f"requester of {v}", r) for v, r in self.requesters.items()),
+            *((f"connector of {v}", c) for v, c in self.connections.items()),
+        )
+        dead = [who for who, one in named if not one.alive() or one.heartbeat_age_ns() > HEARTBEAT_LIMIT_NS]
+        return f"The {', '.join(dead)} has ended or is stopped." if dead else ""
+
+    def ask_idle(self, half: Literal[0, 1]) -> None:
+        """Begins to ask half of the idle connections; `unasked` tells who has not answered yet."""
+        for held in self.connections.values():
+            if held.alive():
+                held.ask_idle(half)
+
+    def unasked(self, half: Literal[0, 1]) -> str:
+        """Empty when each idle connection of that half has answered or has broken."""
+        return "; ".join(filter(None, (held.asked(half) for held in self.connections.values() if held.alive())))
+
+    def answering(self) -> frozenset[str]:
+        """The names that answers bore just now."""
+        now = time.monotonic_ns()
+        found: set[str] = set()
+        for prober in self.probers.values():
+            window = prober.window(now - ANSWERING_NS, now)
+            seen = {int(i) for trace in window.flows for i in np.unique(trace.backend[trace.state == ANSWERED])}
+            found |= {window.backends[i] for i in seen if i < len(window.backends)}
+        for requester in self.requesters.values():
+            asked = requester.window(now - ANSWERING_NS, now)
+            seen = {int(i) for trace in asked.traces for i in np.unique(trace.backend[trace.good()])}
+            found |= {asked.backends[i] for i in seen if i < len(asked.backends)}
+        return frozenset(found)
 
 
 def _p99(lateness: Ints) -> int:
@@ -294,22 +358,3 @@ def _cpu_seconds(pid: int) -> float:
     except OSError:
         return 0.0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-class QuietFor:
-    """Sustained convergence (RFC 6412 §3.7.5): no impairment for so long, counted from the last impaired probe."""
-
-    def __init__(self, instruments: Instruments, since_ns: int, quiet_ns: int) -> None:
-        self._instruments = instruments
-        self._since = since_ns
-        self._quiet = quiet_ns
-
-    def missing(self) -> str:
-        last = self._instruments.last_impaired_ns(self._since)
-        now = time.monotonic_ns()
-        start = max([self._since, *last.values()])
-        if now - start < self._quiet + 300_000_000:
-            return f"no {self._quiet / 1e9:g} s without an impaired probe yet" + (
-                f" ({', '.join(sorted(last))})" if last else ""
-            )
-        return ""

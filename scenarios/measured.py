@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from probes.connections import ConnectionRecord
 from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, milliseconds
 from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
+from probes.requests import Failing, Outcome, RequestTrace, failing
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 
@@ -31,8 +32,7 @@ class FlowResult:
     """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
 
     `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
-    first of these that was lost had waited longer than usual; `late_answer_ns`: by how much the slowest answer from then on to the
-    end was slower than usual.
+    first of these that was lost had waited longer than usual.
     """
 
     trace: FlowTrace
@@ -42,34 +42,54 @@ class FlowResult:
     reversion: FlowLoss
     start_ns: int
     under_way_ns: int
-    late_answer_ns: int
 
 
 @dataclass(frozen=True, slots=True)
 class AttemptsResult:
     """What became of the SYNs of one schedule: in the control window, from the event (`start_ns`, or a little before: those that
-    were on their way) to the heal, and after it."""
+    were on their way) to the heal, and after it. `touched`: one of them crossed the element."""
 
     trace: FlowTrace
     control_failed: int
     fault: Attempts
     reversion: Attempts
     start_ns: int = 0
+    touched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsResult:
+    """What became of the new requests of one series, split as SYNs are. `named`: who answered in the control window."""
+
+    trace: RequestTrace
+    control: Failing
+    fault: Failing
+    reversion: Failing
+    start_ns: int
+    touched: bool
+    named: frozenset[str] = frozenset()
+
+    def answered_by_it(self) -> RequestsResult:
+        """The same, touched: an answer in the control window bore the element's name."""
+        return replace(self, touched=True)
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionResult:
-    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element.
+    """One connection that was there at the event, or that broke after it. `own`: it ended at a failed element; None: that cannot be
+    told.
 
-    `stall_ns`: the longest that an answer was waited for from the event to the heal.
+    `stall_ns`: the longest that an answer was waited for from the event to the heal. `excused`: it ended as its service ends
+    connections, for its age, or as names change there at rest: counted, and not broken.
     """
 
     record: ConnectionRecord
     touched: bool
-    own: bool
+    own: bool | None
     at_event: bool
     phase: str | None  # in which it broke: control, fault, recovery; None: it did not
     stall_ns: int = 0
+    excused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +101,19 @@ class Measured:
     connections: tuple[ConnectionResult, ...]
     attempts: tuple[AttemptsResult, ...] = ()
     clock: Clock | None = None
-
-    @property
-    def touched_vantages(self) -> frozenset[str]:
-        """Vantages from which a flow or a connection crossed the broken element: their new connections may."""
-        return frozenset(f.trace.flow.vantage for f in self.touched) | frozenset(
-            c.record.vantage for c in self.established if c.touched
-        )
+    requests: tuple[RequestsResult, ...] = ()
 
     def attempts_of(self, *, touched: bool) -> list[AttemptsResult]:
-        """The SYN schedules of vantages that were touched, or of the others."""
-        vantages = self.touched_vantages
-        return [a for a in self.attempts if (a.trace.flow.vantage in vantages) == touched]
+        """The SYN schedules of which one crossed the element, or the others."""
+        return [a for a in self.attempts if a.touched == touched]
+
+    def requests_of(self, *, touched: bool) -> list[RequestsResult]:
+        """The series of new requests of which one crossed the element or was answered by it, or the others."""
+        return [r for r in self.requests if r.touched == touched]
+
+    def request_fail_ns(self, *, touched: bool) -> int | None:
+        """Longest stretch of failed requests from the event to the heal; None where nobody asked."""
+        return max((r.fault.request_fail_ns for r in self.requests_of(touched=touched)), default=None)
 
     def new_fail_ns(self, *, touched: bool, reversion: bool = False) -> int | None:
         """Longest time for which new connections failed; None where nobody tried."""
@@ -103,6 +124,10 @@ class Measured:
         """Whether new connections still failed when the part ended."""
         parts = [a.reversion if reversion else a.fault for a in self.attempts_of(touched=touched)]
         return any(part.censored for part in parts)
+
+    def requests_ended(self, *, touched: bool) -> bool:
+        """Whether new requests were answered again before the heal, or never failed."""
+        return all(r.fault.ended for r in self.requests_of(touched=touched))
 
     @property
     def full_convergence_ns(self) -> int | None:
@@ -148,10 +173,12 @@ class Measured:
         """By how much a lost probe had waited longer at the event than answers of its flow usually take, at most."""
         return max((f.under_way_ns for f in self.flows), default=None)
 
-    @property
-    def late_answer_ns(self) -> int | None:
-        """By how much the slowest answer on a way that was not touched was slower than usual; None without such a way."""
-        return max((f.late_answer_ns for f in self.untouched), default=None)
+    def late_answer_ns(self, t0_ns: int, t1_ns: int) -> int | None:
+        """By how much the slowest answer to what was due from the event on in [t0, t1), on a way that was not touched, was slower than
+        usual; None without such a way."""
+        return max(
+            (_late_answer_ns(f.trace, max(t0_ns, f.start_ns), t1_ns, f.start_ns) for f in self.untouched), default=None
+        )
 
     @property
     def reversion_lost(self) -> int:
@@ -207,7 +234,6 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
         start_ns=start,
         under_way_ns=_waited_ns(trace, start, clock.event_ns),
-        late_answer_ns=_late_answer_ns(trace, start, clock.end_ns),
     )
 
 
@@ -222,10 +248,11 @@ def _waited_ns(trace: FlowTrace, start_ns: int, event_ns: int) -> int:
     return max(0, event_ns - int(lost[0]) - max(trace.flow.interval_ns, _usual_ns(trace, int(first))))
 
 
-def _late_answer_ns(trace: FlowTrace, start_ns: int, end_ns: int) -> int:
-    first, after = map(int, np.searchsorted(trace.due, (start_ns, end_ns)))
+def _late_answer_ns(trace: FlowTrace, t0_ns: int, t1_ns: int, usual_until_ns: int) -> int:
+    """How long the slowest answer in [t0, t1) took beyond what was usual until then."""
+    usual, first, after = map(int, np.searchsorted(trace.due, (usual_until_ns, t0_ns, t1_ns)))
     took = trace.answer_ns(first, after)[trace.state[first:after] == ANSWERED]
-    return max(0, int(took.max(initial=0)) - _usual_ns(trace, first))
+    return max(0, int(took.max(initial=0)) - _usual_ns(trace, usual))
 
 
 def _usual_ns(trace: FlowTrace, after: int) -> int:
@@ -234,7 +261,7 @@ def _usual_ns(trace: FlowTrace, after: int) -> int:
     return int(np.median(took)) if took.size else 0
 
 
-def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
+def measure_attempts(trace: FlowTrace, clock: Clock, *, touched: bool) -> AttemptsResult:
     """Splits a schedule of SYNs as `measure_flow` splits a flow."""
     start = clock.event_ns - on_its_way_ns(trace, clock.event_ns)
     return AttemptsResult(
@@ -243,6 +270,30 @@ def measure_attempts(trace: FlowTrace, clock: Clock) -> AttemptsResult:
         attempts_of(trace, start, clock.heal_ns),
         attempts_of(trace, clock.heal_ns, clock.end_ns),
         start,
+        touched,
+    )
+
+
+def measure_requests(
+    trace: RequestTrace, backends: Sequence[str], clock: Clock, *, touched: bool, straddle_ns: int = 0
+) -> RequestsResult:
+    """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
+    is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within 2 s.
+    """
+    under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
+    start = int(trace.due[under_way].min(initial=clock.event_ns))
+    control = (trace.due >= clock.control_ns) & (trace.due < start)
+    named = {
+        backends[i] for i in np.unique(trace.backend[control & (trace.outcome == Outcome.OK)]) if i < len(backends)
+    }
+    return RequestsResult(
+        trace,
+        failing(trace, clock.control_ns, start),
+        failing(trace, start, clock.heal_ns, straddle_ns),
+        failing(trace, clock.heal_ns, clock.end_ns, straddle_ns),
+        start,
+        touched,
+        frozenset(named),
     )
 
 
@@ -276,15 +327,16 @@ def _accept(found: Attempts) -> Percentiles:
 
 
 def classify_connection(
-    record: ConnectionRecord, clock: Clock, *, touched: bool, failed: Collection[str]
+    record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None, excused: bool = False
 ) -> ConnectionResult | None:
-    """None for a connection that has nothing to do with this scenario: gone before it, or opened after it."""
+    """None for a connection that has nothing to do with this scenario: gone before it, or opened after it. `excused`: its end breaks
+    nothing."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
     if record.opened_ns >= clock.end_ns or _closed(record, clock.control_ns):
         return None
     phase = None
-    if record.broken_ns is not None and record.broken_ns < clock.end_ns:
+    if record.broken_ns is not None and record.broken_ns < clock.end_ns and not excused:
         began = record.unanswered_ns if record.unanswered_ns is not None else record.broken_ns
         if record.broken_ns < clock.event_ns:
             phase = "control"
@@ -295,11 +347,19 @@ def classify_connection(
     return ConnectionResult(
         record=record,
         touched=touched,
-        own=record.backend in failed,
-        at_event=record.opened_ns < clock.event_ns and phase != "control" and not _closed(record, clock.event_ns),
+        own=own,
+        at_event=record.opened_ns < clock.event_ns
+        and phase != "control"
+        and not _ended(record, clock.event_ns, excused),
         phase=phase,
         stall_ns=record.longest_wait_ns(clock.event_ns, clock.heal_ns),
+        excused=excused,
     )
+
+
+def _ended(record: ConnectionRecord, t_ns: int, excused: bool) -> bool:
+    broken = excused and record.broken_ns is not None and record.broken_ns < t_ns
+    return broken or _closed(record, t_ns)
 
 
 def _closed(record: ConnectionRecord, t_ns: int) -> bool:
@@ -321,6 +381,7 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
 
     held = [c for c in measured.connections if c.record.vantage == vantage]
     tried = [a for a in measured.attempts if a.trace.flow.vantage == vantage]
+    asked = [r for r in measured.requests if r.trace.series.vantage == vantage]
     broken = [c for c in measured.broken() if c.record.vantage == vantage]
     by = {name: sum(1 for c in broken if c.record.broken_by == name) for name in ("reset", "stall", "other-backend")}
     return VantageFigures(
@@ -338,7 +399,9 @@ def _of_vantage(measured: Measured, vantage: str) -> VantageFigures:
         reset=by["reset"],
         stall=by["stall"],
         other_backend=by["other-backend"],
-        closed=sum(1 for c in held if c.record.closed_ns is not None and c.at_event),
+        closed=sum(1 for c in held if (c.record.closed_ns is not None or c.excused) and c.at_event),
+        unannounced=sum(1 for c in broken if c.record.broken_by == "closed"),
+        request_fail_ms=max((r.fault.request_fail_ns / 1e6 for r in asked), default=None),
         new_fail_ms=max((a.fault.new_fail_ns / 1e6 for a in tried), default=None),
         stall_ms=max((c.stall_ns / 1e6 for c in held if c.at_event), default=None),
         censored=sum(1 for f in flows if f.fault.censored),

@@ -1,29 +1,32 @@
-"""One scenario from steady state to steady state: control, fault, observation, heal, recovery.
+"""One trial from steady state to steady state: control, event, the fault stands, heal, recovery.
 
 It does and records what was done; conclude.py measures and judges.
 """
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from probes.child import ProbeError
 from probes.drops.counters import Counts, difference
-from probes.trust import TrustCheck
 from reports.evidence import schema
-from reports.evidence.writer import EvidenceWriter
-from scenarios.boot import Booted
+from scenarios import standing_watch
+from scenarios.bench import LOOK_S, STEADY_NS, Bench, crossed_by
 from scenarios.catalogue import Entry
-from scenarios.conclude import Done, conclude
+from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
-from scenarios.faults.base import Fault, FaultFailed
+from scenarios.faults.base import ActionRefused, Fault, FaultFailed
 from scenarios.hops import cost_of, measured_hops
-from scenarios.instruments import Instruments, QuietFor
 from scenarios.measured import Clock
+from scenarios.serving import baseline, lacking, moved
+from scenarios.steady import Stillness
+from scenarios.timers.timers import Timers
+from scenarios.verdict import Act, Doubt, Heal
+from scenarios.verdict.standing import SETTLE_NS
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
 from topologies.linux.wired import Crossing
@@ -31,89 +34,98 @@ from topologies.runtime import RuntimeFailure
 
 CONTROL_NS = 5_000_000_000
 QUIET_NS = 5_000_000_000  # RFC 6412, Sustained Convergence Validation Time
+CAP_NS = 20_000_000_000  # for so long a fault stands at least before loss is called one that has not ended
 THRESHOLD_NS = 2_000_000_000  # RFC 6412, Forwarding Delay Threshold: later is lost
-STEADY_S = 30.0
-CALM_S = 10.0  # for so long the host may be given time to calm down, after a boot for instance
 EFFECT_S = 8.0
-OBSERVE_S = 20.0
 HEAL_S = 45.0
-NODES_PER_LOOK = 12
-LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
+ASKED_S = 3.0  # an idle connection that is asked answers within 2 s, or has broken
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
+NODES_PER_LOOK = 12
+STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
 
-Say = Callable[[str], None]
 FaultAction = Literal["inject", "effective", "heal", "healed"]
+Build = Callable[[Bench], Fault]
+"""Chooses what to break, of a lab in steady state. Raises NothingCarries where no element that fits carries traffic."""
+
+TROUBLE = (DeadlineMissed, FaultFailed, ProbeError, RuntimeFailure, BpfError)
 
 
-@dataclass
-class Bench:
-    """What every scenario of a run shares."""
-
-    booted: Booted
-    instruments: Instruments
-    writer: EvidenceWriter
-    say: Say
-    now: Say = lambda _: None
-    per_hop: bool = False
-    verdicts: list[schema.Verdict] = field(default_factory=list)
-
-    def calm(self, deadline_s: float) -> None:
-        """Gives a busy host time, then fewer probes to carry and as much time again. Whether that was enough, trust will tell."""
-        try:
-            wait_until(self.instruments.restless, deadline_s=deadline_s, every_s=2 * LOOK_S, what="calm")
-        except DeadlineMissed as busy:
-            if self.thin(str(busy)):
-                self.calm(deadline_s)
-
-    def thin(self, why: str) -> bool:
-        """Fewer probes from here on, said with its reason; False where no less would be of use. Raises ProbeError."""
-        thinner = self.instruments.thin()
-        if thinner:
-            self.say(
-                f"the host does not carry all probes: one every {self.instruments.interval_ns / 1e6:g} ms now ({why})"
-            )
-        return thinner
+class NothingCarries(Exception):
+    """None of the elements that a scenario could take carries traffic just now: there is nothing to break."""
 
 
 @dataclass
 class Scenario:
-    """One run of one fault. `doubts` are things that went wrong with the doing, each a sentence. `earlier` says why a first try
-    was unknown; `disturbed`, once it has run, whether it is unknown for nothing but too little CPU."""
+    """One trial. `key`: its name in the evidence. `earlier` says why an earlier attempt was unknown; `disturbed`, once it has run,
+    whether it is unknown for nothing but too little CPU."""
 
     bench: Bench
     entry: Entry
-    fault: Fault
-    reproduce: str
-    doubts: list[TrustCheck] = field(default_factory=list)
-    effective: bool = False
-    healed: bool = False
-    injected: bool = False
+    build: Build
+    reproduce: Callable[[Fault], str]
+    key: str = ""
     earlier: str = ""
     disturbed: bool = False
-    hops: tuple[schema.Hops, ...] = ()
-    hops_cost: schema.HopsCost | None = None
-    _pending: list[str] = field(default_factory=list)
+    _doubts: list[Doubt] = field(default_factory=list)
+    _hops: tuple[schema.Hops, ...] = ()
+    _hops_cost: schema.HopsCost | None = None
+
+    def __post_init__(self) -> None:
+        self.key = self.key or self.entry.name
 
     # -- recording -------------------------------------------------------------------------------------------------
 
     def _write(self, data: schema.Data, t_ns: int, acc_ns: int = 0) -> None:
-        self.bench.writer.write(data, t_ns=t_ns, acc_ns=acc_ns, scenario=self.entry.name)
+        self.bench.writer.write(data, t_ns=t_ns, acc_ns=acc_ns, scenario=self.key)
 
-    def _phase(self, name: schema.PhaseName, work: Callable[[], str]) -> bool:
-        """Runs one phase and records it. `work` returns a detail and raises when the phase did not come about."""
-        start, ok = time.monotonic_ns(), True
-        self.bench.now(f"{self.entry.name} on {self.fault.plan.target}: {name}")
+    def _phase(self, name: schema.PhaseName, target: str, work: Callable[[], str]) -> str | None:
+        """Runs one phase and records it: None, or why it did not come about."""
+        start, trouble = time.monotonic_ns(), None
+        self.bench.now(f"{self.key}{f' on {target}' if target else ''}: {name}")
         try:
             detail = work()
-        except (DeadlineMissed, FaultFailed, ProbeError, RuntimeFailure, BpfError) as error:
-            detail, ok = str(error), False
-        self._write(schema.Phase(name=name, start_ns=start, end_ns=time.monotonic_ns(), ok=ok, detail=detail), start)
-        return ok if ok else self._doubt(name, detail)
+        except TROUBLE as error:
+            detail = trouble = str(error)
+        phase = schema.Phase(name=name, start_ns=start, end_ns=time.monotonic_ns(), ok=trouble is None, detail=detail)
+        self._write(phase, start)
+        return trouble
 
-    def _doubt(self, check: str, sentence: str) -> bool:
+    def _doubt(self, check: str, sentence: str, *, after_heal: bool = False) -> None:
+        """What went wrong with the doing and can only hide loss."""
         whole = f"{check.capitalize()}: {sentence}."
-        self.doubts.append(TrustCheck(check=check, ok=False, value=None, limit=None, unit="", sentence=whole))
-        return False
+        self._doubts.append(Doubt(check, whole, "hides", after_heal=after_heal, no_pass=True))
+
+    # -- doing -----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Concluded:
+        """The whole trial. Whatever goes wrong with the doing makes the verdict unknown; the lab is healed all the same.
+
+        Raises NothingCarries before anything is broken.
+        """
+        if trouble := self._phase("steady", "", self.bench.settle):
+            self._doubt("steady", trouble)
+        fault = self.build(self.bench)
+        return _Trial(self, fault).run()
+
+
+@dataclass
+class _Trial:
+    """The doing of a trial once its fault is chosen."""
+
+    scenario: Scenario
+    fault: Fault
+    act: Act = field(default_factory=Act)
+    heal: Heal = field(default_factory=Heal)
+    event_ns: int = 0
+    control_ns: int = 0
+    injected: bool = False
+    quiet: bool = False
+    timers: Timers = field(default_factory=lambda: Timers(()))
+    watched: str = ""
+
+    @property
+    def bench(self) -> Bench:
+        return self.scenario.bench
 
     def _step(self, action: FaultAction, t_ns: int, spread_ns: int = 0, detail: str = "") -> None:
         plan = self.fault.plan
@@ -128,88 +140,93 @@ class Scenario:
             ok=True,
             detail=detail,
         )
-        self._write(step, t_ns, spread_ns)
+        self.scenario._write(step, t_ns, spread_ns)
 
-    # -- doing -----------------------------------------------------------------------------------------------------
-
-    def run(self) -> schema.Verdict:
-        """The whole scenario. Whatever goes wrong with the doing makes the verdict unknown; the lab is healed all the same."""
-        lab, plan = self.bench.booted.lab, self.fault.plan
-        instruments = self.bench.instruments
-        if unreached := self.bench.booted.unreached.values():
-            self._doubt("vantage", f"what does not answer: {'; '.join(unreached)}")
-        self._phase("steady", self._steady)
+    def run(self) -> Concluded:
+        scenario, bench, plan = self.scenario, self.bench, self.fault.plan
+        lab, instruments = bench.booted.lab, bench.instruments
+        self.act = Act(action=plan.action)
         counters = {v: p.counters() for v, p in instruments.probers.items()}
-        self.snapshots = dict(lab.snapshots(list(lab.topology.nodes)))
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
-        control = time.monotonic_ns()
+        control = self.control_ns = time.monotonic_ns()
         before: list[Crossing] = []
         after: list[Crossing] = []
-        self._phase("control", lambda: self._stamped(lambda: self._control(control, before)))
+        if trouble := scenario._phase(
+            "control", plan.target, lambda: self._stamped(lambda: self._control(control, before))
+        ):
+            scenario._doubt("control", trouble)
         counts = self._counts()
         self.event_ns = time.monotonic_ns()
-        self.bench.say(f"{self.entry.name}: {plan.verb[0].lower()}{plan.verb[1:]}")
+        bench.say(f"{scenario.key}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
-            if self._phase("fault", self._inject) and self._phase("observation", self._observe):
-                after += self._ways(time.monotonic_ns())
+            if self._do():
+                after += self._stand()
         finally:
             heal_ns = time.monotonic_ns()
-            self._phase("heal", self._heal)
+            at_heal = {v: p.counters() for v, p in instruments.probers.items()}
+            self._heal()
             lab.untap(plan.nodes, plan.links)
-        self._phase("recovery", self._recover)
+        self._recover(heal_ns)
         lab.unsight()
         end_ns = time.monotonic_ns() - THRESHOLD_NS
         after_all = self._counts()
         counted = [d for node, now in after_all.items() for d in difference(node, counts.get(node, {}), now)]
-        if lab.wire.tap_overflow():
-            self._doubt("taps", f"{lab.wire.tap_overflow()} flows did not fit into the taps' table")
+        if overflow := lab.wire.tap_overflow():
+            full = f"{overflow} flows did not fit into the taps' table"
+            # what was touched and not seen to be counts as elsewhere
+            scenario._doubts.append(Doubt("taps", f"Taps: {full}.", "makes", where="elsewhere"))
+            scenario._doubts.append(Doubt("taps", f"Taps: {full}.", "hides", where="touched"))
         clock = Clock(control, self.event_ns, max(heal_ns, self.event_ns), max(end_ns, heal_ns))
         done = Done(
-            self.entry,
-            plan,
-            clock,
-            self.reproduce,
-            tuple(before),
-            tuple(after),
-            tuple(self.doubts),
-            self.effective,
-            self.healed,
-            counters,
-            lab.wire.sighted(),
-            tuple(counted),
-            self.earlier,
-            self.hops,
-            self.hops_cost,
+            key=scenario.key,
+            entry=scenario.entry,
+            plan=plan,
+            clock=clock,
+            reproduce=scenario.reproduce(self.fault),
+            before=tuple(before),
+            openings=bench.openings,
+            after=tuple(after),
+            doubts=tuple(scenario._doubts),
+            act=self.act,
+            heal=self.heal,
+            quiet=self.quiet,
+            quiet_ns=QUIET_NS,
+            longest_timer_ns=self.timers.stack_ns,
+            watched=self.watched,
+            counters=counters,
+            counters_at_heal=at_heal,
+            sights=lab.wire.sighted(),
+            counted=tuple(counted),
+            earlier=scenario.earlier,
+            hops=scenario._hops,
+            hops_cost=scenario._hops_cost,
         )
-        concluded = conclude(done, self.bench.booted, instruments, self.bench.writer)
-        self.disturbed = concluded.disturbed
-        self.bench.verdicts.append(concluded.verdict)
-        return concluded.verdict
+        concluded = conclude(done, bench.booted, instruments, bench.writer, bench.begin_renewal)
+        scenario.disturbed = concluded.judged.disturbed
+        if self.heal.ours_left or self.heal.missing:
+            bench.broken = self.heal.ours_left or self.heal.missing
+        return concluded
 
-    def _steady(self) -> str:
-        instruments = self.bench.instruments
-        self.bench.calm(CALM_S)  # a host that is too busy to open connections is given less to do first
-        instruments.renew()
-        start = time.monotonic_ns()
-        took = wait_until(
-            lambda: (
-                instruments.unsteady(max(start, time.monotonic_ns() - 1_000_000_000))
-                if time.monotonic_ns() - start > 500_000_000
-                else "starting"
-            ),
-            deadline_s=STEADY_S,
-            every_s=LOOK_S,
-            what="steady state",
-        )
-        self.bench.calm(CALM_S)
-        return f"steady after {took:.1f} s; probes every {instruments.interval_ns / 1e6:g} ms"
+    # -- control ---------------------------------------------------------------------------------------------------
 
     def _control(self, start: int, found: list[Crossing]) -> str:
+        bench, lab = self.bench, self.bench.booted.lab
+        first = None if bench.baseline else dict(lab.snapshots(list(lab.topology.nodes)))
+        plan = self.fault.plan
+        self.timers = Timers.before(lab, plan, process=plan.process or "", kept=bench.kept)
         pass_time(start + CONTROL_NS - PATHS_NS)
-        self.bench.booted.lab.sight()  # from here on, since who answers a flow has to be seen before the event
+        lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
+        if first is not None:
+            self._first_window(first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _first_window(self, first: Mapping[str, frozenset[str]], found: list[Crossing]) -> None:
+        """What the stack looks like while it serves, which every later return is held against."""
+        bench, lab = self.bench, self.bench.booted.lab
+        last = lab.snapshots(list(lab.topology.nodes))
+        bench.baseline = baseline((first, last), crossed_by(found, bench.vips), bench.vips, bench.running())
 
     def _counts(self) -> dict[str, Counts]:
         """Every node's counters of drops, where the kernel does not tell single ones."""
@@ -227,8 +244,8 @@ class Scenario:
             detail = work()
             stamps, cost = stamping.read(), stamping.cost()
         flows = [flow for prober in self.bench.instruments.probers.values() for flow in prober.flows]
-        self.hops = measured_hops(lab, flows, stamps)
-        self.hops_cost = cost_of(cost, (time.monotonic_ns() - start) / 1e9)
+        self.scenario._hops = measured_hops(lab, flows, stamps)
+        self.scenario._hops_cost = cost_of(cost, (time.monotonic_ns() - start) / 1e9)
         return detail
 
     def _ways(self, since_ns: int) -> list[Crossing]:
@@ -241,74 +258,212 @@ class Scenario:
         lab.tap(plan.nodes, plan.links)
         return found
 
-    def _inject(self) -> str:
-        self.injected = True
-        instant = self.fault.inject()
-        self.event_ns = instant.before_ns
-        self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
-        took = wait_until(
-            self.fault.missing_effect, deadline_s=EFFECT_S, what=f"{self.fault.plan.fault} of {self.fault.plan.target}"
-        )
-        self.effective = True
-        self._step("effective", time.monotonic_ns())
-        return f"effective {took:.2f} s after it was done"
+    # -- the fault -------------------------------------------------------------------------------------------------
 
-    def _observe(self) -> str:
-        quiet = QuietFor(self.bench.instruments, self.event_ns, QUIET_NS)
+    def _do(self) -> bool:
+        """Injects the fault and waits for its effect; whether it stands."""
+        plan = self.fault.plan
+        refused: list[ActionRefused] = []
+
+        def inject() -> str:
+            self.injected = True
+            try:
+                instant = self.fault.inject()
+            except ActionRefused as error:
+                refused.append(error)
+                raise
+            except FaultFailed:
+                self.injected = False  # there was nothing to do it to
+                raise
+            self.event_ns = instant.before_ns
+            self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
+            effect_s = max(EFFECT_S, self._watch_ns() / 1e9) if plan.action else EFFECT_S
+            took = wait_until(self.fault.missing_effect, deadline_s=effect_s, what=f"{plan.fault} of {plan.target}")
+            self._step("effective", time.monotonic_ns())
+            return f"effective {took:.2f} s after it was done"
+
+        trouble = self.scenario._phase("fault", plan.target, inject)
+        if refused:
+            self.act = replace(self.act, refused=str(refused[0]), late=refused[0].late)
+            return refused[0].late
+        if trouble is None:
+            return True
+        if plan.action and (nothing := self._no_effect()):
+            self.act = replace(self.act, did_nothing=nothing)
+            return True
+        self.act = replace(self.act, not_bitten=trouble)
+        return False
+
+    def _no_effect(self) -> str:
+        """What the fault lacks still; empty where that cannot be told."""
         try:
-            wait_until(quiet.missing, deadline_s=OBSERVE_S, every_s=LOOK_S, what="observation")
-        except DeadlineMissed as late:
-            return str(late)  # not the instrument's fault: a black hole that does not end is a result, and censored
-        return f"{QUIET_NS / 1e9:g} s without an impaired probe"
+            return self.fault.missing_effect()
+        except TROUBLE:
+            return ""
 
-    def _heal(self) -> str:
+    def _watch_ns(self) -> int:
+        plan = self.fault.plan
+        return self.bench.booted.contract.watched_ns(plan.fault, plan.role) or 0
+
+    def _stand(self) -> list[Crossing]:
+        """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are
+        asked. Returns the ways that flows take now."""
+        plan, bench = self.fault.plan, self.bench
+        watch = standing_watch.Watch(
+            bench.instruments,
+            self.event_ns,
+            self.control_ns,
+            self.timers,
+            bench.booted.lab,
+            quiet_ns=QUIET_NS,
+            watch_ns=self._watch_ns(),
+        )
+        cap_ns = standing_watch.cap_of(
+            bench.booted.contract, plan, self.timers.longest_ns, self._watch_ns(), CAP_NS, QUIET_NS
+        )
+
+        def stand() -> str:
+            left_s = cap_ns / 1e9 - (time.monotonic_ns() - self.event_ns) / 1e9
+            try:
+                wait_until(watch.missing, deadline_s=max(0.0, left_s), every_s=LOOK_S, what="observation")
+            except DeadlineMissed as late:
+                return str(late)  # not the instrument's fault: a black hole that does not end is a result
+            self.quiet = True
+            return f"{QUIET_NS / 1e9:g} s without loss"
+
+        if trouble := self.scenario._phase("observation", plan.target, stand):
+            self.scenario._doubt("observation", trouble)
+        stood_s = (time.monotonic_ns() - self.event_ns) / 1e9
+        self.watched = standing_watch.told(self.timers, stood_s)
+        self._ask_idle(0)
+        if not self.act.did_nothing and not self.act.refused:
+            self._held()
+        return self._ways(time.monotonic_ns())
+
+    def _held(self) -> None:
+        """Whether the fault held until now."""
+        try:
+            let_go = self.fault.missing_at_heal()
+        except TROUBLE as error:
+            let_go = str(error)
+        self.act = replace(self.act, let_go=let_go)
+
+    def _ask_idle(self, half: Literal[0, 1]) -> None:
+        instruments = self.bench.instruments
+        instruments.ask_idle(half)
+        with contextlib.suppress(DeadlineMissed):  # who has no answer by then has broken, or its process is doubted
+            wait_until(lambda: instruments.unasked(half), deadline_s=ASKED_S, what="answers on idle connections")
+
+    # -- the heal --------------------------------------------------------------------------------------------------
+
+    def _heal(self) -> None:
+        plan = self.fault.plan
         if not self.injected:
-            return "nothing to heal"
-        escaped = self.fault.missing_at_heal() if self.effective else ""
-        if escaped:
-            self.effective = False
-            self._doubt("fault", f"the fault did not hold until its heal: {escaped}")
-        self._step("heal", time.monotonic_ns())
-        self.fault.heal()
-        broken = self.fault.plan.nodes
-        self._pending = [*broken, *(n for n in self.bench.booted.lab.topology.nodes if n not in broken)]
-        took = wait_until(self._unhealed, deadline_s=HEAL_S, every_s=LOOK_S, what="heal")
-        self.healed = True
-        self._step(
-            "healed", time.monotonic_ns(), detail="addresses, routes, qdiscs and programs of every node are as before"
-        )
-        return f"every node is as it was before, {took:.1f} s after the heal began"
+            return
+        refused: list[ActionRefused] = []
 
-    def _unhealed(self) -> str:
-        # A few nodes at each look, the broken ones first, and each until it is as before: a look at thousands of routes takes
-        # CPU that the lab needs just then.
-        lab = self.bench.booted.lab
+        def heal() -> str:
+            self._step("heal", time.monotonic_ns())
+            try:
+                self.fault.heal()
+            except ActionRefused as error:
+                refused.append(error)
+                return str(error)
+            took = wait_until(self.fault.missing_heal, deadline_s=HEAL_S, every_s=LOOK_S, what="heal")
+            self._step("healed", time.monotonic_ns(), detail="nothing of ours is left")
+            return f"nothing of ours is left, {took:.1f} s after the heal began"
+
+        trouble = self.scenario._phase("heal", plan.target, heal)
+        if refused:
+            self.heal = replace(self.heal, refused=str(refused[0]))
+        elif trouble is not None:
+            self.heal = replace(self.heal, ours_left=self.fault.missing_heal() or trouble)
+
+    def _recover(self, heal_ns: int) -> None:
+        """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
+        bench, plan = self.bench, self.fault.plan
+        back = _Back(bench, heal_ns)
+        limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
+        deadline_s = (limit_ns + QUIET_NS) / 1e9 + bench.instruments.slower_ns / 1e9 + 1
+
+        def recover() -> str:
+            wait_until(back.missing, deadline_s=deadline_s, every_s=LOOK_S, what="recovery")
+            return "serves as before"
+
+        trouble = self.scenario._phase("recovery", plan.target, recover)
+        self._ask_idle(1)
+        if trouble is None:
+            self.heal = replace(self.heal, back_ns=max(0, back.since_ns - heal_ns))
+            for sentence in back.moved():
+                bench.say(f"{self.scenario.key}: {sentence}")
+                self.watched = f"{self.watched} {sentence}".strip()
+        elif doubt := bench.instruments.missing_sign_of_life():
+            # nobody was there to see the stack come back
+            self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
+            self.heal = replace(self.heal, back_ns=None)
+        else:
+            self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
+
+
+@dataclass
+class _Back:
+    """Whether the stack serves as before. `since_ns`: since when it has, its quiet not counted."""
+
+    bench: Bench
+    heal_ns: int
+    since_ns: int = 0
+    _pending: list[str] = field(default_factory=list)
+    _lacking: str = ""
+    _node: str = ""
+    _whole_ns: int = 0
+    _lacked: bool = False
+
+    def __post_init__(self) -> None:
+        self._pending = list(self.bench.booted.topology.nodes)
+        self.since_ns = self.heal_ns
+        self._still = Stillness(self.bench.booted.lab)
+
+    def missing(self) -> str:
+        """Empty when it serves as before and has been quiet; else what is missing."""
+        if left := self._lacks():
+            self._whole_ns = 0
+            return left
+        now = time.monotonic_ns()
+        self._whole_ns = self._whole_ns or now
+        instruments = self.bench.instruments
+        last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
+        self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
+        quiet_ns = QUIET_NS + instruments.slower_ns + SETTLE_NS
+        left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
+        moving = self._still.missing() if left_ns < STILL_NS else ""
+        if left_ns > 0:
+            return f"no {QUIET_NS / 1e9:g} s without loss yet"
+        return instruments.unsteady(now - STEADY_NS) or moving
+
+    def _lacks(self) -> str:
+        """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
+        before, lab = self.bench.baseline, self.bench.booted.lab
+        if before is None:
+            return ""
         for node in self._pending[:NODES_PER_LOOK]:
-            lines = sorted(self.snapshots[node] ^ lab.snapshot(node))
-            if lines:
-                return f"{node} is not as before: {'; '.join(lines[:3])}"
+            names = set(lab.pids(node).values()) if node in before.processes else set()
+            if left := lacking(before, node, lab.snapshot(node), names):
+                self._lacking, self._node, self._lacked = left, node, True
+                return left
             self._pending.remove(node)
-        if self._pending:
-            return f"{len(self._pending)} nodes were not looked at yet"
-        return self.fault.missing_heal()
+        return f"{len(self._pending)} nodes were not looked at yet" if self._pending else ""
 
-    def _recover(self) -> str:
-        start = time.monotonic_ns()
-        # Connections that beat less often show later what the heal broke; what counts ends a threshold before now.
-        quiet = QuietFor(self.bench.instruments, start, QUIET_NS + self.bench.instruments.slower_ns)
-        wait_until(
-            lambda: quiet.missing() or self.bench.instruments.unsteady(time.monotonic_ns() - 1_000_000_000),
-            deadline_s=STEADY_S,
-            every_s=LOOK_S,
-            what="recovery",
-        )
-        return "steady again"
+    def moved(self) -> list[str]:
+        """Addresses that came to other nodes than they were at."""
+        before, lab = self.bench.baseline, self.bench.booted.lab
+        if before is None or not before.held:
+            return []
+        return moved(before, lab.snapshots(list(lab.topology.nodes)), self.bench.vips)
 
-
-def unused(path: Path) -> Path:
-    """The path, or the first `path-2`, `path-3`… that does not exist."""
-    candidate, number = path, 1
-    while candidate.exists():
-        number += 1
-        candidate = path.with_name(f"{path.name}-{number}")
-    return candidate
+    def last_words(self) -> str:
+        """What is lacking and what the node said last; empty where nothing is."""
+        if not self._node or not self._pending:
+            return ""
+        lines = self.bench.booted.lab.log(self._node).strip().splitlines()[-1:]
+        said = f"; it said last: {lines[0][:200]}" if lines else ""
+        return f"{self._lacking}{said}"

@@ -5,54 +5,51 @@ A failed verdict fails its test, an unknown one is an error; neither is ever a s
 
 from __future__ import annotations
 
-import contextlib
-import os
-import platform
 import shlex
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from _pytest.outcomes import Failed
 
-from probes.child import ProbeError
 from probes.load import LoadError, check_locustfile
 from reports.evidence import schema
-from reports.evidence.again import again
-from reports.evidence.writer import EvidenceWriter
-from scenarios.boot import Booted, boot
-from scenarios.calibration.kept import kept
-from scenarios.catalogue import ENTRIES, Entry
-from scenarios.faults.base import Fault
-from scenarios.instruments import CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS, Instruments
-from scenarios.phases import Bench, Scenario, unused
+from scenarios.bench import Bench
+from scenarios.boot import Booted
+from scenarios.catalogue import ENTRIES
+from scenarios.instruments import CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS
+from scenarios.playing import Made, Played, Player
+from scenarios.running import Asked, running, shown
+from scenarios.targets import named_link
 from scenarios.telling import Teller
+from scenarios.unused import unused
+from scenarios.verdict.outcome import Outcomes, worst
 from topologies.contract import contract_path_for
 from topologies.model import Link
 from topologies.problems import BadInput
 from topologies.runtime import LabExists
-from topologies.runtimes import RUNTIMES, destroy
+from topologies.runtimes import RUNTIMES
 
 HERE = Path(__file__).resolve().parents[1]
 REFERENCE = HERE / "topologies/reference/reference.clab.yml"
 OUT = HERE / "reports/out"
-VERSION = "0.1.0"
-SECOND_TRIES = 3
-CALM_AGAIN_S = 30.0
 
 
 @dataclass
 class Session:
-    """State of one pytest run, kept by the plugin."""
+    """State of one pytest run, kept by the plugin. `went_wrong`: whether anything failed that is no verdict."""
 
-    verdicts: list[schema.Verdict] = field(default_factory=list)
-    host_failures: int = 0
     locustfile: Path | None = None
-    tries_left: int = SECOND_TRIES
+    player: Player = field(default_factory=Player)
+    went_wrong: bool = False
+    bad_input: bool = False
+
+    @property
+    def outcomes(self) -> Outcomes:
+        words = frozenset(played.word for played in self.player.played if played.counts)
+        return Outcomes(words, self.went_wrong, self.bad_input)
 
 
 SESSION = pytest.StashKey[Session]()
@@ -80,7 +77,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="stamp one probe of 64 at every link in the control window: where the microseconds go (its cost is printed)",
     )
-    group.addoption("--target", default=None, help="node or region to break instead of the default one")
+    group.addoption(
+        "--target",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="node, link or region to break instead of the default one; more than once: one trial at each",
+    )
+    group.addoption("--each", action="store_true", help="one trial at every element that a scenario can be aimed at")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -107,208 +111,97 @@ def out_directory(config: pytest.Config) -> Path:
 def _differing(config: pytest.Config) -> list[str]:
     """The options of this run that are not the defaults, for a command that repeats it."""
     topology, runtime = Path(config.getoption("--topology")), str(config.getoption("--runtime"))
-    words = [] if topology == REFERENCE else ["--topology", _shown(topology)]
+    words = [] if topology == REFERENCE else ["--topology", shown(topology)]
     held = int(config.getoption("--connections"))
     words += [] if held == CONNECTIONS_PER_VANTAGE else ["--connections", str(held)]
     words += ["--per-hop"] if config.getoption("--per-hop") else []
     return words if runtime == "oci" else [*words, "--runtime", runtime]
 
 
-def _shown(path: Path) -> str:
-    """A path as a user would type it: from the clone's root where it lies in it."""
-    whole = path.resolve()
-    return str(whole.relative_to(HERE) if whole.is_relative_to(HERE) else whole)
+def _named(config: pytest.Config) -> tuple[str, ...]:
+    """Scenarios that were asked for by name: as tests of their files."""
+    tests = {arg.rpartition("::")[2] for arg in config.args if "::" in arg}
+    return tuple(entry.name for entry in ENTRIES.values() if entry.test in tests)
 
 
 TELLER = Teller()
 
 
-def _say(message: str) -> None:
-    TELLER.say(message)
-
-
-def _commit() -> str | None:
-    try:
-        done = subprocess.run(
-            # root may look at the clone of whoever came through sudo
-            ["git", "-C", str(HERE), "-c", f"safe.directory={HERE}", "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None
-
-
-def _host() -> schema.Host:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return schema.Host(cores=os.cpu_count() or 1, kernel=platform.release(), memory_mib=memory)
-
-
-def _describe(booted: Booted) -> schema.Topology:
-    topology = booted.topology
-    return schema.Topology(
-        name=topology.name,
-        nodes=tuple(
-            schema.TopologyNode(name=n.name, kind=n.kind, role=n.role, region=n.region) for n in topology.nodes.values()
-        ),
-        links=tuple(
-            schema.TopologyLink(a=a.node, a_if=a.interface, b=b.node, b_if=b.interface, mtu=link.mtu)
-            for link in topology.links
-            for a, b in [link.endpoints]
-        ),
-        services=tuple(
-            schema.TopologyService(name=s.name, vip=s.vip, port=s.port, protocol=s.protocol)
-            for s in booted.contract.services.values()
-        ),
-        digest=topology.digest,
-    )
-
-
-def _worst(verdicts: list[schema.Verdict]) -> schema.VerdictWord:
-    words = {v.verdict for v in verdicts}
-    if "fail" in words:
-        return "fail"
-    return "unknown" if "unknown" in words or not words else "pass"
-
-
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The lab in service, measured from every vantage, for the whole run; taken down at its end."""
-    config = request.config
+    config, session = request.config, request.config.stash[SESSION]
     topology = Path(config.getoption("--topology"))
-    contract = Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology)
-    runtime = str(config.getoption("--runtime"))
-    TELLER.now("the lab comes up")
+    asked = Asked(
+        topology,
+        Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology),
+        str(config.getoption("--runtime")),
+        out_directory(config),
+        shlex.join(["./nospof", "run", *_differing(config)]),
+        config.getoption("--connections"),
+        session.locustfile,
+        config.getoption("--per-hop"),
+        _named(config),
+        tuple(config.getoption("--target")),
+        config.getoption("--each"),
+    )
     try:
-        booted = boot(topology, contract, runtime=runtime, say=_say)
-    except (BadInput, LabExists) as error:
-        TELLER.close()
-        pytest.exit(f"nospof: {error}", returncode=2)
-    began = time.monotonic()
-    out = out_directory(config)
-    writer = EvidenceWriter(out / "evidence.jsonl")
-    try:
-        reproduce = shlex.join(["./nospof", "run", *_differing(config)])
-        common = schema.Run(
-            event="start",
-            run_id=out.name,
-            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            argv=tuple(sys.argv[1:]),
-            version=VERSION,
-            commit=_commit(),
-            host=_host(),
-            topology=_shown(topology),
-            contract=_shown(contract),
-            reproduce=reproduce,
-            boot_s=round(booted.seconds, 2),
-            calibration=kept(),
-        )
-        writer.write(common, t_ns=time.monotonic_ns())
-        writer.write(_describe(booted), t_ns=time.monotonic_ns())
-        TELLER.now("probers, connections and load start")
-        with Instruments(booted, config.stash[SESSION].locustfile, config.getoption("--connections")) as instruments:
-            made = Bench(booted, instruments, writer, _say, TELLER.now, config.getoption("--per-hop"))
-            lab_before, own_before, since = (
-                booted.lab.cpu_seconds(),
-                instruments.cpu_seconds(),
-                time.monotonic(),
-            )
+        with running(asked, TELLER, lambda: worst(session.outcomes.verdicts)) as made:
             yield made
-            wall = time.monotonic() - since
-            cpu = schema.Cpu(
-                lab_cores=round((booted.lab.cpu_seconds() - lab_before) / wall, 2),
-                instrument_cores=round((instruments.cpu_seconds() - own_before) / wall, 2),
-            )
-        verdict = _worst(made.verdicts)
-        ended = schema.Run(
-            event="end",
-            run_id=common.run_id,
-            started_utc=common.started_utc,
-            argv=common.argv,
-            version=VERSION,
-            commit=common.commit,
-            host=common.host,
-            topology=common.topology,
-            contract=common.contract,
-            reproduce=reproduce,
-            boot_s=common.boot_s,
-            verdict=verdict,
-            wall_s=round(time.monotonic() - began + booted.seconds, 1),
-            cpu=cpu,
-            calibration=common.calibration,
-        )
-        writer.write(ended, t_ns=time.monotonic_ns())
-    finally:
-        TELLER.close()
-        writer.close()
-        booted.lab.close()
-        destroy(booted.topology.name)
+    except (BadInput, LabExists) as error:
+        session.bad_input = True
+        pytest.exit(f"nospof: {error}", returncode=2)
 
 
-class Judge:
-    """Runs one fault as a scenario and turns its verdict into the test's outcome."""
-
-    def __init__(self, bench: Bench, request: pytest.FixtureRequest) -> None:
-        self.bench = bench
-        self._request = request
-        self._target: str | None = request.config.getoption("--target")
-
-    def node(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
-        """Breaks a node. Fails the test on `fail`, raises UnknownVerdict on `unknown`; so do the two below."""
-        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.node(b.topology, self._target)))
-
-    def link(self, name: str, fault: Callable[[Booted, Link], Fault]) -> None:
-        """Breaks a link."""
-        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.link(b.topology, self._target)))
-
-    def region(self, name: str, fault: Callable[[Booted, str], Fault]) -> None:
-        """Breaks a region."""
-        self._play(ENTRIES[name], lambda b, entry: fault(b, entry.region(b.topology, self._target)))
-
-    def _play(self, entry: Entry, build: Callable[[Booted, Entry], Fault]) -> None:
-        config = self._request.config
-        try:
-            fault = build(self.bench.booted, entry)
-        except BadInput as error:
-            # A stack without such a role or action has nothing to break there; who asked for it by name is told so.
-            _say(f"{entry.name}: does not apply: {error}")
-            pytest.skip(f"does not apply to this stack: {error}")
-        words = ["./nospof", "run", entry.name, "--target", fault.plan.target, *_differing(config)]
-        verdict = self._tried(Scenario(self.bench, entry, fault, shlex.join(words)), build)
-        config.stash[SESSION].verdicts.append(verdict)
-        self._request.node.user_properties.append(("verdict", verdict.verdict))
-        _say(f"{entry.name}: {verdict.verdict.upper()}: {verdict.headline}")
-        if verdict.verdict == "fail":
-            pytest.fail(f"{verdict.headline} {verdict.reason}", pytrace=False)
-        if verdict.verdict == "unknown":
-            raise UnknownVerdict(f"{verdict.headline} {verdict.reason}")
-
-    def _tried(self, scenario: Scenario, build: Callable[[Booted, Entry], Fault]) -> schema.Verdict:
-        """The verdict; where it is unknown for nothing but too little CPU, that of a second try, for which the host is first given
-        fewer probes to carry and time to calm down. A run has a few second tries and no more: a host that is always busy shall not
-        keep it for hours."""
-        verdict = scenario.run()
-        session = self._request.config.stash[SESSION]
-        if not scenario.disturbed or session.tries_left == 0:
-            return verdict
-        session.tries_left -= 1
-        entry = scenario.entry
-        _say(f"{entry.name}: unknown, since the CPUs were busy; once more: {verdict.reason}")
-        with contextlib.suppress(ProbeError):  # then the second try will tell
-            self.bench.thin("a second try must not fail for the same reason")
-            self.bench.calm(CALM_AGAIN_S)
-        self.bench.verdicts.remove(verdict)
-        fault = build(self.bench.booted, entry)
-        second = Scenario(
-            self.bench, replace(entry, name=again(entry.name)), fault, scenario.reproduce, earlier=verdict.reason
-        )
-        return second.run()
+class FailedVerdict(Failed):
+    """A limit was broken: the test fails by a verdict, and by nothing else."""
 
 
 class UnknownVerdict(Exception):
     """The instrument could not be trusted, or the fault did not bite: an error, never a pass and never a skip."""
+
+
+class Judge:
+    """Runs one scenario, at each of its targets, and turns its worst verdict into the test's outcome."""
+
+    def __init__(self, bench: Bench, request: pytest.FixtureRequest) -> None:
+        self.bench = bench
+        self._request = request
+        self._player = request.config.stash[SESSION].player
+
+    def node(self, name: str, fault: Made[str]) -> None:
+        """Breaks a node. Fails the test on `fail`, raises UnknownVerdict on `unknown`; so do the two below."""
+        self._play(name, fault)
+
+    def link(self, name: str, fault: Made[Link]) -> None:
+        """Breaks a link."""
+        self._play(name, lambda booted, target: fault(booted, _link(booted, target)))
+
+    def region(self, name: str, fault: Made[str]) -> None:
+        """Breaks a region."""
+        self._play(name, fault)
+
+    def _play(self, name: str, make: Made[str]) -> None:
+        play = self.bench.plays.get(name)
+        if play is None:
+            pytest.skip(f"{name} is played where it is asked for by name: nospof run {name} --target NAME")
+        if play.left_out:
+            # A stack without such a role or action has nothing to break there; who asked for it by name was told before.
+            self.bench.say(play.left_out)
+            pytest.skip(play.left_out)
+        options = _differing(self._request.config)
+        played = [self._player.play(self.bench, play, target, make, options) for target in play.targets or (None,)]
+        word = worst(p.word for p in played)
+        self._request.node.user_properties.append(("verdict", word))
+        said = " ".join(p.said for p in played if p.word == word)
+        if word == "fail":
+            raise FailedVerdict(said, pytrace=False)
+        if word == "unknown":
+            raise UnknownVerdict(said)
+
+
+def _link(booted: Booted, name: str) -> Link:
+    return named_link(booted.topology, name)
 
 
 @pytest.fixture
@@ -319,16 +212,18 @@ def judge(bench: Bench, request: pytest.FixtureRequest) -> Judge:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """An unknown verdict is an error in every report, JUnit included, where pytest would say failure."""
+    """An unknown verdict is an error in every report, JUnit included, where pytest would say failure. What fails and is no verdict is
+    remembered: it is the exit code's affair, too."""
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if call.excinfo is not None and call.excinfo.errisinstance(UnknownVerdict):
         report.when = "setup"
         report.longrepr = f"UNKNOWN: {call.excinfo.value}"
-    elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(pytest.fail.Exception):
-        item.config.stash[SESSION].host_failures += 1
+    elif report.failed and call.excinfo is not None and not call.excinfo.errisinstance(FailedVerdict):
+        item.config.stash[SESSION].went_wrong = True
         if not _own_tests(item.config):
-            _say(f"{item.name.removeprefix('test_').replace('_', '-')}: could not be played: {call.excinfo.value}")
+            name = item.name.removeprefix("test_").replace("_", "-")
+            TELLER.say(f"{name}: could not be played: {call.excinfo.value}")
 
 
 def _own_tests(config: pytest.Config) -> bool:
@@ -339,18 +234,14 @@ def _own_tests(config: pytest.Config) -> bool:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """0 pass, 1 if any scenario failed, else 3 if any is unknown, the host failed us, or nothing was judged."""
-    state = session.config.stash[SESSION]
+    """0 pass, 1 if any verdict is fail, else 3 if any is unknown, anything else went wrong, or nothing was judged."""
     if _own_tests(session.config) or exitstatus not in (
         pytest.ExitCode.OK,
         pytest.ExitCode.TESTS_FAILED,
         pytest.ExitCode.NO_TESTS_COLLECTED,
     ):
         return
-    words = {v.verdict for v in state.verdicts}
-    if "fail" in words:
-        session.exitstatus = 1
-    elif state.host_failures or "unknown" in words or not words:
-        session.exitstatus = 3
-    else:
-        session.exitstatus = 0
+    session.exitstatus = session.config.stash[SESSION].outcomes.exit_code
+
+
+__all__ = ["FailedVerdict", "Judge", "Played", "UnknownVerdict", "schema"]

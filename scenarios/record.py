@@ -8,8 +8,10 @@ from typing import Literal
 import numpy as np
 
 from probes.closeup import WITHIN_NS, close_up, near_runs
+from probes.flows import Bytes
 from probes.load import LoadRun
 from probes.packets import ProbeFlow
+from probes.requests import Outcome, RequestTrace
 from probes.trust import TrustCheck
 from reports.evidence import schema
 from reports.evidence.near import Run, pack_near
@@ -146,10 +148,11 @@ def write_connections(writer: EvidenceWriter, scenario: str, measured: Measured)
                 broken_ns=r.broken_ns if phase else None,
                 broken_by=r.broken_by if phase else None,
                 phase=phase,  # type: ignore[arg-type]
-                closed_ns=r.closed_ns,
+                closed_ns=r.broken_ns if c.excused and r.broken_ns is not None else r.closed_ns,
                 longest_answer_ms=round(c.stall_ns / 1e6, 1),
                 http=r.http,
                 tls=r.tls,
+                use=r.use,
             ),
             t_ns=r.opened_ns,
             scenario=scenario,
@@ -188,7 +191,7 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
                         sport=flow.sport,
                         dst=flow.dst,
                         dport=flow.dport,
-                        touched=flow.vantage in measured.touched_vantages,
+                        touched=a.touched,
                         first_due_ns=int(a.trace.due[0]),
                         count=len(a.trace.due),
                     ),
@@ -201,6 +204,68 @@ def write_attempts(writer: EvidenceWriter, scenario: str, measured: Measured, cl
             t_ns=clock.control_ns,
             scenario=scenario,
         )
+
+
+def write_requests(
+    writer: EvidenceWriter, scenario: str, measured: Measured, clock: Clock, backends: Mapping[str, tuple[str, ...]]
+) -> None:
+    """A block per series of new requests: every request's outcome, on the clock of the flows."""
+    for r in measured.requests:
+        series, trace = r.trace.series, r.trace
+        if not len(trace.due):
+            continue
+        writer.write(
+            schema.Flows(
+                vantage=series.vantage,
+                service=series.service,
+                transport="http",
+                family=series.family,
+                interval_ns=series.interval_ns,
+                t0_ns=clock.control_ns,
+                t1_ns=clock.end_ns,
+                event_ns=clock.event_ns,
+                backends=backends[series.vantage],
+                flows=(
+                    schema.Flow(
+                        id=series.id,
+                        src=series.src,
+                        sport=series.base_port,
+                        dst=series.dst,
+                        dport=series.dport,
+                        touched=r.touched,
+                        first_due_ns=int(trace.due[0]),
+                        count=len(trace.due),
+                        judged_from_ns=r.start_ns,
+                    ),
+                ),
+                state=schema.pack_u8(_request_states(trace).tobytes()),
+                backend=schema.pack_u8(trace.backend.astype(np.uint8).tobytes()),
+            ),
+            t_ns=clock.control_ns,
+            scenario=scenario,
+        )
+
+
+def _request_states(trace: RequestTrace) -> Bytes:
+    """Requests in the words of probes: answered, refused, reset, late, corrupt (a wrong answer), lost, or not sent."""
+    words = {
+        Outcome.OK: schema.ANSWERED,
+        Outcome.LATE: schema.LATE,
+        Outcome.REFUSED: schema.REFUSED,
+        Outcome.UNREACHABLE: schema.REFUSED,
+        Outcome.RESET: schema.RESET,
+        Outcome.WRONG_STATUS: schema.CORRUPT,
+        Outcome.NO_IDENTITY: schema.CORRUPT,
+        Outcome.TLS_ERROR: schema.CORRUPT,
+        Outcome.MALFORMED: schema.CORRUPT,
+        Outcome.NOT_SENT: schema.NOT_SENT,
+        Outcome.UNDER_WAY: schema.NOT_SENT,
+    }
+    table = np.full(256, schema.LOST, np.uint8)
+    for outcome, state in words.items():
+        table[outcome] = state
+    found = table[trace.outcome]
+    return np.where((found == schema.ANSWERED) & ~trace.good(), np.uint8(schema.LATE), found)
 
 
 def write_load(writer: EvidenceWriter, scenario: str, load: LoadRun | None, clock: Clock) -> None:

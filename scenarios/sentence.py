@@ -5,8 +5,8 @@ from __future__ import annotations
 from probes.bounds import none_of
 from probes.episodes import black_holes, milliseconds
 from scenarios.faults.base import FaultPlan
-from scenarios.measured import FlowResult, Measured
-from topologies.budget import Budget
+from scenarios.measured import Measured
+from scenarios.verdict import Trial
 
 
 def in_ms(value_ns: int | None, interval_ns: int) -> str:
@@ -19,18 +19,51 @@ def upper_bound(among: int) -> str:
     return f"95 % upper bound {100 * (none_of(among) or 0):.2g} %"
 
 
-def headline(plan: FaultPlan, measured: Measured, budget: Budget | None, at_s: float) -> str:
-    """The fault, when it came, what the flows that crossed it lost, and what became of connections across it and elsewhere."""
-    tried = measured.new_fail_ns(touched=True)
-    refused = f" New connections failed for {in_ms(tried, measured.interval_ns)} at most." if tried else ""
-    saw, across, rest = _saw(measured, budget), _across(measured), _elsewhere(measured)
-    return f"{plan.verb} at t = {at_s:.2f} s: {saw}. {across}; {rest}.{refused}"
+def headline(plan: FaultPlan, measured: Measured, trial: Trial, at_s: float) -> str:
+    """What was done and when, what the flows that crossed it lost, and what became of requests and connections.
+
+    It says only what happened: an action that was refused, a fault that did not take effect, are told as that.
+    """
+    did = _did(plan, trial)
+    if trial.act.not_bitten:
+        return f"{did} (t = {at_s:.2f} s): {_saw(measured, trial)}."
+    parts = [
+        _saw(measured, trial),
+        *([failing] if (failing := _new(measured)) else []),
+    ]
+    saw, across, rest = "; ".join(parts), _across(measured, trial), _elsewhere(measured)
+    return f"{did} at t = {at_s:.2f} s: {saw}. {across}; {rest}."
 
 
-def _saw(measured: Measured, budget: Budget | None) -> str:
+def _did(plan: FaultPlan, trial: Trial) -> str:
+    act = trial.act
+    if act.refused:
+        return f"{plan.element} refused what it was asked ({act.refused})"
+    if act.not_bitten:
+        return f"Tried in vain: {plan.verb[0].lower()}{plan.verb[1:]} ({act.not_bitten})"
+    return plan.verb
+
+
+def _new(measured: Measured) -> str:
+    """For how long new connections and requests failed; empty where none did."""
+    step = measured.interval_ns
+    said = []
+    for what, failed, censored in (
+        ("new connections", measured.new_fail_ns(touched=True), measured.new_fail_censored(touched=True)),
+        ("new requests", measured.request_fail_ns(touched=True), not measured.requests_ended(touched=True)),
+    ):
+        if failed:
+            said.append(f"{what} failed for {'at least ' if censored else ''}{in_ms(failed, step)}")
+    return " and ".join(said)
+
+
+def _saw(measured: Measured, trial: Trial) -> str:
     step, touched = measured.interval_ns, measured.touched
     spread = black_holes([f.fault for f in touched])
-    promised = f"; budget {budget.black_hole_ns / 1e6:g} ms" if budget and budget.black_hole_ns is not None else ""
+    limits = [j.budget.black_hole_ns for j in trial.judging if j.budget.black_hole_ns is not None]
+    promised = f"; budget {min(limits) / 1e6:g} ms" if limits else ""
+    if not trial.carries:
+        return "nothing crossed it before"
     if not touched:
         return "no probe flow crossed it"
     if spread.max_ns == 0:
@@ -49,10 +82,13 @@ def _saw(measured: Measured, budget: Budget | None) -> str:
     )
 
 
-def _across(measured: Measured) -> str:
-    broken = measured.broken(touched=True)
+def _across(measured: Measured, trial: Trial) -> str:
+    everybody = not trial.carries
+    broken = measured.broken(touched=None if everybody else True)
     own = sum(1 for c in broken if c.own)
-    among = sum(1 for c in measured.established if c.touched)
+    among = sum(1 for c in measured.established if c.touched or everybody)
+    if everybody:
+        return f"{len(broken)} of {among} connections broke"
     ended = f", {own} of them because they ended there" if own else ""
     sure = f" ({upper_bound(among)})" if among and not broken else ""
     return f"{len(broken)} of {among} connections across it broke{sure}{ended}"
@@ -64,17 +100,3 @@ def _elsewhere(measured: Measured) -> str:
     if lost or strays:
         return f"elsewhere {lost} probes were lost and {len(strays)} connections broke"
     return "elsewhere nothing was lost" + (f" (0 of {among} connections; {upper_bound(among)})" if among else "")
-
-
-def worst_flow(measured: Measured) -> str:
-    """Names the flow with the longest black hole, as a sentence to be appended; empty where none lost a probe."""
-
-    def lost(f: FlowResult) -> int:
-        return max(f.fault.black_hole_ns, f.reversion.black_hole_ns)
-
-    worst = max(measured.flows, key=lost, default=None)
-    if worst is None or not lost(worst):
-        return ""
-    flow = worst.trace.flow
-    where = f"{flow.src} port {flow.sport} → {flow.dst} port {flow.dport}" if flow.sport else f"{flow.src} → {flow.dst}"
-    return f" The worst flow is {flow.transport} {where} from {flow.vantage}, with {in_ms(lost(worst), measured.interval_ns)}."

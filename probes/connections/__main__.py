@@ -1,6 +1,6 @@
 """`python -m probes.connections PLAN`: the connecting process. Knows its plan and nothing of who reads its log.
 
-It ends on SIGTERM, or when whoever holds its standard input is gone.
+It does what it is told on its standard input, and ends on SIGTERM, or when whoever holds that is gone.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from probes.connections.client import Plan, serve
 
 
 async def main(plan: Plan) -> None:
-    loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    loop.add_signal_handler(signal.SIGTERM, stop.set)
-    loop.add_reader(0, stop.set)
-    await serve(plan, stop, lambda: print("open", flush=True))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    await serve(plan, stop, lambda: print("open", flush=True), told=0)
 
 
 if __name__ == "__main__":

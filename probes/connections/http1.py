@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import httptools
 
-from probes.connections.speech import Answer, Heard, Offence
+from probes.connections.speech import Answer, Head, Heard, Offence, Part
 
 
 class Http1:
-    """`identity` is the header that names the backend."""
+    """`identity` is the header that names the backend; `streaming`: whether heads and parts of answers are told, too."""
 
-    def __init__(self, host: str, path: str, identity: str) -> None:
+    def __init__(self, host: str, path: str, identity: str, *, streaming: bool = False) -> None:
         self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: nospof\r\n\r\n".encode("latin-1")
         self._identity = identity.lower().encode("latin-1")
+        self._streaming = streaming
         self._parser = httptools.HttpResponseParser(self)
         self._heard: list[Heard] = []
         self._answered_by: str | None = None
@@ -63,6 +64,12 @@ class Http1:
 
     def on_headers_complete(self) -> None:
         self._announced = not self._parser.should_keep_alive()
+        if self._streaming and (status := self._parser.get_status_code()) >= 200:
+            self._heard.append(Head(status, self._answered_by))
+
+    def on_body(self, _: bytes) -> None:
+        if self._streaming:
+            self._heard.append(Part())
 
     def on_message_complete(self) -> None:
         if self._parser.get_status_code() >= 200:

@@ -13,7 +13,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from probes.connections.speech import Answer, Goodbye, Heard, Offence
+from probes.connections.speech import Answer, Goodbye, Head, Heard, Offence, Part
 
 _HEAD = 9
 _MAX_FRAME = 1 << 14  # what we allow, by not saying otherwise
@@ -23,9 +23,10 @@ _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 
 
 class Http2:
-    """`identity` is the header that names the backend, `scheme` http or https."""
+    """`identity` is the header that names the backend, `scheme` http or https; `streaming`: whether heads and parts of answers are
+    told, too."""
 
-    def __init__(self, host: str, path: str, identity: str, scheme: str) -> None:
+    def __init__(self, host: str, path: str, identity: str, scheme: str, *, streaming: bool = False) -> None:
         self._fields = [
             (":method", "GET"),
             (":scheme", scheme),
@@ -34,6 +35,7 @@ class Http2:
             ("user-agent", "nospof"),
         ]
         self._identity = identity.lower().encode("latin-1")
+        self._streaming = streaming
         self._connection = h2.connection.H2Connection(_CONFIG)
         self._connection.local_settings.update({h2.settings.SettingCodes.ENABLE_PUSH: 0})
         self._connection.initiate_connection()
@@ -97,14 +99,20 @@ class Http2:
                             self._status = int(value) if _STATUS.fullmatch(value) else 0
                         elif name == self._identity:
                             self._answered_by = value.decode("latin-1")
+                    if self._streaming:
+                        yield Head(self._status, self._answered_by)
                 case h2.events.DataReceived():
                     self._connection.acknowledge_received_data(event.flow_controlled_length or 0, event.stream_id or 0)
+                    if self._streaming and event.data:
+                        yield Part()
                 case h2.events.StreamEnded():
                     self._answered = True
                     yield Answer(self._status, self._answered_by, self._leaving)
                 case h2.events.StreamReset():
-                    # Who has said goodbye may leave what came too late undone, and says so by this.
+                    # Who has said goodbye may leave what came too late undone, and says so by this code (section 8.7); by any
+                    # other it leaves undone what it had accepted.
                     self._answered = True
-                    yield Goodbye(owes=False) if self._leaving else Offence("reset")
+                    refused = event.error_code == h2.errors.ErrorCodes.REFUSED_STREAM
+                    yield Goodbye(owes=False) if self._leaving and refused else Offence("reset")
                 case _:
                     pass

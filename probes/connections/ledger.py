@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from probes.connections.log import (
     AnyLine,
+    Asked,
     Beat,
     Broken,
     Closed,
@@ -17,6 +18,7 @@ from probes.connections.log import (
     Pulse,
     Refusal,
     Refused,
+    Unstreamed,
 )
 
 
@@ -29,6 +31,7 @@ class _Life:
     answered: array[int] = field(default_factory=lambda: array("q"))
     status: array[int] = field(default_factory=lambda: array("i"))
     backends: list[str | None] = field(default_factory=list)
+    unstreamed: int = 0
     broken: Broken | None = None
     closed: Closed | None = None
 
@@ -45,23 +48,23 @@ class Ledger:
         self.vantage = vantage
         self.refusals: list[Refusal] = []
         self.pulses: list[Pulse] = []
+        self.unstreamed: dict[int, int] = {}
+        """Places that should stream and whose last answer did not: its status."""
         self._lives: dict[tuple[int, int], _Life] = {}
         self._newest: dict[int, _Life] = {}
         self._open: set[int] = set()
         self._waiting: dict[tuple[int, int], int] = {}
         self._names: dict[str | None, str | None] = {}
+        self._asked: dict[int, Asked] = {}
 
     def add(self, lines: Iterable[AnyLine]) -> None:
         """Takes further lines, in the order they were written."""
         for line in lines:
             match line:
-                case Beat():
-                    life = self._lives[line.id, line.incarnation]
-                    life.sent.append(line.sent_ns)
-                    life.answered.append(line.answered_ns)
-                    life.status.append(line.status)
-                    life.backends.append(self._names.setdefault(line.backend, line.backend))
-                    self._open.add(line.id)
+                case Beat() | Unstreamed():
+                    self._answer(line)
+                case Asked():
+                    self._asked[line.half] = line
                 case Opened():
                     self._lives[line.id, line.incarnation] = self._newest[line.id] = _Life(line)
                 case Broken():
@@ -77,6 +80,36 @@ class Ledger:
                 case Pulse():
                     self.pulses.append(line)
                     self._waiting = {(place, incarnation): sent for place, incarnation, sent in line.waiting}
+
+    def _answer(self, line: Beat | Unstreamed) -> None:
+        life = self._lives[line.id, line.incarnation]
+        life.sent.append(line.sent_ns)
+        life.answered.append(line.answered_ns)
+        life.status.append(line.status)
+        life.backends.append(self._names.setdefault(line.backend, line.backend))
+        life.unstreamed += isinstance(line, Unstreamed) and line.status < 400
+        self._open.add(line.id)
+        if isinstance(line, Unstreamed):
+            self.unstreamed[line.id] = line.status
+        else:
+            self.unstreamed.pop(line.id, None)
+
+    def asked(self, half: int, since_ns: int) -> tuple[int, int] | None:
+        """Of how many idle connections of that half that were asked since then how many neither answered nor ended yet; None while
+        not all have been asked."""
+        told = self._asked.get(half)
+        if told is None or told.t_ns < since_ns:
+            return None
+        silent = 0
+        for place, incarnation, sent_ns in told.asked:
+            life = self._lives[place, incarnation]
+            silent += life.ended_ns is None and not (life.sent and life.sent[-1] >= sent_ns)
+        return len(told.asked), silent
+
+    def last_break_ns(self, since_ns: int) -> int:
+        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did."""
+        broken = (life.broken for life in self._lives.values() if life.broken and life.broken.t_ns >= since_ns)
+        return max((b.t_ns if b.sent_ns is None else max(since_ns, b.sent_ns) for b in broken), default=-1)
 
     def open_ids(self) -> set[int]:
         """Places whose connection is established, was answered, and has not ended."""
@@ -111,7 +144,7 @@ class Ledger:
             opened_ns=opened.t_ns,
             backend=next((b.backend for b in beats if b.backend is not None), None),
             heartbeats=len(beats),
-            errors=sum(1 for status in life.status if status >= 400),
+            errors=sum(1 for status in life.status if status >= 400) + life.unstreamed,
             last_answer_ns=beats[-1].answered_ns if beats else None,
             longest_answer_ns=max((b.answered_ns - b.sent_ns for b in beats), default=0),
             unanswered_ns=broken.sent_ns if broken else None,
@@ -123,4 +156,6 @@ class Ledger:
             waiting_ns=waiting,
             http=opened.http,
             tls=opened.tls,
+            use=opened.use,
+            half=opened.half,
         )

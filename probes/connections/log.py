@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from probes.connections.target import Version
+from probes.connections.target import Use, Version
 
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 
@@ -29,10 +29,15 @@ class Opened(Line, frozen=True, tag="opened"):
     started_ns: int = 0
     http: Version = "1.1"
     tls: bool = False
+    use: Use = "busy"
+    half: int | None = None
 
 
 class Beat(Line, frozen=True, tag="beat"):
-    """A heartbeat was answered. `backend` is None if the answer names none (an error page, say)."""
+    """A heartbeat was answered. `backend` is None if the answer names none (an error page, say).
+
+    Of a stream: the longest that it was silent since the line before, from one arrival of bytes to the next.
+    """
 
     id: int
     incarnation: int
@@ -42,8 +47,28 @@ class Beat(Line, frozen=True, tag="beat"):
     backend: str | None
 
 
+class Unstreamed(Line, frozen=True, tag="unstreamed"):
+    """What should have streamed was answered otherwise: with another status than 200, or with an end at once."""
+
+    id: int
+    incarnation: int
+    sent_ns: int
+    answered_ns: int
+    status: int
+    backend: str | None
+
+
+class Asked(Line, frozen=True, tag="asked"):
+    """The idle connections of one half have been asked, from `t_ns` on: each (id, incarnation) with when its heartbeat was sent."""
+
+    half: int
+    t_ns: int
+    asked: tuple[tuple[int, int, int], ...]
+
+
 class Broken(Line, frozen=True, tag="broken"):
-    """An established connection ended against our will; `sent_ns` is the heartbeat left unanswered, if any."""
+    """An established connection ended against our will; `sent_ns` is the heartbeat left unanswered, if any, or, of a stream, when
+    its last bytes came."""
 
     id: int
     incarnation: int
@@ -83,12 +108,12 @@ class Pulse(Line, frozen=True, tag="pulse"):
     waiting: tuple[tuple[int, int, int], ...] = ()
 
 
-AnyLine = Opened | Beat | Broken | Closed | Refused | Pulse
+AnyLine = Opened | Beat | Unstreamed | Asked | Broken | Closed | Refused | Pulse
 
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """One answered request on a connection."""
+    """One answered request on a connection; of a stream, one of its longer silences."""
 
     sent_ns: int
     answered_ns: int
@@ -117,6 +142,10 @@ class ConnectionRecord:
     `id` is the place it fills, `incarnation` counts the connections that filled it, from 0. `started_ns` is when its
     handshake began, `unanswered_ns` when the heartbeat was sent that broke it, `waiting_ns` when the one was sent that has
     no answer yet (as far as is known: told every 100 ms).
+
+    `half`: of an idle one, with which half of them it is asked, 0 or 1. A stream's heartbeats are its longest silences, one for each
+    second; it was `unanswered` and is `waiting` since its last bytes came. `errors` counts answers from status 400 on, and those
+    that should have streamed and did not.
     """
 
     vantage: str
@@ -141,6 +170,8 @@ class ConnectionRecord:
     waiting_ns: int | None = None
     http: Version = "1.1"
     tls: bool = False
+    use: Use = "busy"
+    half: int | None = None
 
     @property
     def ended_ns(self) -> int | None:

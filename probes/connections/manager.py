@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -12,20 +11,23 @@ from pathlib import Path
 import msgspec
 
 from probes.child import Child, ProbeError, Started
-from probes.connections.client import RENEW, Plan
+from probes.connections.client import ASK, RENEW, Plan
 from probes.connections.ledger import Ledger
 from probes.connections.log import AnyLine, ConnectionRecord, Refusal
+from probes.connections.places import IDLE_EVERY, PER_STREAM, places_of
 from probes.connections.target import Target
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Connections(Started):
-    """`count` connections from one vantage, each beating once per `interval_ns`, phases spread. A context manager.
+    """`count` connections from one vantage, and `per_stream` to each of `streams` besides. A context manager.
 
     They are spread over `targets`, in turn; one target may be given by its parts instead (`host`, `path` and `identity`,
-    the header that names the backend, come from the service). An unanswered heartbeat breaks its connection after
-    `stall_ns`. A connection that broke or was closed by the protocol is replaced at once, from a new source port.
+    the header that names the backend, come from the service). Each `idle_every`-th of a target is idle (0: none is): it is asked
+    once when it is opened and says nothing more until `ask_idle`. The others beat once per `interval_ns`, phases spread. What
+    `streams` answer at their paths never ends. An unanswered heartbeat breaks its connection after `stall_ns`, and so does a
+    stream's silence. A connection that broke or was closed by the protocol is replaced at once, from a new source port.
     Raises ValueError when there is no target or there are not enough ports.
     """
 
@@ -48,20 +50,26 @@ class Connections(Started):
         stall_ns: int = 2_000_000_000,
         attempts_per_s: int = 100,
         targets: Sequence[Target] = (),
+        streams: Sequence[Target] = (),
+        per_stream: int = PER_STREAM,
+        idle_every: int = IDLE_EVERY,
     ) -> None:
         if not targets and not (src and dst and dport):
             raise ValueError("connections need a target: an address to come from, one to go to, and a port")
-        if not 0 < count <= ports or base_port + ports > 65536:
-            raise ValueError(f"{count} connections from ports {base_port}..{base_port + ports - 1}: not enough ports")
+        to = tuple(targets) or (Target(src, dst, dport, host, path, identity),)
+        places = places_of(to, count, streams, per_stream, idle_every)
+        if not 0 < len(places) <= ports or base_port + ports > 65536:
+            held = f"{len(places)} connections from ports {base_port}..{base_port + ports - 1}"
+            raise ValueError(f"{held}: not enough ports")
         self.vantage = vantage
-        self.count = count
+        self.count = len(places)
+        """Of all uses together."""
         self.interval_ns = interval_ns
         self._netns = netns
         self._directory = directory
         self._log = directory / "connections.jsonl"
         self._plan = Plan(
-            targets=tuple(targets) or (Target(src, dst, dport, host, path, identity),),
-            count=count,
+            places=places,
             base_port=base_port,
             ports=ports,
             interval_ns=interval_ns,
@@ -71,6 +79,7 @@ class Connections(Started):
         )
         self._child: Child | None = None
         self._renewing_since: int | None = None
+        self._asked_since: dict[int, int] = {}
         self._ledger = Ledger(vantage)
         self._read = 0
         self._decoder = msgspec.json.Decoder(AnyLine)
@@ -99,7 +108,7 @@ class Connections(Started):
         """Leaves every connection and begins to open it anew; `renew` waits for them. What was opened while something was broken
         may stand where no new connection would be put."""
         self._renewing_since = time.monotonic_ns()
-        os.kill(self.pid, RENEW)
+        self._tell(RENEW)
 
     def renew(self, deadline_s: float | None = None) -> None:
         """Returns when all connections have been opened anew and answered, beginning with it unless that was done already.
@@ -118,6 +127,35 @@ class Connections(Started):
             if time.monotonic() > end:
                 raise ProbeError(f"connections of {self.vantage}: {fresh} of {self.count} were opened anew")
             tick.wait(0.05)
+
+    def ask_idle(self, half: int) -> None:
+        """Begins to send a heartbeat on each idle connection of that half, 0 or 1, all within ASKED_WITHIN_S; `asked` tells of the
+        answers. Raises ProbeError where the process has ended."""
+        self._asked_since[half] = time.monotonic_ns()
+        self._tell(ASK[half])
+
+    def asked(self, half: int) -> str:
+        """Empty when each of that half has answered or is over since `ask_idle`; else what is missing."""
+        self._catch_up()
+        whose = f"half {half} of the idle connections of {self.vantage}"
+        if half not in self._asked_since:
+            return f"{whose} was not asked"
+        found = self._ledger.asked(half, self._asked_since[half])
+        if found is None:
+            return f"{whose} is being asked"
+        count, silent = found
+        return f"{silent} of {count} in {whose} have neither answered nor ended" if silent else ""
+
+    def unstreamed(self) -> list[tuple[Target, int]]:
+        """Targets of streams whose last answer was no stream, each with its status: another than 200, or 200 and an end at once."""
+        self._catch_up()
+        told = self._ledger.unstreamed
+        return list(dict.fromkeys((place.target, told[place.id]) for place in self._plan.places if place.id in told))
+
+    def _tell(self, order: bytes) -> None:
+        if self._child is None:
+            raise ProbeError("the connections were not started")
+        self._child.tell(order)
 
     def _fresh(self, since_ns: int) -> int:
         self._catch_up()
@@ -144,6 +182,11 @@ class Connections(Started):
         self._catch_up()
         return max((p.lag_ns for p in self._ledger.pulses if t0_ns <= p.t_ns < t1_ns), default=0)
 
+    def last_break_ns(self, since_ns: int) -> int:
+        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did."""
+        self._catch_up()
+        return self._ledger.last_break_ns(since_ns)
+
     def open_count(self) -> int:
         """Connections that are established, answered, and not over."""
         self._catch_up()
@@ -162,7 +205,7 @@ class Connections(Started):
     def _missing(self) -> str:
         reasons = {r.reason for r in self.refusals()}
         why = f" ({', '.join(sorted(reasons))})" if reasons else ""
-        to = " and ".join(sorted({f"{t.dst} port {t.dport}" for t in self._plan.targets}))
+        to = " and ".join(sorted({f"{p.target.dst} port {p.target.dport}" for p in self._plan.places}))
         return f"{self.open_count()} of {self.count} connections to {to} were answered{why}"
 
     def _catch_up(self) -> None:

@@ -30,7 +30,20 @@ class Offence:
     by: Literal["reset", "closed"]
 
 
-Heard = Answer | Goodbye | Offence
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An answer begins. Told only where answers are wanted without end; they may never be whole."""
+
+    status: int
+    backend: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some of an answer's body has come. Told where Head is."""
+
+
+Heard = Answer | Goodbye | Offence | Head | Part
 
 
 class Speech(Protocol):

@@ -10,6 +10,9 @@ import msgspec
 Version = Literal["1.1", "2"]
 """Of HTTP."""
 
+Use = Literal["busy", "idle", "stream"]
+"""What a connection is held for: requests at an interval; one request, and then nothing until it is asked; one answer without end."""
+
 
 class Security(msgspec.Struct, frozen=True):
     """TLS. `ca`: a file of certificates in PEM, one of which has to have signed the server's, made out to the target's host;

@@ -5,15 +5,10 @@
  * One thread. Nothing is skipped for being late; only when the schedule is more than BEHIND_NS late are probes given up,
  * and each of them is recorded as not sent. */
 #include <errno.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "process.h"
 #include "prober/prober.h"
 
 #define BEHIND_NS (1000 * MS)
@@ -22,14 +17,7 @@
 #define DRAINS_PER_TURN 8   /* so that reading never delays a send by much */
 #define REST_NS (5 * MS)    /* reading alone wakes us no sooner: waking up costs more than what is then done */
 
-static volatile sig_atomic_t stopping;
 static uint64_t no_room_before;
-
-static void on_stop(int signal_number)
-{
-    (void)signal_number;
-    stopping = 1;
-}
 
 /* Whose fault is a refused send? The network's, unless what was missing is ours. */
 static bool harness_fault(int error)
@@ -100,14 +88,6 @@ static void count_drops(void)
     header->socket_drops = tap_drops() + (of_udp < no_room ? of_udp : no_room);
 }
 
-/* Our standard input is a pipe that the harness holds: when the harness is gone, however it went, we go. */
-static void watch_parent(bool is_pipe)
-{
-    struct pollfd p = {.fd = 0, .events = POLLIN};
-    if (is_pipe && poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)))
-        stopping = 1;
-}
-
 static void send_due(int64_t *now)
 {
     static uint32_t sent_once;
@@ -156,27 +136,13 @@ static void run(bool parent_is_pipe)
     }
 }
 
-/* A prober takes a fifth of a core, and a scheduler that is fair makes who takes that much wait for its turn, tens of
- * milliseconds on a busy host. Real time is for who must not. Where either is refused, lateness will tell. */
-static void be_punctual(void)
-{
-    struct sched_param first = {.sched_priority = 1};
-    setpriority(PRIO_PROCESS, 0, -20);
-    sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &first);
-}
-
 int main(int argc, char **argv)
 {
     if (argc != 3)
         die("usage: prober PLAN RECORDS");
-    struct sigaction stop = {.sa_handler = on_stop}; /* without SA_RESTART: a sleep must end */
-    sigaction(SIGTERM, &stop, NULL);
-    sigaction(SIGINT, &stop, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_TIMERSLACK, 1UL);
+    end_when_told();
     be_punctual();
-    struct stat input;
-    bool parent_is_pipe = !fstat(0, &input) && S_ISFIFO(input.st_mode);
+    bool parent_is_pipe = input_is_pipe();
 
     read_plan(argv[1]);
     map_records(argv[2]);

@@ -3,16 +3,16 @@
 #pragma once
 #include <stdint.h>
 
+#include "clock.h"
+#include "names.h"
+
 #define PLAN_MAGIC 0x5050534eu   /* "NSPP" */
 #define RECORD_MAGIC 0x5250534eu /* "NSPR" */
 #define VERSION 5u
 
-#define PAYLOAD_HEAD 24    /* bytes that a payload begins with: magic 'NSPF', flow u32, seq u64, due u64 (network byte order) */
-#define NAMES 64           /* backends that can be told apart */
-#define NAME_BYTES 64      /* a name and its closing zero */
-#define NO_BACKEND 255
+#define PAYLOAD_HEAD 24 /* bytes that a payload begins with: magic 'NSPF', flow u32, seq u64, due u64 (network byte order) */
 #define ERRNOS 256
-#define OFFSETS 8192       /* clock offset samples kept: 13 minutes */
+#define OFFSETS 8192 /* clock offset samples kept: 13 minutes */
 #define ERROR_BYTES 256
 
 struct plan_header {
@@ -34,10 +34,6 @@ struct plan_flow {
 /* The plan file: plan_header, plan_flow[flow_count], then every flow's packet. */
 
 enum state { STARTING = 0, RUNNING = 1, STOPPED = 2, FAILED = 3 };
-
-struct offset_sample {
-    int64_t mono_ns, offset_ns; /* offset = CLOCK_REALTIME - CLOCK_MONOTONIC */
-};
 
 struct header {
     uint32_t magic; /* written last */

@@ -65,12 +65,11 @@ class RequestTrace:
 
     def known(self) -> NDArray[np.bool_]:
         """Which requests were sent and have ended: those that say something of the network."""
-        return (self.outcome != Outcome.UNDER_WAY) & (self.outcome != Outcome.NOT_SENT)
+        return ~np.isin(self.outcome, (Outcome.UNDER_WAY, Outcome.NOT_SENT))
 
     def good(self, limit_ns: int = IN_TIME_NS) -> NDArray[np.bool_]:
         """Which were answered rightly, and whole `limit_ns` after they were due. (At most KEPT_OPEN_NS beyond IN_TIME_NS is known.)"""
-        answered = (self.outcome == Outcome.OK) | (self.outcome == Outcome.LATE)
-        return answered & (self.done - self.due <= limit_ns)
+        return np.isin(self.outcome, (Outcome.OK, Outcome.LATE)) & (self.done - self.due <= limit_ns)
 
     def latency_ns(self) -> Ints:
         """From when each request was due until its answer was whole, however it was judged; 0 where no whole one came."""

@@ -12,7 +12,8 @@ BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 class Connection(msgspec.Struct, frozen=True, kw_only=True):
     """One long-lived connection. `longest_answer_ms`: the longest that a heartbeat had to wait for its answer in this
     scenario; `closed_ns`: when it was closed as the protocol provides (the other end announced it), which breaks nothing;
-    `http` is the version spoken on it, `tls` whether by TLS."""
+    `http` is the version spoken on it, `tls` whether by TLS, `use` how it is held: asked every now and then, idle, or one answer
+    without end."""
 
     vantage: str
     id: int
@@ -31,6 +32,7 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
     longest_answer_ms: float | None = None
     http: Literal["1.1", "2"] = "1.1"
     tls: bool = False
+    use: Literal["busy", "idle", "stream"] = "busy"
 
 
 class Percentiles(msgspec.Struct, frozen=True):

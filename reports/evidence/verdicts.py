@@ -12,6 +12,7 @@ from reports.evidence.hops import Hops, HopsCost
 from reports.evidence.runs import VerdictWord
 
 Moment = Literal["before", "during", "after"]
+LimitUnit = Literal["ms", "count", "percent", "own"]
 StageName = Literal["detection", "withdrawal", "fib", "first-packet"]
 
 
@@ -65,7 +66,8 @@ class Reversion(msgspec.Struct, frozen=True):
 
 class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one vantage; the times are null where no flow was touched. `impaired` is of all its flows from the event to the
-    heal, `p99_upper_ms` the 95 % upper bound of the percentile, null under 299 touched flows."""
+    heal, `p99_upper_ms` the 95 % upper bound of the percentile, null under 299 touched flows. Of the broken connections `unannounced`
+    were closed without notice; `closed` were closed as the protocol provides, which breaks nothing."""
 
     vantage: str
     flows: int
@@ -86,6 +88,8 @@ class VantageFigures(msgspec.Struct, frozen=True, kw_only=True):
     closed: int = 0
     p99_upper_ms: float | None = None
     impaired: Impaired | None = None
+    unannounced: int = 0
+    request_fail_ms: float | None = None
 
 
 class NewConnections(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,6 +107,23 @@ class NewConnections(msgspec.Struct, frozen=True, kw_only=True):
     new_fail_ms: float
     censored: bool
     accept: Percentiles
+
+
+class NewRequests(msgspec.Struct, frozen=True, kw_only=True):
+    """New HTTP requests, each on a connection of its own, of one vantage to one service and family, from the event to the heal.
+    `request_fail_ms`: the longest stretch of failed ones; `failed_by` is (outcome, how often), the most frequent first."""
+
+    vantage: str
+    service: str
+    family: Literal[4, 6]
+    touched: bool
+    requests: int
+    failed: int
+    request_fail_ms: float
+    ended: bool
+    interval_ms: float
+    latency: Percentiles
+    failed_by: tuple[tuple[str, int], ...] = ()
 
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,12 +149,36 @@ class Path(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure held against its budget; `ok` is null when the contract gives none (measured, not judged)."""
+    """One figure held against its limit. `measured` and `budget` say both in words, `what` which it is.
+
+    `ok` is null where nothing was judged, or nothing can be said: `state` is then null, or unknown for the reason `why`. `figure`, its
+    range from `low` to `high` (null: nobody knows how far above) and `limit` are in `unit`; of connections, `among` is how many there
+    were, and `limit` null where it is `own`. `part`: the fault, or after the heal. `under`: the budget's name in the contract, empty
+    where the limit is a default; `given`: it stands in the contract. `by`: whose figure it is. Null: evidence of before that was told.
+    """
 
     what: str
     measured: str
     budget: str
     ok: bool | None
+    key: str = ""
+    where: Literal["touched", "elsewhere"] = "touched"
+    part: Literal["fault", "after"] = "fault"
+    state: Literal["ok", "fail", "unknown"] | None = None
+    unit: Literal["ms", "connections", "percent"] = "ms"
+    figure: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    limit_unit: LimitUnit | None = None
+    censored: bool = False
+    samples: int | None = None
+    among: int | None = None
+    use: Literal["busy", "idle", "stream"] | None = None
+    under: str = ""
+    given: bool = True
+    by: str = ""
+    why: str = ""
 
 
 class Convergence(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +195,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     touched: `route_convergence` is the longest Route-Specific Convergence Time on the new path (equation 5), `failover` the longest
     time between stamps (RFC 6414, Timestamp-Based Method: an upper bound). `p99_upper_ms`: the 95 % upper bound of the black holes'
     99th percentile, null under 299 touched flows. `died`: every probe lost from the event to the heal, SYNs included, by where and
-    why it died. `hops`: where the microseconds went, link by link, where that was asked for."""
+    why it died. `hops`: where the microseconds went, link by link, where that was asked for. `carried`: traffic crossed the element
+    before the fault; `counts`: the verdict counts for the exit code, as what is not promised does not; `planned`, `kills`: traits of
+    the fault."""
 
     scenario: str
     title: str
@@ -185,3 +232,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     hops: tuple[Hops, ...] = ()
     hops_cost: HopsCost | None = None
     p99_upper_ms: float | None = None
+    request_fail_ms: float | None = None
+    new_requests: tuple[NewRequests, ...] = ()
+    carried: bool = True
+    counts: bool = True
+    planned: bool = False
+    kills: bool = False

@@ -92,7 +92,7 @@ def calibrate(
         readings = tuple(map(read_prober, sending, windows, counted))
         found = gate.holes()
     traces = tuple(trace for window in windows for trace in window.flows)
-    checks = check_trust(TrustInput(readings, (), 0, 0, None, None, None, None))
+    checks = check_trust(TrustInput(readings, (), 0, 0))
     return Pass(
         traces=traces,
         holes=found,

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from topologies.budget import CLASSES
 from topologies.linux.wire import Instant
 from topologies.model import Link
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """What will be broken: a fault class, its target by name, the target's role, and every node and link it takes."""
+    """What will be broken: a fault class, its target by name, the target's role, and every node and link it takes. `other_role`: of a
+    link, the role of its other end. `process`: the one that is broken, where it is one of a node's."""
 
     fault: str
     target: str
@@ -22,6 +24,14 @@ class FaultPlan:
     links: tuple[Link, ...] = ()
     ends_connections: bool = False  # whether a connection that a broken node answered cannot but end
     kills: bool = False  # whether its nodes are dead from then on
+    action: bool = False  # whether it is an action of the stack itself, that answers for it
+    other_role: str | None = None
+    process: str | None = None
+
+    @property
+    def planned(self) -> bool:
+        """Whether the stack knows of it beforehand."""
+        return self.fault in CLASSES and CLASSES[self.fault].planned
 
 
 def kind_of(role: str | None) -> str:
@@ -33,8 +43,17 @@ class FaultFailed(Exception):
     """A fault could not be injected or healed; the message says what the node said. The verdict is unknown."""
 
 
+class ActionRefused(FaultFailed):
+    """The stack's own action ended with an error or took too long (`late`): the stack's failure, not ours."""
+
+    def __init__(self, message: str, *, late: bool = False) -> None:
+        super().__init__(message)
+        self.late = late
+
+
 class Fault(Protocol):
-    """`inject` returns the Convergence Event Instant; the questions return what is missing, empty when nothing is."""
+    """`inject` returns the Convergence Event Instant; the questions return what is missing, empty when nothing is. To make one touches
+    nothing."""
 
     plan: FaultPlan
 
@@ -49,5 +68,5 @@ class Fault(Protocol):
         ...
 
     def missing_heal(self) -> str:
-        """Asked after `heal` beside what every heal has to bring back (addresses, routes, qdiscs, programs)."""
+        """Asked after `heal`: what of ours is still there. Whether the stack serves again is asked of the stack."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scenarios.faults.base import FaultFailed, FaultPlan, kind_of
@@ -45,13 +46,18 @@ class CrashFault:
         return self.missing_effect()
 
     def heal(self) -> None:
-        if self.missing_heal():
+        if not self.lab.processes(self.plan.target, self.process):
             self.lab.kill([self.plan.target])
             self.lab.restart([self.plan.target])
 
     def missing_heal(self) -> str:
-        running = self.lab.processes(self.plan.target, self.process)
-        return "" if running else f"{self.process} does not run in {self.plan.target}"
+        return cut_off(self.lab, [self.plan.target])
+
+
+def cut_off(lab: LinuxLab, nodes: Sequence[str]) -> str:
+    """Which of these nodes are still cut off by us; empty when none is."""
+    left = [node for node in nodes if lab.is_cut(node)]
+    return f"the cut of all links of {', '.join(left)}" if left else ""
 
 
 def chosen_process(contract: Contract, role: str | None) -> str:
@@ -75,5 +81,6 @@ def crash_process(lab: LinuxLab, contract: Contract, node: str, process: str | N
         f"Crashed {chosen} of {kind_of(role)} {node}",
         f"{chosen} of {kind_of(role)} {node}",
         ends_connections=True,
+        process=chosen,
     )
     return CrashFault(lab, plan, chosen)

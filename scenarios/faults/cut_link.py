@@ -25,6 +25,8 @@ class CutLinkFault:
         return self.plan.links[0]
 
     def inject(self) -> Instant:
+        if self.carrier_lost:
+            self.lab.keep_static(self.link)
         instant = self.lab.drop_carrier(self.link) if self.carrier_lost else self.lab.cut_link(self.link)
         self._frames = self.lab.frames_over(self.link)
         return instant
@@ -45,14 +47,16 @@ class CutLinkFault:
             self.lab.mend_link(self.link)
 
     def missing_heal(self) -> str:
-        return "" if all(self.lab.carriers(self.link)) else f"{self.link} has no carrier"
+        if self.link in self.lab.cut_links():
+            return f"the cut of {self.link}"
+        return "" if all(self.lab.carriers(self.link)) else f"the loss of carrier of {self.link}"
 
 
 def cut_link(lab: LinuxLab, link: Link, *, carrier_lost: bool) -> CutLinkFault:
-    """A cut of `link`. Its role, for budgets, is that of its first end."""
+    """A cut of `link`. Its roles, for budgets, are those of its ends."""
     how = "with loss of carrier" if carrier_lost else "silently"
-    role = lab.topology.nodes[link.endpoints[0].node].role
-    plan = FaultPlan("cut-link", str(link), role, (), f"Cut link {link} {how}", f"link {link}", (link,))
-    if carrier_lost:
-        lab.keep_static(link)
+    role, other = (lab.topology.nodes[end.node].role for end in link.endpoints)
+    plan = FaultPlan(
+        "cut-link", str(link), role, (), f"Cut link {link} {how}", f"link {link}", (link,), other_role=other
+    )
     return CutLinkFault(lab, plan, carrier_lost)

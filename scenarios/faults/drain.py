@@ -12,5 +12,5 @@ def drain(lab: LinuxLab, contract: Contract, node: str) -> ActionFault:
     """A drain of `node`. Raises BadInput where the contract has no such action for its role."""
     role = lab.topology.nodes[node].role
     element = f"{kind_of(role)} {node}"
-    plan = FaultPlan("drain", node, role, (node,), f"Drained {element}", element)
+    plan = FaultPlan("drain", node, role, (node,), f"Drained {element}", element, action=True)
     return ActionFault(lab, contract, plan, "drain", "undrain")

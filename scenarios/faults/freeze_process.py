@@ -37,10 +37,8 @@ class FreezeFault:
         self.lab.signal(self.plan.target, self.process, signal.SIGCONT)
 
     def missing_heal(self) -> str:
-        running = self.lab.processes(self.plan.target, self.process)
-        if not running:
-            return f"{self.process} does not run in {self.plan.target}"
-        return f"{self.process} in {self.plan.target} is still stopped" if any(map(self.lab.stopped, running)) else ""
+        left = [pid for pid in self._frozen if self.lab.stopped(pid)]
+        return f"the stop of {self.process} in {self.plan.target}" if left else ""
 
 
 def freeze_process(lab: LinuxLab, contract: Contract, node: str, process: str | None = None) -> FreezeFault:
@@ -49,5 +47,7 @@ def freeze_process(lab: LinuxLab, contract: Contract, node: str, process: str | 
     role = lab.topology.nodes[node].role
     chosen = process or chosen_process(contract, role)
     element = f"{chosen} of {kind_of(role)} {node}"
-    plan = FaultPlan("freeze-process", node, role, (node,), f"Froze {element}", element, ends_connections=True)
+    plan = FaultPlan(
+        "freeze-process", node, role, (node,), f"Froze {element}", element, ends_connections=True, process=chosen
+    )
     return FreezeFault(lab, plan, chosen)

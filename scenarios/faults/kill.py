@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scenarios.faults.base import FaultPlan
+from scenarios.faults.crash_process import cut_off
 from topologies.linux.lab import LinuxLab
 from topologies.linux.wire import Instant
 
@@ -36,5 +37,4 @@ class KillFault:
         self.lab.restart(self.plan.nodes)
 
     def missing_heal(self) -> str:
-        dead = [n for n in self.plan.nodes if self.lab.init_pid(n) is None]
-        return f"{', '.join(dead)} has no processes" if dead else ""
+        return cut_off(self.lab, self.plan.nodes)

@@ -12,5 +12,5 @@ def withdraw(lab: LinuxLab, contract: Contract, node: str) -> ActionFault:
     """A withdrawal by `node`. Raises BadInput where the contract has no such action for its role."""
     role = lab.topology.nodes[node].role
     element = f"{kind_of(role)} {node}"
-    plan = FaultPlan("withdraw", node, role, (node,), f"Withdrew the routes of {element}", element)
+    plan = FaultPlan("withdraw", node, role, (node,), f"Withdrew the routes of {element}", element, action=True)
     return ActionFault(lab, contract, plan, "withdraw", "announce")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.evidence.schema import VerdictWord
 from scenarios.verdict.facts import Trial
@@ -40,21 +40,24 @@ class _Doubtful:
 
 def judge(trial: Trial) -> Judged:
     """The verdict of a trial."""
-    rows, act = rows_of(trial), trial.act
+    found = _first(trial, rows_of(trial))
+    return found if trial.element in found.reason else replace(found, reason=f"{trial.element}: {found.reason}")
+
+
+def _first(trial: Trial, rows: tuple[Row, ...]) -> Judged:
+    """The first rule that applies."""
+    act = trial.act
     if trial.judging and all(j.budget.not_promised for j in trial.judging):
         names = ", ".join(f"`{j.name}`" for j in trial.judging)
-        return Judged("unknown", f"Not promised ({names}): measured, not judged.", rows, counts=False)
+        return Judged("unknown", f"Not promised ({names}): measured, not judged{_figures(rows)}.", rows, counts=False)
     starved = [d for d in trial.doubts if d.cpu and d.effect == "makes" and not d.after_heal]
     late = bool(act.late and starved)
     if act.refused and not late:
         return Judged("fail", f"{trial.element} {act.refused}.", rows)
     if act.not_bitten:
-        return Judged(
-            "unknown",
-            " ".join([f"Our fault is not proven to have taken effect: {act.not_bitten}.", *_sentences(trial)]),
-            rows,
-            disturbed=_only_cpu(trial, ()),
-        )
+        said = f"Our fault is not proven to have taken effect: {act.not_bitten}{_figures(rows)}."
+        cpu = bool(trial.doubts) and all(d.cpu for d in trial.doubts)
+        return Judged("unknown", " ".join([said, *(d.sentence for d in trial.doubts)]), rows, disturbed=cpu)
     failed = [r for r in rows if r.state == "fail"]
     if failed:
         return Judged("fail", _broke(trial, failed), rows)
@@ -64,23 +67,18 @@ def judge(trial: Trial) -> Judged:
         )
     doubtful = [*_doubtful(trial, rows), *([_Doubtful(f"{trial.element} {act.refused}.", cpu=True)] if late else [])]
     if doubtful:
-        return Judged(
-            "unknown",
-            " ".join(dict.fromkeys(d.sentence for d in doubtful)),
-            rows,
-            disturbed=all(d.cpu for d in doubtful),
-        )
+        said = " ".join(dict.fromkeys([*(d.sentence for d in doubtful), *_notes(trial, rows)]))
+        return Judged("unknown", said, rows, disturbed=all(d.cpu for d in doubtful))
     return Judged("pass", _passed(trial, rows), rows, stood_by=not trial.carries)
 
 
-def _sentences(trial: Trial) -> list[str]:
-    return [d.sentence for d in trial.doubts]
-
-
-def _only_cpu(trial: Trial, among: Sequence[Row]) -> bool:
-    """Whether there is a doubt, and every one is of too little CPU."""
-    doubts = [d for r in among for d in r.doubts] if among else list(trial.doubts)
-    return bool(doubts) and all(d.cpu for d in doubts)
+def _figures(rows: Sequence[Row]) -> str:
+    """What was lost all the same, where nothing is judged by it."""
+    lost = [r for r in rows if (r.figure or r.state == "fail") and (r.part, r.key) != ("after", "return")]
+    said = dict.fromkeys(
+        f"{r.name} was {told(r)}{f', limit {limit_of(r)}' if r.limit is not None else ''}" for r in lost
+    )
+    return f" ({'; '.join(said)})" if said else ""
 
 
 def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
@@ -96,7 +94,7 @@ def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
     found += [
         _Doubtful(
             f"`{r.name}` is {told(r)}, limit {limit_of(r)}: unknown, since {_lower(r.why)}",
-            _only_cpu(trial, (r,)) and bool(r.doubts),
+            r.cpu,
         )
         for r in rows
         if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)
@@ -129,7 +127,7 @@ def _broke(trial: Trial, failed: Sequence[Row]) -> str:
         figures = "; ".join(f"{r.name} was {told(r)}, limit {limit_of(r)}{f' ({r.by})' if r.by else ''}" for r in rows)
         whose = f"the budget `{budget}`" if budget else "what nobody allowed"
         said.append(f"{trial.element} broke {whose}: {figures}.")
-    return " ".join([*said, *_notes(trial)])
+    return " ".join([*said, *_notes(trial, failed)])
 
 
 def _passed(trial: Trial, rows: Sequence[Row]) -> str:
@@ -139,12 +137,12 @@ def _passed(trial: Trial, rows: Sequence[Row]) -> str:
         flows = sum(1 for s in trial.series if s.kind == "probe")
         requests = sum(s.fault.samples for s in trial.series if s.kind in ("request", "syn"))
         kept = f"{trial.element} stood by: none of {flows} flows and {requests} requests crossed it. {kept}"
-    fallbacks = sorted({r.fallback for r in rows if r.fallback and r.state == "ok"})
-    said = [f"`request_fail` has no limit and takes that of `{key}`." for key in fallbacks]
-    return " ".join([kept, *said, *_notes(trial)])
+    return " ".join([kept, *_notes(trial, rows)])
 
 
-def _notes(trial: Trial) -> list[str]:
-    """What a reader has to know of how it was judged."""
+def _notes(trial: Trial, rows: Sequence[Row]) -> list[str]:
+    """What a reader has to know of how it was judged: by whose limits, and for how long."""
     kin = [f"`{trial.fault}` has no budget and takes that of `{j.name}`." for j in trial.judging if j.kin]
-    return [*kin, *([trial.watched] if trial.watched else [])]
+    stood_in = sorted({r.fallback for r in rows if r.fallback and r.state is not None})
+    fallbacks = [f"`request_fail` has no limit and takes that of `{key}`." for key in stood_in]
+    return [*kin, *fallbacks, *([trial.watched] if trial.watched else [])]

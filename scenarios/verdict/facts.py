@@ -57,7 +57,8 @@ class Series:
 @dataclass(frozen=True, slots=True)
 class Held:
     """One connection that was established at the event. `end`: whether it ended at the failed element; `broke`: in which part, None:
-    it did not. `again_ns`: from the event until its place was served again; None: not before the heal."""
+    it did not. `again_ns`: from the event until its place was served again; None: not before the heal. An idle one is asked once, and
+    its place is not served again before: that tells no end of a loss."""
 
     use: Use
     vantage: str
@@ -110,7 +111,8 @@ class Trial:
     `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `latencies_ns`: of touched requests
     due in the 5 s after the event, a failed one 2 s; `latencies_elsewhere_ns`: of the others. `silent`: what answered nothing in the
     control window. `longest_timer_ns`: of the timers of the stack that are known. `watched`: how long the fault stood and by which
-    timers, for sentences.
+    timers, for sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own, so that
+    loss which still went on then has not ended only if it already exceeds a limit.
     """
 
     fault: str
@@ -131,3 +133,5 @@ class Trial:
     lateness_ns: Mapping[tuple[Kind, Part], int] = field(default_factory=dict)
     longest_timer_ns: int = 0
     watched: str = ""
+    stood_ns: int = 0
+    cut_short: bool = False

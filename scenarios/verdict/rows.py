@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from scenarios.verdict.doubts import About, Doubt, strongest
-from scenarios.verdict.facts import Held, Kind, Lost, Part, Series, Trial, Use
+from scenarios.verdict.facts import Held, Kind, Load, Part, Series, Trial, Use
 from scenarios.verdict.ranges import NOTHING, UNKNOWN, Range, State, around, worst
 from topologies.budget import BrokenBudget, Budget, Judging, Limits, effective_limits
 
@@ -34,6 +34,9 @@ LATENCY_SAMPLES = 100
 
 FAILED_LATENCY_NS = 2_000_000_000
 
+LEAST_STEP_NS = 1_000
+"""Nobody wants to read of a latency, or needs for its limit, more than its microseconds."""
+
 RETURN_NS = 60_000_000_000
 RETURN_AFTER_TIMER_NS = 30_000_000_000
 """Where the contract gives no `return`: the longer of the first, and the stack's longest timer and the second."""
@@ -52,6 +55,7 @@ _NOUNS: dict[About, str] = {
     "connection": "connections",
     "load": "requests of the load",
 }
+_CUT_SHORT = "it still went on when the schedule healed the fault"
 _PARTS: tuple[Part, Part] = ("fault", "after")
 
 
@@ -60,7 +64,7 @@ class Row:
     """One limit and its figure. `limit`: ns, percent, or a budget of connections; None: the contract gives none, and
     nothing was judged. `part`: "after" is from the heal on (of `broken`: from the event to the end). `given`: the limit stands in the
     contract, it is no default and no fallback. `fallback`: the key whose limit it is, where it is another's. `censored`: the loss had
-    not ended. `by`: whose figure it is. `why`: of `unknown`, what is doubted or was missing."""
+    not ended. `by`: whose figure it is. `why`: of `unknown`, what is doubted or was missing; `cpu`: nothing but CPU was."""
 
     key: Key
     where: Where
@@ -82,6 +86,7 @@ class Row:
     censored: bool = False
     step_ns: int = 0
     doubts: tuple[Doubt, ...] = ()
+    cpu: bool = False
 
     @property
     def name(self) -> str:
@@ -177,6 +182,11 @@ def _touches(trial: Trial, touched: bool) -> bool:
     return touched or not trial.carries
 
 
+def _doubts(trial: Trial) -> tuple[Doubt, ...]:
+    """Where the element carried nothing, nothing is elsewhere: a doubt about that is about what is judged."""
+    return trial.doubts if trial.carries else tuple(replace(d, where="") for d in trial.doubts)
+
+
 def _series(trial: Trial, key: Key) -> list[Series]:
     """The series whose worst figure a key is. Where no UDP flow crosses the element, SYNs tell its black hole, too."""
     kinds: set[Kind] = {_KINDS[key]}
@@ -190,16 +200,11 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
     part = asked.part
     ranged = [(_range(trial, s, asked.where, part), s) for s in chosen]
     whole = worst(r for r, _ in ranged)
-    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns), default=None)
+    by = max(ranged, key=lambda one: (one[0].low, one[1].part(part).figure_ns, one[1].name), default=None)
     figure = max((s.part(part).figure_ns for s in chosen), default=0)
     samples = sum(s.part(part).samples for s in chosen)
-    lost = any(s.part(part).failed for s in chosen)
-    if asked.key == "black_hole" and samples < NEEDED and not lost:
-        samples += sum(
-            s.part(part).samples
-            for s in trial.series
-            if s.kind == "syn" and s not in chosen and _touches(trial, s.touched)
-        )
+    if asked.key == "black_hole":
+        samples += _standing_in(trial, chosen, part)
     return _judged(
         trial,
         asked,
@@ -212,27 +217,41 @@ def _time(trial: Trial, asked: _Asked, chosen: Sequence[Series]) -> Row:
         censored=part == "fault" and any(s.fault.open for s in chosen),
         step_ns=max((s.step_ns for s in chosen), default=0),
         doubts=_about(trial, ((s.kind, s.vantage) for s in chosen), asked.where, part),
+        missing=_CUT_SHORT if part == "fault" and trial.cut_short and any(s.fault.open for s in chosen) else "",
     )
+
+
+def _standing_in(trial: Trial, chosen: Sequence[Series], part: Part) -> int:
+    """Where fewer than ten UDP probes crossed and none is lost, touched SYNs count with them. One that was lost shows nothing."""
+    udp = [s.part(part) for s in chosen if s.kind == "probe" and s.udp]
+    if sum(lost.samples for lost in udp) >= NEEDED or any(lost.failed for lost in udp):
+        return 0
+    syns = [s for s in trial.series if s.kind == "syn" and s not in chosen and _touches(trial, s.touched)]
+    return sum(s.part(part).samples - s.part(part).failed for s in syns)
 
 
 def _about(trial: Trial, things: Iterable[tuple[About, str]], where: Where, part: Part) -> tuple[Doubt, ...]:
     known = set(things)
-    return tuple(d for d in trial.doubts if any(d.concerns(kind, vantage, where, part) for kind, vantage in known))
+    return tuple(d for d in _doubts(trial) if any(d.concerns(kind, vantage, where, part) for kind, vantage in known))
 
 
 def _range(trial: Trial, series: Series, where: Where, part: Part) -> Range:
     lost = series.part(part)
-    makes, hides, strong, _ = strongest(d for d in trial.doubts if d.concerns(series.kind, series.vantage, where, part))
+    makes, hides, strong, _ = strongest(
+        d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, where, part)
+    )
     if makes:
         return UNKNOWN
-    found = _around(lost, series.step_ns + trial.lateness_ns.get((series.kind, part), 0), strong)
-    return Range(found.low, None, found.surely) if hides else found
-
-
-def _around(lost: Lost, width_ns: int, strong_ns: int) -> Range:
     least = lost.figure_ns if lost.least_ns is None else lost.least_ns
     most = lost.figure_ns if lost.most_ns is None else lost.most_ns
-    return around(lost.figure_ns, least=least, most=most, width=width_ns, strong=strong_ns)
+    width = _width_ns(trial, series, part)
+    found = around(lost.figure_ns, least=least, most=most, width=width, strong=strong)
+    more = hides or (lost.open and trial.cut_short and part == "fault")
+    return Range(found.low, None, found.surely) if more else found
+
+
+def _width_ns(trial: Trial, series: Series, part: Part) -> int:
+    return series.step_ns + trial.lateness_ns.get((series.kind, part), 0)
 
 
 # -- connections ---------------------------------------------------------------------------------------------------
@@ -244,7 +263,7 @@ def _connections(
     """A row for busy, idle and streaming connections each; those of which none was there give no row. All of them together are the
     samples."""
     there = [c for c in trial.connections if _touches(trial, c.touched) == (where == "touched")]
-    if not there and where == "touched" and limit is not None:
+    if not there and trial.connections and where == "touched" and limit is not None:
         yield _count(trial, _Asked("broken", where, part, budget, limit, given), [], 0, None)
     uses: tuple[Use, ...] = ("busy", "idle", "stream")
     for use in uses:
@@ -261,22 +280,17 @@ def _count(trial: Trial, asked: _Asked, mine: Sequence[Held], samples: int, use:
         trial, (("connection", c.vantage) for c in mine) if mine else [("connection", "")], asked.where, asked.part
     )
     makes, hides, _, count = strongest(doubts)
-    limit = asked.limit
-    counted: float = len(broken)
-    found = Range(max(0, counted - count), counted + count, surely=counted > count)
-    if isinstance(limit, BrokenBudget) and limit.unit == "own":
-        # what broke and did not end there is too many; whose end cannot be told may be
-        others = sum(1 for c in broken if c.end == "other")
-        untold = len(broken) - len(own) - others
-        found = Range(max(0, others - count), others + untold + count, surely=others > count)
-    if makes:
-        found = UNKNOWN
-    elif hides:
-        found = Range(found.low, None, found.surely)
+    own_only = isinstance(asked.limit, BrokenBudget) and asked.limit.unit == "own"
+    # of `own`, what broke and did not end there is too many; whose end cannot be told may be
+    against = [c for c in broken if c.end == "other" or not own_only]
+    untold = [c for c in broken if c.end == "untold" and own_only]
+    low = sum(1 for c in against if not _may_be_ours(trial, c, asked)) - count
+    high = None if makes or hides else len(against) + len(untold) + count
+    found = Range(max(0, low), high, surely=low > 0)
     return _judged(
         trial,
         asked,
-        figure=counted,
+        figure=len(broken),
         found=found,
         unit="connections",
         samples=samples,
@@ -285,6 +299,14 @@ def _count(trial: Trial, asked: _Asked, mine: Sequence[Held], samples: int, use:
         among=len(mine),
         own=len(own),
         doubts=doubts,
+        missing=f"of {len(untold)} that broke nobody can tell where they ended" if untold else "",
+    )
+
+
+def _may_be_ours(trial: Trial, held: Held, asked: _Asked) -> bool:
+    """Whether a doubt may have broken this one."""
+    return any(
+        d.effect == "makes" and d.concerns("connection", held.vantage, asked.where, asked.part) for d in _doubts(trial)
     )
 
 
@@ -327,18 +349,18 @@ def _latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iter
         found = Range(found.low if len(ordered) > 1 else 0, None)
     yield _judged(
         trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=_NOUNS["request"],
-        doubts=doubts, needed=1 if where == "elsewhere" else LATENCY_SAMPLES,
+        doubts=doubts, needed=LATENCY_SAMPLES, step_ns=int(max(width, LEAST_STEP_NS)),
     )  # fmt: skip
 
 
 def _load(trial: Trial, budget: str, limit: float | None, where: Where) -> Iterator[Row]:
-    load = trial.load if where == "touched" else trial.load_elsewhere
+    load = trial.load_elsewhere if where == "elsewhere" else trial.load if trial.carries else _worse(trial)
     if limit is None or (where == "elsewhere" and load is None):
         return
     asked = _Asked("load_fail", where, "fault", budget, limit)
     doubts = _about(trial, [("load", "")], where, "fault")
     makes, hides, _, _ = strongest(doubts)
-    share = 100 * load.failed / load.requests if load and load.requests else 0.0
+    share = _share(load)
     found = UNKNOWN if makes or load is None else Range(share, None if hides else share, surely=share > 0)
     yield _judged(
         trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
@@ -346,65 +368,154 @@ def _load(trial: Trial, budget: str, limit: float | None, where: Where) -> Itera
     )  # fmt: skip
 
 
+def _share(load: Load | None) -> float:
+    """How much of it failed, in percent."""
+    return 100 * load.failed / load.requests if load and load.requests else 0.0
+
+
+def _worse(trial: Trial) -> Load | None:
+    """Where the element carried nothing, the load is judged that was worse off."""
+    return max((one for one in (trial.load, trial.load_elsewhere) if one), key=_share, default=None)
+
+
 def _recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
     if limit is None:
         return
     touched = [s for s in trial.series if _touches(trial, s.touched)]
-    broken = [c for c in trial.connections if _touches(trial, c.touched) and c.broke == "fault"]
-    open_ = any(s.fault.open for s in touched) or any(c.again_ns is None for c in broken)
-    asked = _Asked("recover", "touched", "fault", budget, limit)
-    ranges = []
-    for s in touched:
-        makes, hides, strong, _ = strongest(
-            d for d in trial.doubts if d.concerns(s.kind, s.vantage, "touched", "fault")
-        )
-        lost = Lost(s.fault.samples, s.fault.failed, s.fault.ended_ns)
-        found = _around(lost, s.step_ns + trial.lateness_ns.get((s.kind, "fault"), 0), strong)
-        ranges.append(UNKNOWN if makes else Range(found.low, None if hides else found.high, found.surely))
-    again = [Range(c.again_ns, c.again_ns, surely=c.again_ns > 0) for c in broken if c.again_ns is not None]
-    whole = worst([*ranges, *again])
-    if open_:
+    places = _places(trial)
+    still = [_range(trial, s, "touched", "fault") for s in touched if s.fault.open]
+    open_ = bool(still) or places.open
+    whole = worst([*(_until(trial, s) for s in touched), places.served])
+    if (places.surely or any(r.surely for r in still)) and not trial.cut_short:
         whole = Range(max(whole.low, limit + 1), None, surely=True)
-    doubts = _about(trial, ((s.kind, s.vantage) for s in touched), "touched", "fault")
-    figure = max([*(s.fault.ended_ns for s in touched), *(c.again_ns or 0 for c in broken)], default=0)
+    elif open_:
+        whole = Range(whole.low, None, whole.surely)
+    figure = max((s.fault.ended_ns for s in touched), default=0)
     yield _judged(
-        trial, asked, figure=figure, found=whole, unit="ns", samples=sum(s.fault.samples for s in touched),
-        noun="samples", censored=open_, step_ns=max((s.step_ns for s in touched), default=0), doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("recover", "touched", "fault", budget, limit),
+        figure=max(figure, places.last_ns, trial.stood_ns if open_ else 0),
+        found=whole,
+        unit="ns",
+        samples=sum(s.fault.samples for s in touched),
+        noun="samples",
+        censored=open_,
+        missing=_CUT_SHORT if trial.cut_short and open_ else "",
+        step_ns=max((s.step_ns for s in touched), default=0),
+        doubts=_about(trial, {*((s.kind, s.vantage) for s in touched), *places.doubted}, "touched", "fault"),
+    )
+
+
+def _until(trial: Trial, series: Series) -> Range:
+    """From the event until the last loss of a series ended. A sample that straddles its 2 s may be the last one, and may be none."""
+    makes, hides, strong, _ = strongest(
+        d for d in _doubts(trial) if d.concerns(series.kind, series.vantage, "touched", "fault")
+    )
+    if makes:
+        return UNKNOWN
+    lost, width = series.fault, _width_ns(trial, series, "fault")
+    least = lost.ended_ns if lost.least_ns is None else min(lost.ended_ns, lost.least_ns)
+    found = around(lost.ended_ns, least=least, most=lost.ended_ns, width=width, strong=strong)
+    unclear = lost.most_ns is not None and lost.most_ns > lost.figure_ns
+    return Range(found.low, None, found.surely) if hides or unclear else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again; `last_ns`:
+    its figure. `open`: one was not before the heal, and `surely`: beyond doubt. `doubted`: what doubts about them are about."""
+
+    served: Range
+    last_ns: int
+    open: bool
+    surely: bool
+    number: int
+    doubted: frozenset[tuple[About, str]]
+
+
+def _places(trial: Trial) -> _Places:
+    """An idle connection is asked once, shortly before the heal: its break says nothing of when a loss ended."""
+    busy = [c for c in trial.connections if _touches(trial, c.touched) and c.use != "idle"]
+    broken = [c for c in busy if c.broke == "fault"]
+    ranges, never, known = [], 0, 0
+    for c in broken:
+        makes, hides, strong, count = strongest(
+            d for d in _doubts(trial) if d.concerns("connection", c.vantage, "touched", "fault")
+        )
+        if makes:
+            ranges.append(UNKNOWN)
+            continue
+        known += 1
+        if c.again_ns is None:
+            never += 1
+            continue
+        # as many as broke at rest may have broken by themselves
+        low = max(0, c.again_ns - strong) if len(broken) > count else 0
+        ranges.append(Range(low, None if hides else c.again_ns + strong, surely=low > 0))
+    about: frozenset[tuple[About, str]] = frozenset(("connection", c.vantage) for c in busy)
+    _, hides, _, count = strongest(_about(trial, about, "touched", "fault"))
+    served = worst(ranges)
+    return _Places(
+        served=Range(served.low, None, served.surely) if hides else served,
+        last_ns=max((c.again_ns or 0 for c in broken), default=0),
+        open=any(c.again_ns is None for c in broken),
+        surely=never > count,
+        number=sum(1 for c in broken if c.again_ns is None),
+        doubted=about,
+    )
 
 
 def _ended(trial: Trial, budget: str) -> Iterator[Row]:
-    """A class with a limit for what was touched is broken by any loss that has not ended, whichever keys it names."""
+    """A class with a limit for what was touched is broken by any loss that has not ended, whichever keys it names: of samples, and of
+    connections whose place was not served again. Where a schedule ended the fault, its limits say what is too long."""
     still = [s for s in trial.series if _touches(trial, s.touched) and s.fault.open]
-    if not still:
+    places = _places(trial)
+    if not still and not places.open:
         return
-    ranges = [_range(trial, s, "touched", "fault") for s in still]
-    most = max(still, key=lambda s: s.fault.figure_ns)
-    asked = _Asked("ended", "touched", "fault", budget, 0)
-    doubts = _about(trial, ((s.kind, s.vantage) for s in still), "touched", "fault")
+    found = worst([*(_range(trial, s, "touched", "fault") for s in still), Range(0, None, places.surely)])
+    most = max(still, key=lambda s: (s.fault.figure_ns, s.name), default=None)
     yield _judged(
-        trial, asked, figure=most.fault.figure_ns, found=worst(ranges), unit="ns", samples=NEEDED, noun="samples",
-        by=most.name, censored=True, step_ns=most.step_ns, doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("ended", "touched", "fault", budget, 0),
+        figure=most.fault.figure_ns if most else 0,
+        found=UNKNOWN if trial.cut_short else found,
+        unit="ns",
+        samples=NEEDED,
+        noun="samples",
+        by=most.name if most else f"{places.number} places whose connection broke were not served again",
+        censored=True,
+        missing=_CUT_SHORT if trial.cut_short else "",
+        step_ns=most.step_ns if most else 0,
+        doubts=_about(trial, {*((s.kind, s.vantage) for s in still), *places.doubted}, "touched", "fault"),
+    )
 
 
 def _return(trial: Trial, judging: Judging) -> Row:
     """From the heal until the stack serves as before. A refused undo breaks it, and so does a stack that does not come back."""
     given = judging.budget.return_ns
     limit = given if given is not None else max(RETURN_NS, trial.longest_timer_ns + RETURN_AFTER_TIMER_NS)
-    heal = trial.heal
-    asked = _Asked("return", "touched", "after", judging.name, limit, given is not None)
-    if heal.refused or heal.missing or heal.back_ns is None:
+    heal, back_ns = trial.heal, trial.heal.back_ns
+    late = back_ns is not None and back_ns > limit
+    never = back_ns is None or bool(not late and (heal.refused or heal.missing))
+    doubts = tuple(d for d in trial.doubts if not d.about)
+    makes, hides, strong, _ = strongest(doubts)
+    if never or back_ns is None:
         found = Range(limit + 1, None, surely=True)
     else:
-        found = Range(heal.back_ns, heal.back_ns, surely=heal.back_ns > 0)
-    doubts = tuple(d for d in trial.doubts if d.effect == "makes" and not d.about)
-    if doubts:
-        found = UNKNOWN
+        low = max(0, back_ns - strong)
+        found = Range(low, None if hides else back_ns + strong, surely=low > 0)
     return _judged(
-        trial, asked, figure=heal.back_ns or 0, found=found, unit="ns", samples=NEEDED, noun="samples",
-        by=heal.refused or heal.missing, censored=heal.back_ns is None, doubts=doubts,
-    )  # fmt: skip
+        trial,
+        _Asked("return", "touched", "after", judging.name, limit, given is not None),
+        figure=back_ns or 0,
+        found=UNKNOWN if makes else found,
+        unit="ns",
+        samples=NEEDED,
+        noun="samples",
+        by=heal.refused or heal.missing,
+        censored=never,
+        doubts=doubts,
+    )
 
 
 # -- judging -------------------------------------------------------------------------------------------------------
@@ -427,27 +538,38 @@ def _judged(
     step_ns: int = 0,
     doubts: tuple[Doubt, ...] = (),
     needed: int | None = None,
+    missing: str = "",
 ) -> Row:
     """The row: low end over the limit fails; then what is after a heal that left something of ours, and a row without samples enough,
-    is unknown; high end within is ok."""
+    is unknown; high end within is ok. A limit that only stands in for another needs samples to judge what is not broken: with none at
+    all it gives no row, and a few more must not be worse. `missing`: what keeps the figure from being known, besides doubts and samples."""
     needed = needed if needed is not None else 1 if asked.where == "elsewhere" else NEEDED
     state: State | None = None
-    why = ""
+    why, cpu = "", False
+    short = _short(trial, asked, samples, noun, needed)
     if asked.limit is not None:
         state = found.against(_most(asked.limit, among))
         if asked.part == "after" and trial.heal.ours_left:
             state, why = "unknown", f"{trial.heal.ours_left} is still there"
         elif state == "unknown":
-            why = " ".join(d.sentence for d in doubts) or "the limit lies within the accuracy of the figure"
-        if state == "ok" and samples < needed:
-            state, why = "unknown", f"{samples} {noun} crossed {trial.element}, {needed} are needed"
-        elif state == "unknown" and samples < needed and not doubts:
-            why = f"{samples} {noun} crossed {trial.element}, {needed} are needed"
+            known = dict.fromkeys((missing, short, *(d.sentence for d in doubts)))
+            why = " ".join(k if k.endswith(".") else f"{k}." for k in known if k)
+            cpu = bool(doubts) and all(d.cpu for d in doubts) and not missing
+        elif state == "ok" and short:
+            state, why = (None, "") if asked.fallback else ("unknown", short)
+    if state == "unknown" and not why:
+        why = "the limit lies within the accuracy of the figure"
     return Row(
         asked.key, asked.where, asked.part, asked.budget, asked.limit, figure, found, unit, samples, state,
         why=why, by=by, use=use, among=among, own=own, given=asked.given, fallback=asked.fallback,
-        censored=censored, step_ns=step_ns, doubts=doubts,
+        censored=censored, step_ns=step_ns, doubts=doubts, cpu=cpu,
     )  # fmt: skip
+
+
+def _short(trial: Trial, asked: _Asked, samples: int, noun: str, needed: int) -> str:
+    """Which samples were missing; empty where there were enough."""
+    where = f"crossed {trial.element}" if asked.where == "touched" and trial.carries else "were there"
+    return f"{samples} {noun} {where}, {needed} are needed" if samples < needed else ""
 
 
 __all__ = ["NEEDED", "NOTHING", "Key", "Row", "Unit", "Where", "rows_of"]

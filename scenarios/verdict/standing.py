@@ -11,15 +11,22 @@ SETTLE_NS = 300_000_000
 """An answer may be so long on its way before its absence is a loss: for so much longer nothing may have been lost."""
 
 
-def cap_ns(longest_timer_ns: int, watch_ns: int, longest_limit_ns: int) -> int:
+def cap_ns(
+    longest_timer_ns: int,
+    watch_ns: int,
+    longest_limit_ns: int,
+    *,
+    shortest_ns: int = SHORTEST_CAP_NS,
+    quiet_ns: int = QUIET_NS,
+) -> int:
     """For how long a fault stands at most: the longest of 20 s, its timers and `watch`; the class's longest limit (`return` excepted);
     and 5 s."""
-    return max(SHORTEST_CAP_NS, longest_timer_ns, watch_ns) + longest_limit_ns + QUIET_NS
+    return max(shortest_ns, longest_timer_ns, watch_ns) + longest_limit_ns + quiet_ns
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Loss without `QUIET_NS` between: when its first lost sample was due and when its last one was, and how many were lost."""
+    """Loss of one series, less than 1 s apart: when its first lost sample was due and when its last one was, and how many were lost."""
 
     first_ns: int
     last_ns: int
@@ -32,14 +39,27 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class AtRest:
-    """The longest stretch of one series in the control window, and how many samples its densest one lost."""
+    """The longest stretch of one series in the control window, how many samples its densest one lost, and how many all of them did;
+    None: as many."""
 
     longest_ns: int = -1
     lost: int = 0
+    total: int | None = None
 
     def explains(self, stretch: Stretch) -> bool:
-        """Whether loss at rest was as long and as dense: then it ends no quiet."""
+        """Whether a stretch at rest was as long and as dense."""
         return stretch.length_ns <= self.longest_ns and stretch.lost <= self.lost
+
+    def beyond(self, stretches: Sequence[Stretch]) -> list[Stretch]:
+        """Those longer or denser than at rest, each by itself, or with those before it in as long as a control window: the others end
+        no quiet. A loss at rest goes on for as long as a fault stands, so that all of it together would always be longer."""
+        total = self.lost if self.total is None else self.total
+        return [s for s in stretches if not self.explains(s) or _lost_until(s, stretches) > total]
+
+
+def _lost_until(last: Stretch, stretches: Sequence[Stretch]) -> int:
+    """In the `QUIET_NS` up to the end of this stretch."""
+    return sum(s.lost for s in stretches if last.last_ns - QUIET_NS < s.first_ns and s.last_ns <= last.last_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +85,19 @@ class Seen:
         lost = [
             s.last_ns
             for name, stretches in self.stretches.items()
-            for s in stretches
-            if not self.at_rest.get(name, AtRest()).explains(s)
+            for s in self.at_rest.get(name, AtRest()).beyond(stretches)
         ]
         return max([self.event_ns, *lost, *(t for t in self.ended_connections if t >= self.event_ns)])
 
 
-def missing(seen: Seen) -> str:
+def missing(seen: Seen, quiet_ns: int = QUIET_NS) -> str:
     """Empty when the fault has stood for long enough; else what it stands for. The cap is the caller's deadline."""
     quiet = seen.now_ns - seen.last_loss_ns
-    if quiet < QUIET_NS + SETTLE_NS:
-        return f"{QUIET_NS / 1e9:g} s without loss are not over"
-    if seen.asked_ns is None or seen.now_ns - seen.asked_ns > QUIET_NS:
-        return f"for {QUIET_NS / 1e9:g} s nothing was asked, which is not quiet"
+    if quiet < quiet_ns + SETTLE_NS:
+        return f"{quiet_ns / 1e9:g} s without loss are not over"
+    asked_ns = (seen.event_ns if seen.asked_ns is None else seen.asked_ns) - seen.last_loss_ns
+    if asked_ns < quiet_ns:
+        return f"nothing was asked after {max(0, asked_ns) / 1e9:.1f} of {quiet_ns / 1e9:g} s, which is not quiet"
     if seen.now_ns - seen.event_ns < seen.watch_ns:
         return f"the contract watches for {seen.watch_ns / 1e9:g} s"
     return f"still running: {'; '.join(seen.running)}" if seen.running else ""

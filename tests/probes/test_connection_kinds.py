@@ -48,6 +48,7 @@ def connect(
         interval_ns=interval_ms * MS,
         stall_ns=max(2000, 2 * interval_ms) * MS,
         attempts_per_s=attempts_per_s,
+        idle_every=0,
     )
 
 

@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.connections.ledger import Ledger
-from probes.connections.log import AnyLine, Beat, Broken, Closed, ConnectionRecord, Heartbeat, Opened, Pulse
+from probes.connections.log import (
+    AnyLine,
+    Asked,
+    Beat,
+    Broken,
+    Closed,
+    ConnectionRecord,
+    Heartbeat,
+    Opened,
+    Pulse,
+    Unstreamed,
+)
 
 MS = 1_000_000
 
@@ -106,4 +117,37 @@ def test_a_line_of_an_older_version_is_one_of_a_connection_in_the_clear_by_the_f
     line = b'{"kind":"opened","id":0,"incarnation":0,"src":"a","sport":1,"dst":"b","dport":2,"t_ns":3}'
     ledger = Ledger("c")
     ledger.add([msgspec.json.decode(line, type=AnyLine)])
-    assert [(r.http, r.tls) for r in ledger.records()] == [("1.1", False)]
+    assert [(r.http, r.tls, r.use, r.half) for r in ledger.records()] == [("1.1", False, "busy", None)]
+
+
+def idle(place: int, half: int) -> Opened:
+    return Opened(place, 0, "10.0.0.1", 24000 + place, "10.0.0.2", 80, 5 * MS, 4 * MS, use="idle", half=half)
+
+
+def test_a_half_was_asked_when_each_of_it_answered_or_is_over() -> None:
+    ledger = Ledger("c")
+    ledger.add([idle(0, 0), idle(1, 0), idle(2, 1)])
+    ledger.add([Beat(place, 0, 5 * MS, 6 * MS, 200, "be-1") for place in range(3)])
+    assert {(r.use, r.half) for r in ledger.records()} == {("idle", 0), ("idle", 1)}
+    assert ledger.asked(0, 0) is None, "nobody has told yet"
+    ledger.add([Asked(0, 10 * MS, ((0, 0, 11 * MS), (1, 0, 12 * MS)))])
+    assert ledger.asked(0, 10 * MS) == (2, 2)
+    assert ledger.asked(1, 10 * MS) is None, "the halves are told apart"
+    ledger.add([Beat(0, 0, 11 * MS, 13 * MS, 200, "be-1")])
+    assert ledger.asked(0, 10 * MS) == (2, 1)
+    ledger.add([Broken(1, 0, "stall", 2012 * MS, 12 * MS)])
+    assert ledger.asked(0, 10 * MS) == (2, 0)
+    assert ledger.asked(0, 3000 * MS) is None, "asked once more, and nobody has told yet"
+
+
+def test_what_should_stream_and_does_not_is_an_error_until_it_does() -> None:
+    ledger = Ledger("c")
+    ledger.add(
+        [opened(0), Unstreamed(0, 0, 5 * MS, 6 * MS, 404, None), opened(1), Unstreamed(1, 0, 5 * MS, 6 * MS, 200, "a")]
+    )
+    assert ledger.unstreamed == {0: 404, 1: 200}
+    assert [(r.errors, r.heartbeats) for r in ledger.records()] == [(1, 1), (1, 1)]
+    assert ledger.open_ids() == {0, 1}
+    ledger.add([Beat(1, 0, 1005 * MS, 1006 * MS, 200, "a")])
+    assert ledger.unstreamed == {0: 404}
+    assert [r.errors for r in ledger.records()] == [1, 1]

@@ -36,6 +36,7 @@ def connect(lab: Wire, scratch: Path, src: str = CLIENT, dst: str = SERVER, coun
         count=count,
         interval_ns=100 * MS,
         stall_ns=500 * MS,
+        idle_every=0,
     )
 
 
@@ -177,7 +178,7 @@ def test_places_are_spread_over_all_targets(lab: Wire, scratch: Path) -> None:
     lab.responder("http", SERVER6, "81", "be-6")
     targets = (Target(CLIENT, SERVER, 80, "web.test"), Target(CLIENT6, SERVER6, 81, "web.test"))
     with Connections(
-        lab.netns("c"), scratch, vantage="c", targets=targets, count=7, interval_ns=100 * MS
+        lab.netns("c"), scratch, vantage="c", targets=targets, count=7, interval_ns=100 * MS, idle_every=0
     ) as connections:
         records = connections.records()
     assert {r.id: (r.src, r.dst, r.dport, r.backend) for r in records} == {

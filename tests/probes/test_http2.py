@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import h2.config
 import h2.connection
+import h2.errors
 import h2.events
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.connections.http2 import Http2
-from probes.connections.speech import Answer, Goodbye, Heard, Offence
+from probes.connections.speech import Answer, Goodbye, Head, Heard, Offence, Part
 
 ANSWER = Answer(200, "be-1")
 
@@ -36,8 +37,8 @@ class Server:
         self.end.send_data(self.stream, body, end_stream=True)
         return self.end.data_to_send()
 
-    def reset(self) -> bytes:
-        self.end.reset_stream(self.stream, 7)
+    def reset(self, code: int = h2.errors.ErrorCodes.REFUSED_STREAM) -> bytes:
+        self.end.reset_stream(self.stream, code)
         return self.end.data_to_send()
 
 
@@ -45,9 +46,9 @@ def goaway(last: int, code: int = 0) -> bytes:
     return struct.pack("!IBIII", 8 << 8 | 7, 0, 0, last, code)
 
 
-def pair() -> tuple[Http2, Server]:
+def pair(*, streaming: bool = False) -> tuple[Http2, Server]:
     """A client that has asked once, and a server that has heard it."""
-    client, server = Http2("web.test", "/", "X-Backend", "https"), Server()
+    client, server = Http2("web.test", "/", "X-Backend", "https", streaming=streaming), Server()
     server.asked(client.ask())
     return client, server
 
@@ -95,6 +96,27 @@ def test_a_stream_reset_after_goodbye_is_part_of_it_and_without_one_an_offence()
     assert client.hear(server.reset()) == [Offence("reset")]
     client, server = pair()
     assert client.hear(goaway(0x7FFFFFFF) + server.reset()) == [Goodbye(owes=True), Goodbye(owes=False)]
+
+
+@pytest.mark.parametrize("code", [0, 2, 8])
+def test_what_was_accepted_and_is_reset_after_goodbye_all_the_same_is_an_offence(code: int) -> None:
+    client, server = pair()
+    assert client.hear(goaway(server.stream) + server.reset(code)) == [Goodbye(owes=True), Offence("reset")]
+
+
+@given(st.lists(st.integers(0, 200), max_size=20), st.integers(1, 9), st.booleans())
+def test_of_an_answer_without_end_its_head_and_that_more_came_are_told(
+    cuts: list[int], count: int, announced: bool
+) -> None:
+    client, server = pair(streaming=True)
+    server.end.send_headers(server.stream, [(":status", "200"), ("x-backend", "be-1")])
+    for _ in range(count):
+        server.end.send_data(server.stream, b"ok")
+    begun = server.end.data_to_send() + (goaway(server.stream) if announced else b"")
+    server.end.send_data(server.stream, b"", end_stream=True)
+    told = [one for piece in pieces(begun + server.end.data_to_send(), cuts) for one in client.hear(piece)]
+    ending: list[Heard] = [*([Goodbye(owes=True)] if announced else []), Answer(200, "be-1", last=announced)]
+    assert told == [Head(200, "be-1"), *([Part()] * count), *ending]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "probes/reference"))  # as PYTHONPATH=/opt/referen
 from l4.config import L4Config, parse_config  # noqa: E402
 from l4.dataplane import DataPlane  # noqa: E402
 
+from tests.reference.front import Front, serving  # noqa: E402
 from tests.reference.network import namespaces  # noqa: E402
 from topologies.image.native import compile_bpf, compile_program  # noqa: E402
 
@@ -61,6 +62,19 @@ def decap_object() -> Path:
 @pytest.fixture(scope="session")
 def echo_program() -> Path:
     return compile_program(ROOT / "probes/reference/l7/echo.c")
+
+
+@pytest.fixture
+def front(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """A real Envoy before real applications; the authority of its certificate is `ca.pem` in `tmp_path`."""
+    with serving(tmp_path, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def envoy(front: Front) -> int:
+    """Its port in the clear."""
+    return front.port
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _ACK = _END_STREAM = 0x1
 _END_HEADERS = 0x4
 _HEADER = struct.Struct(">BHBBI")
-# RFC 7541, appendix A: `:method GET`, `:scheme http`, `:path /` are in the static table; `:authority` (1) is written out.
-_GET = b"\x82\x86\x84"
+# RFC 7541, appendix A: `:method GET`, `:scheme http`, `:path /` are in the static table; `:authority` (1), and a `:path` (4) that
+# is another one, are written out.
+_GET, _ROOT = b"\x82\x86", b"\x84"
 STATUS_200 = 0x88
 
 
@@ -54,15 +55,21 @@ class Client:
             self._send(SETTINGS, _ACK, 0)
         return frame
 
+    def ask(self, host: bytes, path: bytes = b"/") -> int:
+        """Sends a GET; the number of its stream."""
+        self._stream += 2
+        asked = _ROOT if path == b"/" else b"\x04" + bytes([len(path)]) + path
+        authority = b"\x01" + bytes([len(host)]) + host
+        self._send(HEADERS, _END_STREAM | _END_HEADERS, self._stream, _GET + asked + authority)
+        return self._stream
+
     def get(self, host: bytes) -> list[Frame]:
         """Asks for `/` and gives every frame up to the end of the answer; the last begins or ends it."""
-        self._stream += 2
-        authority = b"\x01" + bytes([len(host)]) + host
-        self._send(HEADERS, _END_STREAM | _END_HEADERS, self._stream, _GET + authority)
+        stream = self.ask(host)
         frames: list[Frame] = []
         while frame := self.receive():
             frames.append(frame)
-            if frame.stream == self._stream and frame.flags & _END_STREAM:
+            if frame.stream == stream and frame.flags & _END_STREAM:
                 break
         return frames
 

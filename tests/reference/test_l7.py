@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from app.app import respond
+from app.app import After, respond
 from bpf import Object
 from l7.attach import load, prefix_key
 from l7.certificate import CertificateError, provide
@@ -72,6 +72,16 @@ def test_apps_of_the_own_region_come_first_and_others_only_after_them() -> None:
     localities = made["static_resources"]["clusters"][0]["load_assignment"]["endpoints"]
     found = [(e["locality"]["region"], e["priority"], len(e["lb_endpoints"])) for e in localities]
     assert found == [("eu", 0, 2), ("us", 1, 1)]
+
+
+def test_a_stream_has_no_deadline_and_every_other_answer_has_one() -> None:
+    made: Any = bootstrap(l7_config("eu-l7-1"))
+    for listener in made["static_resources"]["listeners"]:
+        (manager,) = (f["typed_config"] for f in listener["filter_chains"][0]["filters"])
+        stream, rest = manager["route_config"]["virtual_hosts"][0]["routes"]
+        assert stream["match"] == {"path": "/stream"}
+        assert (stream["route"]["timeout"], rest["route"]["timeout"]) == ("0s", "5s")
+        assert float(stream["route"]["idle_timeout"].removesuffix("s")) >= 600
 
 
 def test_the_admin_interface_is_not_reachable_from_the_network() -> None:
@@ -166,26 +176,43 @@ def test_the_responder_refuses_wrong_arguments_with_a_sentence(echo_program: Pat
     assert done.stderr.startswith(b"usage: echo PORT NAME")
 
 
+KEEP, CLOSE, STREAM, STREAM_PLAIN = After.KEEP, After.CLOSE, After.STREAM, After.STREAM_PLAIN
+
+
 @pytest.mark.parametrize(
-    ("head", "status", "keep"),
+    ("head", "status", "then"),
     [
-        (b"GET / HTTP/1.1\r\nHost: web.test", b"200", True),
-        (b"GET /healthz?x=1 HTTP/1.1\r\nHost: web.test", b"200", True),
-        (b"GET / HTTP/1.1\r\nConnection: close", b"200", False),
-        (b"GET / HTTP/1.0", b"200", False),
-        (b"GET / HTTP/1.0\r\nconnection: keep-alive", b"200", True),
-        (b"GET /other HTTP/1.1", b"404", True),
-        (b"POST / HTTP/1.1\r\nContent-Length: 0", b"405", True),
-        (b"POST / HTTP/1.1\r\nContent-Length: 3", b"400", False),
-        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked", b"400", False),
-        (b"nonsense", b"400", False),
+        (b"GET / HTTP/1.1\r\nHost: web.test", b"200", KEEP),
+        (b"GET /healthz?x=1 HTTP/1.1\r\nHost: web.test", b"200", KEEP),
+        (b"GET / HTTP/1.1\r\nConnection: close", b"200", CLOSE),
+        (b"GET / HTTP/1.0", b"200", CLOSE),
+        (b"GET / HTTP/1.0\r\nconnection: keep-alive", b"200", KEEP),
+        (b"GET /other HTTP/1.1", b"404", KEEP),
+        (b"GET /streams HTTP/1.1", b"404", KEEP),
+        (b"POST / HTTP/1.1\r\nContent-Length: 0", b"405", KEEP),
+        (b"POST /stream HTTP/1.1\r\nContent-Length: 0", b"405", KEEP),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3", b"400", CLOSE),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked", b"400", CLOSE),
+        (b"nonsense", b"400", CLOSE),
+        (b"GET /stream?x=1 HTTP/1.1", b"200", STREAM),
+        (b"GET /stream HTTP/1.0", b"200", STREAM_PLAIN),
+        (b"HEAD /stream HTTP/1.1", b"200", KEEP),
     ],
 )
-def test_the_application_answers_and_keeps_connections_as_http_says(head: bytes, status: bytes, keep: bool) -> None:
-    answer, kept = respond(head, "eu-app-1")
+def test_the_application_answers_and_keeps_connections_as_http_says(head: bytes, status: bytes, then: After) -> None:
+    answer, found = respond(head, "eu-app-1")
     assert answer.startswith(b"HTTP/1.1 " + status + b" ")
     assert b"x-origin: eu-app-1\r\n" in answer
-    assert (b"connection: keep-alive" in answer) is keep is kept
+    assert found is then
+    assert (b"connection: keep-alive" in answer) is (then in {KEEP, STREAM})
+
+
+@pytest.mark.parametrize(("head", "chunked"), [(b"GET /stream HTTP/1.1", True), (b"GET /stream HTTP/1.0", False)])
+def test_a_stream_has_no_length_and_chunks_only_for_who_knows_them(head: bytes, chunked: bool) -> None:
+    answer, _ = respond(head, "eu-app-1")
+    assert answer.endswith(b"\r\n\r\n"), "a head alone"
+    assert b"content-length" not in answer
+    assert (b"transfer-encoding: chunked" in answer) is chunked
 
 
 def test_a_head_request_has_no_body_but_its_length() -> None:

@@ -7,21 +7,17 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from l7 import admin, checks
 from l7.agent import Agent, HealthPipe
-from l7.config import App, L7Config, Tls
-from l7.envoy import HEALTH_PATH, bootstrap
+from l7.envoy import HEALTH_PATH
 from l7.program import Program, ending
 from node.events import Events
 
@@ -29,16 +25,10 @@ from probes.connections import Security, Target
 from probes.connections.asking import ask as ask_once
 from probes.connections.speech import Answer
 from probes.connections.target import Version
-from tests.probes import certificates
 from tests.reference import http2
 from tests.reference.conftest import ROOT
+from tests.reference.front import Front, asked, healthy, told
 from tests.reference.tier import l7_config, until
-from topologies.image.cache import cache_root
-
-
-def told(events: Events) -> list[tuple[str, str, str]]:
-    read = [json.loads(line) for line in events._kept]
-    return [(event["source"], event["what"], event["detail"]) for event in read]
 
 
 def test_a_program_that_died_is_started_again_but_not_at_once() -> None:
@@ -130,77 +120,6 @@ def test_what_comes_through_the_pipe_in_pieces_becomes_events_in_monotonic_time(
     os.close(pipe._descriptor)
 
 
-@pytest.fixture
-def envoy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A real Envoy before a real application; its port in the clear. That of TLS is in `tls-port`, in `tmp_path`."""
-    found = sorted(cache_root().glob("image/*/usr/local/bin/envoy"))
-    if not found:
-        pytest.skip("the lab image, which holds Envoy, has not been built yet: `./nospof up` builds it")
-    shown = certificates.make(tmp_path).server  # key and certificate in one file
-    monkeypatch.setattr("l7.envoy.CERTIFICATE", shown)
-    monkeypatch.setattr("l7.envoy.KEY", shown)
-    ports = []
-    for _ in range(3):
-        with socket.socket(socket.AF_INET6) as free:
-            free.bind(("::", 0))
-            ports.append(free.getsockname()[1])
-    config = l7_config("eu-l7-1")
-    apps = (App("eu-app-1", "eu", config.loopback.__class__("127.0.0.1"), ports[1]),)
-    made: Any = json.loads(
-        json.dumps(
-            bootstrap(
-                L7Config(
-                    "eu-l7-1",
-                    "eu",
-                    config.loopback,
-                    config.vips,
-                    ports[0],
-                    apps,
-                    tls=Tls(ports[2], "web.test"),
-                )
-            )
-        )
-    )
-    made["admin"]["address"]["pipe"]["path"] = str(tmp_path / "admin")
-    check = made["static_resources"]["clusters"][0]["health_checks"][0]
-    check["event_logger"][0]["typed_config"]["event_log_path"] = str(tmp_path / "events")
-    (tmp_path / "bootstrap.json").write_text(json.dumps(made))
-    (tmp_path / "tls-port").write_text(str(ports[2]))
-    argv = [found[-1], "-c", tmp_path / "bootstrap.json", "--concurrency", "1", "--disable-hot-restart", "-l", "error"]
-    reference = {**os.environ, "PYTHONPATH": str(ROOT / "probes/reference")}
-    started = [
-        subprocess.Popen([sys.executable, "-m", "app.app", "eu-app-1", str(ports[1])], env=reference),
-        subprocess.Popen([*argv, "--base-id", str(ports[0])]),
-    ]
-    original = admin.ask
-
-    async def ask(method: str, target: str) -> str:
-        return await original(method, target, tmp_path / "admin")
-
-    for module in ("l7.admin", "l7.agent"):
-        monkeypatch.setattr(f"{module}.ask", ask)
-    try:
-        yield ports[0]
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
-
-
-def asked(connection: http.client.HTTPConnection, path: str = "/") -> http.client.HTTPResponse:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    response.read()
-    return response
-
-
-def healthy(port: int) -> bool:
-    try:
-        return asked(http.client.HTTPConnection("::1", port, timeout=2), HEALTH_PATH).status == 200
-    except OSError:
-        return False
-
-
 def test_a_drained_envoy_says_so_closes_by_the_protocol_and_fails_no_request(envoy: int) -> None:
     async def body() -> None:
         agent = Agent(l7_config("eu-l7-1"), Events("l7"))
@@ -252,11 +171,10 @@ def test_a_drained_envoy_ends_http2_by_goaway_after_a_whole_answer(envoy: int) -
 @pytest.mark.parametrize("version", ["1.1", "2"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_envoy_speaks_either_version_by_tls_and_in_the_clear(
-    envoy: int, tmp_path: Path, host: str, version: Version
+    front: Front, tmp_path: Path, host: str, version: Version
 ) -> None:
-    asyncio.run(until(lambda: healthy(envoy), "a healthy Envoy", 20))
-    tls = int((tmp_path / "tls-port").read_text())
-    for port, security in ((envoy, None), (tls, Security(str(tmp_path / "ca.pem")))):
+    asyncio.run(until(lambda: healthy(front.port), "a healthy Envoy", 20))
+    for port, security in ((front.port, None), (front.tls_port, Security(str(tmp_path / "ca.pem")))):
         target = Target("", host, port, "web.test", http=version, tls=security)
         assert ask_once(target, 5.0) == Answer(200, "eu-l7-1")
 

@@ -48,6 +48,16 @@ def test_a_region_budget_needs_regions(tmp_path: Path) -> None:
     assert problem.field == "budgets.kill-region"
 
 
+@pytest.mark.parametrize(("name", "what"), [("kill-region", "regions"), ("kill-domain", "domains")])
+def test_what_is_not_promised_of_regions_and_domains_needs_none(tmp_path: Path, name: str, what: str) -> None:
+    text = CONTRACT.replace("  drain: {black_hole: 0ms, broken: 0}", f"  {name}: not promised")
+    assert check(small_topology("client", "l4"), contract_of(tmp_path, text)) == []
+    (problem,) = check(
+        small_topology("client", "l4"), contract_of(tmp_path, text.replace("not promised", "{broken: 0}"))
+    )
+    assert (problem.field, problem.found) == (f"budgets.{name}", f"a topology without {what}")
+
+
 def test_roles_that_a_scenario_needs_are_named_one_by_one() -> None:
     topology = small_topology("client", "l4")
     assert missing_roles(topology, ["client", "l4"]) == []

@@ -241,6 +241,30 @@ def test_a_file_without_certificates_is_refused(tmp_path: Path) -> None:
     assert (problem.field, problem.found) == ("services.web.tls.ca", "ca.pem, in which there is none")
 
 
+UNDRAIN = "undrain: [l4ctl, undrain]}"
+
+
+def test_an_action_has_five_seconds_or_what_is_given(tmp_path: Path) -> None:
+    assert contract_of(tmp_path).within_ns("l4") == 5_000_000_000
+    given = contract_of(tmp_path, CONTRACT.replace(UNDRAIN, f"{UNDRAIN[:-1]}, within: 8s}}"))
+    assert (given.within_ns("l4"), given.within_ns("client")) == (8_000_000_000, 5_000_000_000)
+    assert given.action("l4", "drain") == ("l4ctl", "drain")
+    assert set(given.actions["l4"]) == {"drain", "undrain"}, "a time is no action"
+
+
+@pytest.mark.parametrize("within", ["0s", "-1s", "5.1m", "1h", "8", "[]"])
+def test_the_time_of_an_action_is_bounded(tmp_path: Path, within: str) -> None:
+    problem = _problem(tmp_path, UNDRAIN, f"{UNDRAIN[:-1]}, within: {within}}}")
+    assert (problem.field, problem.line) == ("actions.l4.within", 8)
+    assert problem.expected == "a duration with its unit (ns, us, ms, s, m), over 0s and at most 5m, such as 8s"
+
+
+def test_a_time_without_an_action_is_refused(tmp_path: Path) -> None:
+    problem = _problem(tmp_path, "{drain: [l4ctl, drain], undrain: [l4ctl, undrain]}", "{within: 8s}")
+    assert problem.found == "'within' without an action"
+    assert problem.expected == "it beside one of announce, drain, undrain, withdraw"
+
+
 @pytest.mark.parametrize("services", ["services: {}\n", "services:\n", ""])
 def test_a_contract_without_services_has_nothing_to_measure(tmp_path: Path, services: str) -> None:
     text = f"version: 1\nprefixes: [203.0.113.0/24]\n{services}"

@@ -73,7 +73,7 @@ def check_budget_name(value: Value, name: str, roles: tuple[str, ...]) -> None:
 
 def read_budget(value: Value, name: str, spoken: Collection[str] | None) -> Budget:
     """The entry `name` of `budgets`. `spoken`: the protocols of the contract's services; None: they could not be read."""
-    if name == STEADY:
+    if name.partition("/")[0] == STEADY:
         return _limits(value, "the class steady", STEADY_KEYS, _NOT_STEADY, spoken, _STEADY_EXAMPLE)
     if value.shape == "a mapping":
         return _limits(value, "a budget", LIMITS, _MISPLACED, spoken, _EXAMPLE, more=("elsewhere", "watch"))

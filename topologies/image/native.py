@@ -6,6 +6,8 @@ import platform
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from topologies.image.cache import cached_file, digest
@@ -46,18 +48,28 @@ def _add_headers(source: Path, found: set[Path]) -> None:
             _add_headers(header, found)
 
 
-def compile_program(source: Path, *, shared: bool = False) -> Path:
+def compile_program(source: Path, *, shared: bool = False, libraries: Sequence[str] = ()) -> Path:
     """A C source as a static program (or a shared object for LD_PRELOAD), from the cache or built now.
 
-    `NAME.c` may have further sources in a folder `NAME` beside it: they are compiled into the same program.
+    `NAME.c` may have further sources in a folder `NAME` beside it: they are compiled into the same program. With `libraries` it
+    is linked dynamically, to this host's own: for programs that run on the host alone.
     """
     flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE"]
-    flags += ["-shared", "-fPIC"] if shared else ["-static"]
+    flags += ["-shared", "-fPIC"] if shared else [] if libraries else ["-static"]
+    links = [f"-l{library}" for library in libraries]
     name = source.stem + (".so" if shared else "")
     parts = _parts(source)
-    return cached_file(
-        "native", name, _key(parts, flags), lambda out: _run(["gcc", *flags, "-o", str(out), *map(str, parts)])
-    )
+    key = _key(parts, [*flags, *(_version(library) for library in libraries)])
+    return cached_file("native", name, key, lambda out: _run(["gcc", *flags, "-o", str(out), *map(str, parts), *links]))
+
+
+@cache
+def _version(library: str) -> str:
+    """The name of the file that a program linked to a library finds at run time: a new one needs the program built anew."""
+    asked = ["gcc", f"-print-file-name=lib{library}.so"]
+    if shutil.which(asked[0]) is None:
+        return library
+    return Path(subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()).resolve().name
 
 
 def compile_bpf(source: Path) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from topologies.linux import netns
 from topologies.linux.impair import doing as impairments
-from topologies.linux.processes import by_namespace, kill_and_wait, namespace_id
+from topologies.linux.processes import kill_everyone, namespace_id
 from topologies.linux.state import Places
 
 
@@ -27,11 +27,7 @@ def end_processes(places: Places) -> None:
         for node, path in spaces.items()
         if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev
     }
-    for _ in range(3):  # a process may have been forked while the list was read
-        pids = [pid for found in by_namespace(spaces).values() for pid in found]
-        if not pids:
-            break
-        kill_and_wait(pids)
+    kill_everyone(spaces)
 
 
 def clear(places: Places) -> None:
@@ -42,7 +38,6 @@ def clear(places: Places) -> None:
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):
         netns.unmount(Path(target))
-    shutil.rmtree(places.scratch, ignore_errors=True)
     shutil.rmtree(places.root)
     with contextlib.suppress(OSError):
         places.root.parent.rmdir()

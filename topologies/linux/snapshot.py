@@ -45,6 +45,16 @@ def xdp_indices(namespace: Path) -> frozenset[int]:
     return inside(namespace, body)
 
 
+def addresses(namespace: Path) -> frozenset[str]:
+    """The IP addresses of a namespace, without prefix lengths. Raises OSError."""
+
+    def body() -> frozenset[str]:
+        with Dumps() as dumps:
+            return frozenset(line.split()[2].partition("/")[0] for line in _addresses(dumps))
+
+    return inside(namespace, body)
+
+
 def _each_link(dumps: Dumps) -> Iterator[tuple[int, dict[int, bytes]]]:
     for body in dumps.ask(_GET_LINK, bytes(_LINK.size) + _SKIP_STATS):
         yield _LINK.unpack_from(body)[2], dict(attributes(body, _LINK.size))

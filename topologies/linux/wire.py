@@ -182,6 +182,10 @@ class Wire:
         found = ((key, ends.get(key)) for key in ends.keys())  # noqa: SIM118 - no dictionary
         return {int.from_bytes(key, "little") for key, raw in found if raw and _END.unpack(raw)[3] & (CUT_OUT | CUT_IN)}
 
+    def is_cut_off(self, node: int) -> bool:
+        """Whether all links of this node are cut now."""
+        return bool(self._flags(node) & NODE_CUT)
+
     def impair(self, number: int, *, sending: bool, lots: Lots | None) -> None:
         """Has the end's sending or receiving hook draw lots from now on, or draw none."""
         flag = IMPAIR_OUT if sending else IMPAIR_IN

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from topologies.capabilities import PREFIX
 from topologies.image.store import ImageConfig
 from topologies.limits import Limits
 from topologies.model import Node, Topology
+from topologies.oci.emptied import EMPTIED
 from topologies.oci.users import ROOT, User
 
 GATE, INIT = "/run/nospof-gate", "/run/nospof-init"
@@ -19,8 +21,6 @@ IDLE = ("sleep", "infinity")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OURS = ImageConfig()
 CFS_PERIOD_US = 100_000  # as containerlab has it
-
-_MODES = {"/tmp": "1777"}
 
 Json = dict[str, object]
 
@@ -97,17 +97,17 @@ def config_of(
     cgroup: str,
     capabilities: Sequence[str],
     user: User = ROOT,
-    fresh: Sequence[str] = ("/run", "/tmp"),
+    fresh: Mapping[str, Sequence[str]] = EMPTIED,
 ) -> Json:
-    """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has.
+    """`config.json` of a node. It joins an existing network namespace and has these capabilities, by their names here.
 
-    `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories that are empty and in memory.
+    `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories in memory, anew at each start, and how.
     """
     binds = []
     for bind in node.binds:
         source, to, *mode = bind.split(":")
         binds.append(_bind(source, to, *mode))
-    granted = list(capabilities)
+    held = [f"{PREFIX}{name}" for name in capabilities]
     return {
         "ociVersion": "1.0.2",
         "hostname": node.name,
@@ -117,7 +117,7 @@ def config_of(
             "args": list(process.args),
             "env": list(process.env),
             "cwd": process.directory,
-            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), held),
         },
         "root": {"path": str(rootfs), "readonly": False},
         "mounts": [
@@ -125,7 +125,7 @@ def config_of(
             _mount("tmpfs", "/dev", ("nosuid", "mode=755")),
             _mount("devpts", "/dev/pts", ("newinstance", "ptmxmode=0666", "mode=0620")),
             _mount("tmpfs", "/dev/shm", ("nosuid", "nodev", "mode=1777", *_shm_size(node.limits))),
-            *(_mount("tmpfs", to, ("nosuid", f"mode={_MODES.get(to, '755')}")) for to in fresh),
+            *(_mount("tmpfs", to, ("nosuid", *how)) for to, how in fresh.items()),
             _mount("sysfs", "/sys", ("nosuid", "noexec", "nodev")),
             _bind(str(gate), GATE),
             _bind(str(init), INIT, "ro"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from topologies.reference import frr
@@ -131,9 +132,12 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
         "check": {
-            "interval_ms": 250,
-            "timeout_ms": 500,
-            "fall": 5,
+            # Two checks and eight more at once, all without an answer, each by a connection of its own: 300 to 400 ms. A link
+            # that is cut silently is out of use sooner than that.
+            "interval_ms": 100,
+            "timeout_ms": 150,
+            "again": 8,
+            "fall": 10,
             "rise": 2,
             "refused": {"fall": 2, "retry_ms": 50},
         },
@@ -177,8 +181,8 @@ def _configurations(net: Network, member: Member) -> dict[str, str]:
     return files
 
 
-def topology_text(net: Network, what: str, configs: str) -> str:
-    """The containerlab file."""
+def topology_text(net: Network, what: str, configs: str, binds: Mapping[str, Sequence[str]]) -> str:
+    """The containerlab file. `binds`: node → what is bound into it beside its configuration."""
     lines = [HEAD.format(what=what, name=net.name).rstrip("\n")]
     for member in net.members.values():
         lines += [
@@ -189,8 +193,10 @@ def topology_text(net: Network, what: str, configs: str) -> str:
         settings = _environment(net, member)
         if settings:
             lines += ["      env:", *(f'        {key}: "{value}"' for key, value in settings.items())]
-        if _configurations(net, member):
-            lines.append(f'      binds: ["{configs}/{member.name}:/etc/reference:ro"]')
+        bound = [f"{configs}/{member.name}:/etc/reference:ro"] if _configurations(net, member) else []
+        bound += binds.get(member.name, ())
+        if bound:
+            lines.append(f"      binds: {json.dumps(bound)}")
     lines.append("  links:")
     for wire in net.wires:
         ends = f'"{wire.a.name}:{wire.a_interface}", "{wire.b.name}:{wire.b_interface}"'
@@ -198,11 +204,14 @@ def topology_text(net: Network, what: str, configs: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _files(folder: str, net: Network, what: str) -> dict[Path, str]:
+def files(
+    folder: str | Path, net: Network, what: str, binds: Mapping[str, Sequence[str]] | None = None
+) -> dict[Path, str]:
+    """Path → text of everything that a lab of this network needs. `binds`: node → what is bound into it beside its configuration."""
     stem = net.name
     configs = f"configs/{stem}"
     made = {
-        Path(folder, f"{stem}.clab.yml"): topology_text(net, what, configs),
+        Path(folder, f"{stem}.clab.yml"): topology_text(net, what, configs, binds or {}),
         Path(folder, f"{stem}.contract.yml"): CONTRACT,
     }
     for member in net.members.values():
@@ -216,8 +225,8 @@ def everything() -> dict[Path, str]:
     reference = network("reference")
     single = network("single-l4", l4={"eu": 1})
     return {
-        **_files("reference", reference, "The reference: three regions, no single point of failure."),
-        **_files(
+        **files("reference", reference, "The reference: three regions, no single point of failure."),
+        **files(
             "counterexamples", single, "The reference, but eu has a single L4: its flows leave the region when it goes."
         ),
     }

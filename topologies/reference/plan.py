@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 REGIONS = ("us", "eu", "ap")
@@ -86,9 +86,9 @@ class Network:
         return [m for m in self.members.values() if m.role == role and region in (None, m.region)]
 
 
-def _members(l4: Mapping[str, int]) -> dict[str, Member]:
+def _members(l4: Mapping[str, int], regions: Sequence[str]) -> dict[str, Member]:
     made = []
-    for region in REGIONS:
+    for region in regions:
         counts = {"transit": 1, "edge": 2, "l4": l4.get(region, 2), "l7": 2, "app": 2, "control": 1, "client": 1}
         for role, count in counts.items():
             names = [f"{region}-{role}"] if count == 1 and role in ("transit", "control", "client") else None
@@ -98,9 +98,9 @@ def _members(l4: Mapping[str, int]) -> dict[str, Member]:
     return {m.name: m for m in made}
 
 
-def network(name: str, l4: Mapping[str, int] | None = None) -> Network:
-    """The reference, or with `l4` (region → how many L4 nodes) one that is not SPOF-free."""
-    members = _members(l4 or {})
+def network(name: str, l4: Mapping[str, int] | None = None, regions: Sequence[str] = REGIONS) -> Network:
+    """The reference, or with `l4` (region → how many L4 nodes) one that is not SPOF-free, or with fewer `regions` a smaller one."""
+    members = _members(l4 or {}, regions)
     used = dict.fromkeys(members, 0)
     wires: list[Wire] = []
 
@@ -112,11 +112,11 @@ def network(name: str, l4: Mapping[str, int] | None = None) -> Network:
     def of(role: str, region: str) -> list[Member]:
         return [m for m in members.values() if m.role == role and m.region == region]
 
-    transits = [of("transit", region)[0] for region in REGIONS]
+    transits = [of("transit", region)[0] for region in regions]
     for i, a in enumerate(transits):
         for b in transits[i + 1 :]:
             link(a, b, OUTER_MTU)
-    for number, region in enumerate(REGIONS):
+    for number, region in enumerate(regions):
         edges = of("edge", region)
         for edge in edges:
             link(transits[number], edge, OUTER_MTU)
@@ -130,7 +130,8 @@ def network(name: str, l4: Mapping[str, int] | None = None) -> Network:
             link(edge, of("control", region)[0], OUTER_MTU)
         client = of("client", region)[0]
         link(client, transits[number], OUTER_MTU)
-        link(client, transits[(number + 1) % len(REGIONS)], OUTER_MTU)
+        if len(regions) > 1:
+            link(client, transits[(number + 1) % len(regions)], OUTER_MTU)
         link(edges[0], edges[1], INNER_MTU)
     return Network(name, members, tuple(wires))
 

@@ -19,25 +19,9 @@ bool is_first_answer(struct record *r)
     return false;
 }
 
-/* The backend's index, NO_BACKEND if it names none or the table has no room for it, -1 if it is no name. */
 static int backend_of(const uint8_t *name, size_t length)
 {
-    if (length == 0)
-        return NO_BACKEND;
-    for (size_t i = 0; i < length; i++)
-        if (name[i] <= ' ' || name[i] > '~')
-            return -1;
-    uint32_t i = length < NAME_BYTES ? 0 : NAMES;
-    for (; i < header->name_count; i++)
-        if (!memcmp(header->names[i], name, length) && !header->names[i][length])
-            return (int)i;
-    if (i == NAMES) {
-        header->names_overflow++;
-        return NO_BACKEND;
-    }
-    memcpy(header->names[i], name, length);
-    __atomic_store_n(&header->name_count, i + 1, __ATOMIC_RELEASE);
-    return (int)i;
+    return name_index(header->names, &header->name_count, &header->names_overflow, name, length);
 }
 
 /* An echoed payload, the answering backend's name perhaps behind it. `intact`: so was what stood before it. */

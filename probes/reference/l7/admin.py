@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from .envoy import ADMIN_SOCKET
@@ -37,11 +38,20 @@ async def ask(method: str, target: str, path: Path = Path(ADMIN_SOCKET)) -> str:
     return body.decode(errors="replace")
 
 
-async def open_connections() -> int:
-    """How many client connections the listener has now. Raises AdminError."""
-    body = await ask("GET", "/stats?format=json&filter=^http.web.downstream_cx_active$")
+@dataclass(frozen=True)
+class Load:
+    """Client connections that are open, and requests on them whose answers are not whole: streams, above all."""
+
+    connections: int
+    requests: int
+
+
+async def load() -> Load:
+    """Of every listener, now. Raises AdminError."""
+    body = await ask("GET", "/stats?format=json&filter=^http.web.downstream_(cx|rq)_active$")
     text = body[body.find("{") : body.rfind("}") + 1]  # the body may be chunked
     try:
-        return int(json.loads(text)["stats"][0]["value"])
-    except (ValueError, LookupError) as error:
+        found = {one["name"]: int(one["value"]) for one in json.loads(text)["stats"]}
+        return Load(found["http.web.downstream_cx_active"], found["http.web.downstream_rq_active"])
+    except (ValueError, LookupError, TypeError) as error:
         raise AdminError(f"envoy's statistics have no count of connections: {body[:200]!r}") from error

@@ -23,7 +23,7 @@ from node.drop_maps import DropMaps, Teller
 from node.events import Events
 
 from . import checks
-from .admin import AdminError, ask, open_connections
+from .admin import AdminError, Load, ask, load
 from .attach import REASONS
 from .certificate import provide
 from .config import CONFIG_PATH, ConfigError, L7Config, read_config
@@ -37,7 +37,7 @@ _ENVOY = ["envoy", "-c", str(BOOTSTRAP), "--concurrency", "1", "--disable-hot-re
 _FLUSH = ["--file-flush-interval-msec", "250"]  # how late its events may be; each has its own time in it
 _READY_S = 20.0
 _LOOK_S = 0.1
-_QUIET_S = 0.5  # without a connection for so long, while every L4 node asks four times a second: no more will come
+_QUIET_S = 0.5  # without a connection for so long, while every L4 node asks ten times a second: no more will come
 _DRAIN_S = 4.0
 
 
@@ -85,16 +85,17 @@ class Agent:
             return Reply(False, str(error))
 
     async def drain(self) -> Reply:
-        """No new flows, and connections end with their next response; waits for that, but never longer than 4 s."""
+        """No new flows, and connections end with their next response; waits for that, but never longer than 4 s: a stream may
+        last as long as its client likes."""
         await ask("POST", "/healthcheck/fail")
         self.draining = True
         self.events.emit("draining", self.config.name)
         loop = asyncio.get_running_loop()
         end = loop.time() + _DRAIN_S
-        busy, connections = loop.time(), 0
+        busy, left = loop.time(), Load(0, 0)
         while self.draining and loop.time() < end:
-            connections = await open_connections()
-            if connections:
+            left = await load()
+            if left.connections:
                 busy = loop.time()
             elif loop.time() - busy >= _QUIET_S:
                 self.events.emit("drained", self.config.name)
@@ -102,8 +103,7 @@ class Agent:
             await asyncio.sleep(_LOOK_S)
         if not self.draining:
             return Reply(False, "the drain was given up: another command undid it")
-        said = f"{connections} idle connections are still open, and close with their next response"
-        return Reply(True, f"draining: no new flows come; {said}")
+        return Reply(True, f"draining: no new flows come; {_still_open(left)}")
 
     async def _undrain(self) -> Reply:
         self.draining = False
@@ -118,6 +118,15 @@ class Agent:
             "programs": {program.name: program.pid for program in self.programs},
         }
         return Reply(True, "status", state)
+
+
+def _still_open(left: Load) -> str:
+    if not left.requests:
+        return f"{left.connections} idle connections are still open, and close with their next response"
+    return (
+        f"{left.connections} connections are still open, {left.requests} answers on them have not ended; the others close with "
+        "their next response"
+    )
 
 
 class HealthPipe:

@@ -11,6 +11,7 @@ from .certificate import CERTIFICATE, KEY
 from .config import App, L7Config
 
 HEALTH_PATH = "/nospof-health"
+STREAM_PATH = "/stream"
 ADMIN_SOCKET = "/run/envoy.admin"
 HEALTH_EVENTS = "/run/envoy.health"
 _CLUSTER = "apps"
@@ -53,6 +54,18 @@ def _cluster(config: L7Config) -> Json:
         # With a threshold above zero Envoy would spread over dead apps once most are dead.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "load_assignment": {"cluster_name": _CLUSTER, "endpoints": _localities(config)},
+        # An app that let two tries run out is left alone for a while, long before checks have decided about it. What it answers
+        # itself, be it 500, is no reason. Never more than half: slow apps are better than none.
+        "outlier_detection": {
+            "consecutive_gateway_failure": 2,
+            "enforcing_consecutive_gateway_failure": 100,
+            "enforcing_consecutive_5xx": 0,
+            "enforcing_success_rate": 0,
+            "interval": "1s",
+            "base_ejection_time": "2s",
+            "max_ejection_time": "10s",
+            "max_ejection_percent": 50,
+        },
         "health_checks": [
             {
                 # Slow while all is well: requests find a dead app sooner, and are tried again elsewhere.
@@ -80,7 +93,7 @@ def _routes(config: L7Config) -> Json:
     retry = {
         "retry_on": "connect-failure,refused-stream,reset,gateway-error",
         "num_retries": 3,
-        "per_try_timeout": "1s",
+        "per_try_timeout": "0.25s",  # what a request loses to an app that is frozen
         "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
         "retry_host_predicate": [
             {
@@ -101,9 +114,19 @@ def _routes(config: L7Config) -> Json:
                 "domains": ["*"],
                 "routes": [
                     {
+                        # Lasts as long as both ends like. What has begun is never tried again: so says Envoy of every answer.
+                        "match": {"path": STREAM_PATH},
+                        "route": {
+                            "cluster": _CLUSTER,
+                            "timeout": "0s",
+                            "idle_timeout": "3600s",
+                            "retry_policy": retry,
+                        },
+                    },
+                    {
                         "match": {"prefix": "/"},
                         "route": {"cluster": _CLUSTER, "timeout": "5s", "retry_policy": retry},
-                    }
+                    },
                 ],
             }
         ],

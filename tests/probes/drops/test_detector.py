@@ -60,7 +60,15 @@ def test_connections_that_end_in_either_way_are_no_drops(
 ) -> None:
     lab.responder("http", SERVER, "80", "be-1,be-1+close,be-1+fin")
     lab.responder("http", SERVER, "81", "be-1", "reset")
-    to = {"vantage": "c", "src": CLIENT, "dst": SERVER, "host": "web.test", "interval_ns": 50 * MS, "count": 3}
+    to = {
+        "vantage": "c",
+        "src": CLIENT,
+        "dst": SERVER,
+        "host": "web.test",
+        "interval_ns": 50 * MS,
+        "count": 3,
+        "idle_every": 0,
+    }
     with Connections(lab.netns("c"), scratch, dport=80, **to) as connections:  # type: ignore[arg-type]
         for _ in range(2):
             seen = len(connections.records())

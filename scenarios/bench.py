@@ -1,0 +1,168 @@
+"""What the trials of a run share: the lab in service, its instruments, and what the first control window showed of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from probes.child import ProbeError
+from reports.evidence.writer import EvidenceWriter
+from scenarios.asked import Play
+from scenarios.boot import Booted
+from scenarios.instruments import Instruments
+from scenarios.serving import Baseline, lacking
+from scenarios.steady import unanswered
+from scenarios.timers.timers import Kept
+from scenarios.waiting import DeadlineMissed, wait_until
+from topologies.linux.wired import Crossing
+from topologies.runtime import RuntimeFailure
+
+STEADY_S = 30.0
+WHOLE_S = 60.0
+CALM_S = 10.0  # for so long the host may be given time to calm down, after a boot for instance
+LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
+STEADY_NS = 1_000_000_000
+STARTING_NS = 500_000_000
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Bench:
+    """`baseline` is None until a control window has passed; `openings`: which ways connections were opened, and all else went, while
+    they were; `broken`: why the lab is not as it should be, empty when it is."""
+
+    booted: Booted
+    instruments: Instruments
+    writer: EvidenceWriter
+    say: Say
+    now: Say = lambda _: None
+    per_hop: bool = False
+    baseline: Baseline | None = None
+    openings: tuple[Crossing, ...] = ()
+    broken: str = ""
+    kept: Kept = field(default_factory=Kept)
+    plays: Mapping[str, Play] = field(default_factory=dict)
+    redeploy: Callable[[], tuple[Booted, Instruments]] | None = None
+    _renewing: bool = field(default=False, repr=False)
+
+    @property
+    def vips(self) -> frozenset[str]:
+        return frozenset(vip for service in self.booted.contract.services.values() for vip in service.vip)
+
+    def running(self) -> dict[str, frozenset[str]]:
+        """Node → those of its role's processes in the contract that run now."""
+        lab, found = self.booted.lab, {}
+        for role, names in self.booted.contract.processes.items():
+            for node in self.booted.topology.nodes_with_role(role):
+                there = set(lab.pids(node.name).values())
+                found[node.name] = frozenset(name for name in names if name[:15] in there)
+        return found
+
+    # -- a lab that is whole ---------------------------------------------------------------------------------------
+
+    def make_whole(self) -> str:
+        """Before a trial: where the last one left something broken the lab is reset, else deployed anew. Empty, or why it is not whole
+        all the same: no trial may begin then."""
+        if not self.broken:
+            return ""
+        self.say(f"the lab is not as it should be ({self.broken}): it is reset")
+        try:
+            self.booted.lab.reset()
+            wait_until(self._not_whole, deadline_s=WHOLE_S, every_s=2 * LOOK_S, what="reset")
+            self.broken = ""
+        except (DeadlineMissed, RuntimeFailure) as left:
+            self.broken = self._deployed_anew(str(left))
+        return self.broken
+
+    def _not_whole(self) -> str:
+        lab = self.booted.lab
+        if self.baseline:
+            running = self.running()
+            for node in lab.topology.nodes:
+                if left := lacking(self.baseline, node, lab.snapshot(node), running.get(node, frozenset())):
+                    return left
+        silent = unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys()
+        return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(silent))
+
+    def _deployed_anew(self, why: str) -> str:
+        if self.redeploy is None:
+            return why
+        self.say(f"a reset does not mend it ({why}): it is deployed anew")
+        try:
+            self.booted, self.instruments = self.redeploy()
+        except (RuntimeFailure, ProbeError) as error:
+            self.redeploy = None
+            return str(error)
+        self._renewing, self.kept = False, Kept()
+        return ""
+
+    # -- a host with CPU to spare ----------------------------------------------------------------------------------
+
+    def calm(self, deadline_s: float) -> None:
+        """Gives a busy host time, then fewer probes to carry and as much time again. Whether that was enough, trust will tell."""
+        try:
+            wait_until(self.instruments.restless, deadline_s=deadline_s, every_s=2 * LOOK_S, what="calm")
+        except DeadlineMissed as busy:
+            if self.thin(str(busy)):
+                self.calm(deadline_s)
+
+    def thin(self, why: str) -> bool:
+        """Fewer probes from here on, said with its reason; False where no less would be of use. Raises ProbeError."""
+        thinner = self.instruments.thin()
+        if thinner:
+            self.say(
+                f"the host does not carry all probes: one every {self.instruments.interval_ns / 1e6:g} ms now ({why})"
+            )
+        return thinner
+
+    # -- steady state ----------------------------------------------------------------------------------------------
+
+    def begin_renewal(self) -> None:
+        """Has connections opened anew meanwhile, every link tapped: which way an idle one went nobody sees later."""
+        lab = self.booted.lab
+        lab.wire.forget_taps()
+        lab.tap(tuple(lab.topology.nodes))
+        self._renewing = True
+        self.instruments.begin_renewal()
+
+    def settle(self) -> str:
+        """Long-lived connections opened anew, and everything answers for a second. Raises DeadlineMissed, ProbeError."""
+        if not self._renewing:
+            self.calm(CALM_S)  # a host that is too busy to open connections is given less to do first
+            self.begin_renewal()
+        lab = self.booted.lab
+        try:
+            self.instruments.renew()
+            self.openings = tuple(lab.tapped())
+        finally:
+            lab.untap(tuple(lab.topology.nodes))
+            self._renewing = False
+        start = time.monotonic_ns()
+        took = wait_until(
+            lambda: (
+                self.instruments.unsteady(max(start, time.monotonic_ns() - STEADY_NS))
+                if time.monotonic_ns() - start > STARTING_NS
+                else "starting"
+            ),
+            deadline_s=STEADY_S,
+            every_s=LOOK_S,
+            what="steady state",
+        )
+        self.calm(CALM_S)
+        return f"steady after {took:.1f} s; probes every {self.instruments.interval_ns / 1e6:g} ms"
+
+    def carrying(self) -> frozenset[str]:
+        """Nodes that a packet to or from a VIP crossed while connections were opened, links that it took, and who answered."""
+        vips = self.vips
+        seen = [c for c in self.openings if c.flow.src in vips or c.flow.dst in vips]
+        nodes = {node for c in seen for node in (c.sender, c.receiver)}
+        links = {str(link) for link in self.booted.topology.links if any(c.over((link,)) for c in seen)}
+        return frozenset(nodes | links | self.instruments.answering())
+
+
+def crossed_by(crossings: Collection[Crossing], vips: Collection[str]) -> frozenset[str]:
+    """Nodes that forwarded a packet to a VIP: it came in, and went out again."""
+    came = {(c.receiver, c.flow) for c in crossings if c.flow.dst in vips}
+    return frozenset(c.sender for c in crossings if (c.sender, c.flow) in came)

@@ -1,0 +1,129 @@
+"""From readings of the instruments to what each of them makes doubtful, and which rows that concerns. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from probes.trust import HEARTBEAT_LIMIT_NS, ProberReading, TrustCheck, TrustInput, check_trust, short_of_cpu
+from scenarios.verdict.doubts import About, Doubt, Effect
+
+PROBES: frozenset[About] = frozenset(("probe", "syn"))
+REQUESTS: frozenset[About] = frozenset(("request",))
+CONNECTIONS: frozenset[About] = frozenset(("connection",))
+EVERYTHING: frozenset[About] = frozenset()
+
+_WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
+    "prober": ("hides", PROBES),
+    "stamps": ("hides", PROBES),
+    "stall": ("widens", PROBES),
+    "harness-loss": ("hides", PROBES),
+    "socket-drops": ("makes", PROBES),
+    "clock": ("makes", PROBES | REQUESTS),
+    "requester": ("hides", REQUESTS),
+    "requester-stall": ("widens", REQUESTS),
+    "requester-loss": ("hides", REQUESTS),
+    "connector": ("hides", CONNECTIONS),
+    "connector-lag": ("hides", CONNECTIONS),
+    "lab-watch": ("makes", EVERYTHING),
+    "lab-lateness": ("makes", EVERYTHING),
+    "lab-stall": ("widens", EVERYTHING),
+    "under-way": ("makes", EVERYTHING),
+    "late-answers": ("makes", EVERYTHING),
+    "control-loss": ("widens", EVERYTHING),
+    "control-broken": ("widens", CONNECTIONS),
+    "impairment": ("makes", EVERYTHING),
+}
+"""What a failed check does, and to which rows. One that is not here widens what it is about by its own figure: lateness."""
+
+_OF_THE_LAB = frozenset(("control-loss", "control-broken"))
+"""Loss at rest may be the network's own; it is told, and nothing passes. Beside a sign of short CPUs another try may tell more."""
+
+
+def doubts_of(given: TrustInput, *, after_heal: bool = False) -> tuple[tuple[TrustCheck, ...], tuple[Doubt, ...]]:
+    """The checks of the instruments, and a doubt for each that failed. `after_heal`: the readings are of the time after the heal."""
+    checks = check_trust(given)
+    short = short_of_cpu(checks)
+    found = [_doubt(check, given, after_heal=after_heal, short=short) for check in checks if not check.ok]
+    return checks, tuple(d for d in found if d is not None)
+
+
+def doubt_of(check: TrustCheck) -> Doubt:
+    """The doubt of a check that belongs to no reading: an impairment that did not do what it was asked."""
+    effect, about = _WHAT.get(check.check, ("hides", EVERYTHING))
+    return Doubt(check.check, check.sentence, effect, about=about)
+
+
+def _doubt(check: TrustCheck, given: TrustInput, *, after_heal: bool, short: bool) -> Doubt | None:
+    if check.check.endswith("lateness") and not check.check.startswith("lab-"):
+        return _late(check, given, after_heal=after_heal)
+    effect, about = _WHAT[check.check]
+    resting = check.check in _OF_THE_LAB
+    return Doubt(
+        check.check,
+        check.sentence,
+        effect,
+        width_ns=_width_ns(check, given),
+        count=given.control_broken if check.check == "control-broken" else 0,
+        about=about,
+        vantages=_vantages(check.check, given),
+        after_heal=after_heal,
+        no_pass=resting,
+        cpu=short if resting else check.check in CPU,
+    )
+
+
+CPU = frozenset(
+    (
+        "stall",
+        "requester-stall",
+        "harness-loss",
+        "requester-loss",
+        "connector-lag",
+        "lab-lateness",
+        "lab-stall",
+        "under-way",
+        "late-answers",
+    )
+)
+
+
+def _late(check: TrustCheck, given: TrustInput, *, after_heal: bool) -> Doubt | None:
+    """How late samples left widens their figures already (`ordinary_lateness_ns`); where none left at all, what was lost is hidden."""
+    readings, about = (given.requesters, REQUESTS) if check.check.startswith("requester") else (given.probers, PROBES)
+    silent = frozenset(p.vantage for p in readings if p.lateness_p99_ns is None)
+    if readings and not silent:
+        return None
+    return Doubt(check.check, check.sentence, "hides", about=about, vantages=silent, after_heal=after_heal)
+
+
+def _width_ns(check: TrustCheck, given: TrustInput) -> int:
+    if check.check == "control-loss":
+        return given.control_longest_ns
+    if check.check in ("stall", "requester-stall", "lab-stall"):
+        return int((check.value or 0) * 1e6)
+    return 0
+
+
+def _vantages(check: str, given: TrustInput) -> frozenset[str]:
+    """Whose samples a doubt is about; empty: everybody's."""
+    of_probers: dict[str, Callable[[ProberReading], bool]] = {
+        "prober": lambda p: not p.alive or p.heartbeat_age_ns > HEARTBEAT_LIMIT_NS,
+        "harness-loss": lambda p: p.not_sent > 0,
+        "socket-drops": lambda p: p.socket_drops > 0,
+    }
+    if check in of_probers:
+        return _where(given.probers, of_probers[check])
+    if check in ("requester", "requester-loss"):
+        return _where(given.requesters, of_probers["prober" if check == "requester" else "harness-loss"])
+    if check == "connector":
+        return frozenset(c.vantage for c in given.connections if not c.alive or c.heartbeat_age_ns > HEARTBEAT_LIMIT_NS)
+    return frozenset()
+
+
+def _where(readings: Iterable[ProberReading], fits: Callable[[ProberReading], bool]) -> frozenset[str]:
+    return frozenset(p.vantage for p in readings if fits(p))
+
+
+def ordinary_lateness_ns(readings: Sequence[ProberReading]) -> int:
+    """By how much an instrument was late at most without being doubted: what widens a figure that there is."""
+    return max((p.stall_ns for p in readings), default=0)

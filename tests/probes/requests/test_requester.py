@@ -1,0 +1,332 @@
+"""New requests to servers that answer, refuse, cut short, keep silent: each told apart, in the clear and by TLS, in both families."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from probes.child import ProbeError
+from probes.connections import Security
+from probes.requests import Outcome, Requester, failing, scheduled
+from probes.requests.stretches import failed_by
+from probes.requests.trace import IN_TIME_NS, KEPT_OPEN_NS
+from tests.probes.certificates import Certificates
+from tests.probes.conftest import MS, run_for, wait_until, wait_until_ns
+from tests.probes.requests.conftest import INTERVAL, now, outcomes, play, series
+from tests.probes.wire import SERVER, SERVER6, Wire, ip
+
+pytestmark = pytest.mark.lab
+
+NOWHERE = "10.9.3.3"
+"""Routed to the server's node, which has no such address and forwards nothing: whoever asks it meets silence."""
+UNROUTED = "10.9.99.99"
+
+WHOLE = ("/", "/chunked", "/to-the-end", "/shout", "/empty", "/large")
+FAILED = {
+    "/503": Outcome.WRONG_STATUS,
+    "/nameless": Outcome.NO_IDENTITY,
+    "/half": Outcome.INCOMPLETE,
+    "/cut-chunk": Outcome.INCOMPLETE,
+    "/nothing": Outcome.INCOMPLETE,
+    "/reset": Outcome.RESET,
+    "/garbage": Outcome.MALFORMED,
+    "/stuck": Outcome.INCOMPLETE,
+    "/2.1": Outcome.LATE,
+    "/30": Outcome.SILENT,
+}
+
+
+@pytest.mark.parametrize("dst", [SERVER, SERVER6])
+@pytest.mark.parametrize("tls", [None, Security()])
+def test_every_kind_of_whole_answer_is_good(
+    lab: Wire, scratch: Path, requester_binary: Path, certs: Certificates, dst: str, tls: Security | None
+) -> None:
+    lab.script("origin.py", dst, "80", *([str(certs.server)] if tls else []))
+    asked = [series(path, id=i, dst=dst, tls=tls, interval_ns=60 * MS) for i, path in enumerate(WHOLE)]
+    window, requester = play(lab, requester_binary, scratch, *asked)
+    for trace in window.traces:
+        # until the connection's end, by TLS, needs TLS's own word that it ends: asyncio's server gives it
+        assert outcomes(trace) == {Outcome.OK}, f"{trace.series.path} {requester.said()}"
+        assert np.all(trace.status == 200)
+        assert np.all(trace.backend == 0)
+        stages = [trace.due, trace.sent, trace.connected, *([trace.handshaken] if tls else []), trace.first_byte]
+        assert all(np.all(a <= b) for a, b in zip(stages, [*stages[1:], trace.done], strict=True))
+        assert np.all(trace.latency_ns() < 1_000 * MS)
+        assert failing(trace).request_fail_ns == 0
+    assert window.backends == ("be-1",)
+    counters = requester.counters()
+    assert (counters.failed, counters.not_sent, counters.unstamped, counters.unnamed) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("tls", [None, Security()])
+def test_every_kind_of_failure_is_told_apart(
+    lab: Wire, scratch: Path, requester_binary: Path, certs: Certificates, tls: Security | None
+) -> None:
+    lab.script("origin.py", SERVER, "80", *([str(certs.server)] if tls else []))
+    asked = [series(path, id=i, tls=tls, interval_ns=60 * MS, ports=200) for i, path in enumerate(FAILED)]
+    window, _ = play(lab, requester_binary, scratch, *asked)
+    found = {trace.series.path: outcomes(trace) for trace in window.traces}
+    assert found == {path: {how} for path, how in FAILED.items()}
+    for trace in window.traces:
+        fail = failing(trace)
+        assert (fail.failed, fail.ended) == (fail.requests, False)
+        assert failed_by(trace) == {FAILED[trace.series.path]: fail.failed}
+    late = next(t for t in window.traces if t.series.path == "/2.1")
+    assert np.all((late.latency_ns() > IN_TIME_NS) & (late.latency_ns() <= IN_TIME_NS + KEPT_OPEN_NS))
+    assert failing(late, straddle_ns=KEPT_OPEN_NS).range_ns[0] == 0
+
+
+def test_who_is_not_there_refuses_is_silent_or_unreachable(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    ip(f"route add {NOWHERE} via {SERVER}", node=f"{lab.name}-r")
+    window, requester = play(
+        lab, requester_binary, scratch, series(), series(dst=NOWHERE, id=1), series(dst=UNROUTED, id=2)
+    )
+    assert [outcomes(t) for t in window.traces] == [{Outcome.REFUSED}, {Outcome.SILENT}, {Outcome.UNREACHABLE}]
+    assert all(np.all(t.connected == 0) for t in window.traces)
+    assert {name for name, _ in requester.counters().errors} == {"ECONNREFUSED", "ENETUNREACH"}
+
+
+def test_without_an_identity_to_look_for_a_nameless_answer_is_good(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    lab.script("origin.py", SERVER, "80")
+    window, _ = play(lab, requester_binary, scratch, series("/nameless", identity=None))
+    assert outcomes(window.traces[0]) == {Outcome.OK}
+    assert window.backends == ()
+
+
+@pytest.mark.parametrize("tls", [None, Security()])
+@pytest.mark.parametrize(
+    ("says", "how"),
+    [
+        ("be-1", Outcome.OK),
+        ("503", Outcome.WRONG_STATUS),
+        ("be-1+stream", Outcome.INCOMPLETE),
+        ("be-1+late", Outcome.INCOMPLETE),
+        ("be-1+goaway", Outcome.OK),
+    ],
+)
+def test_http2_in_the_clear_and_by_tls(
+    lab: Wire,
+    scratch: Path,
+    requester_binary: Path,
+    certs: Certificates,
+    tls: Security | None,
+    says: str,
+    how: Outcome,
+) -> None:
+    lab.script("site.py", SERVER, "443", says, *([f"tls={certs.server}"] if tls else []))
+    window, requester = play(lab, requester_binary, scratch, series(dport=443, http="2", tls=tls))
+    assert outcomes(window.traces[0]) == {how}, requester.said()
+    if how == Outcome.OK:
+        assert window.backends == ("be-1",)
+
+
+def test_who_speaks_no_http2_is_malformed(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("site.py", SERVER, "80", "be-1", "greet")
+    window, requester = play(lab, requester_binary, scratch, series(http="2"))
+    assert outcomes(window.traces[0]) == {Outcome.MALFORMED}
+    assert requester.said()[0].startswith("HTTP/2: ")
+
+
+def test_a_certificate_that_fits_is_taken_and_one_that_does_not_is_told(
+    lab: Wire, scratch: Path, requester_binary: Path, certs: Certificates
+) -> None:
+    lab.script("site.py", SERVER, "443", "be-1", f"tls={certs.server}", "old")
+    known, stranger = Security(str(certs.ca)), Security(str(certs.stranger))
+    window, requester = play(
+        lab,
+        requester_binary,
+        scratch,
+        series(dport=443, tls=known, host="web.test:443"),
+        series(dport=443, tls=stranger, id=1),
+        series(dport=443, tls=known, host="other.test", id=2),
+        series(dport=443, tls=Security(), http="2", id=3),
+        series(dport=443, tls=Security(), host="10.9.2.2", id=4),
+    )
+    good, bad = {Outcome.OK}, {Outcome.TLS_ERROR}
+    assert [outcomes(t) for t in window.traces] == [good, bad, bad, bad, good]
+    said = requester.said()
+    assert said[1].startswith("the certificate does not fit: unable to get")
+    assert said[2] == "the certificate does not fit: hostname mismatch"
+    assert "HTTP/2 was not agreed on" in said[3] or said[3].startswith("no TLS: ")
+    assert np.all(window.traces[0].handshaken > window.traces[0].connected)
+    assert np.all(window.traces[1].handshaken == 0)
+
+
+def test_who_accepts_and_says_nothing_is_silent_by_tls_too_and_no_tls_is_an_error(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    lab.script("site.py", SERVER, "443", "be-1", "mute")
+    lab.script("site.py", SERVER, "444", "be-1", "greet")
+    window, _ = play(
+        lab,
+        requester_binary,
+        scratch,
+        series(dport=443, tls=Security()),
+        series(dport=444, tls=Security(), id=1),
+        series(dport=443, id=2),
+    )
+    assert [outcomes(t) for t in window.traces] == [{Outcome.SILENT}, {Outcome.TLS_ERROR}, {Outcome.SILENT}]
+    assert np.all(window.traces[0].connected > 0)
+
+
+def test_each_request_has_the_next_port_to_itself_and_leaves_nothing_behind(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    lab.script("origin.py", SERVER, "80")
+    window, _ = play(lab, requester_binary, scratch, series())
+    ports = window.traces[0].sport.astype(int)
+    first, many = window.traces[0].series.base_port, window.traces[0].series.ports
+    assert np.all(np.diff(ports - first) % many == 1)
+    assert np.all((ports >= first) & (ports < first + many))
+    for node in "cs":
+        command = ["nsenter", f"--net={lab.netns(node)}", "ss", "-Htan", "state", "connected"]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_one_that_starts_anew_goes_on_with_the_ports_that_have_rested(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    lab.script("origin.py", SERVER, "80")
+    one = series(ports=1000)
+    before, _ = play(lab, requester_binary, scratch, one)
+    after, _ = play(lab, requester_binary, scratch, one)
+    assert set(before.traces[0].sport.tolist()).isdisjoint(after.traces[0].sport.tolist())
+
+
+def test_an_outage_is_measured_within_an_interval(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("origin.py", SERVER, "80")
+    forward = lab.sysctl("r", "ipv4/ip_forward")
+    with Requester(requester_binary, lab.netns("c"), scheduled([series()]), scratch) as requester:
+        wait_until(lambda: requester.quiet_since(now() - 400 * MS, grace_ns=200 * MS), "good requests")
+        t0 = now()
+        cut = forward.write("0")
+        wait_until_ns(cut[1] + 600 * MS)
+        assert int(requester.last_failed_ns(t0, 100 * MS)[0]) >= cut[0]
+        assert not requester.quiet_since(t0, 100 * MS)
+        heal = forward.write("1")
+        wait_until_ns(heal[1] + IN_TIME_NS + KEPT_OPEN_NS + 200 * MS)
+        last = int(requester.last_failed_ns(t0)[0])
+        window = requester.window(t0, now() - IN_TIME_NS - KEPT_OPEN_NS)
+    # SYNs lost in the first second are sent again after one, and answered then: those requests are good, and slow
+    found = failing(window.traces[0])
+    assert found.request_fail_ns == 0 or found.ended
+    assert last <= heal[1]
+
+
+def test_a_service_that_goes_away_and_comes_back_is_measured_within_an_interval(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    server = lab.script("origin.py", SERVER, "80")
+    with Requester(requester_binary, lab.netns("c"), scheduled([series()]), scratch) as requester:
+        wait_until(lambda: requester.quiet_since(now() - 400 * MS, grace_ns=200 * MS), "good requests")
+        t0, gone = now(), now()
+        server.kill()
+        server.wait()
+        wait_until_ns(gone + 500 * MS)
+        lab.script("origin.py", SERVER, "80")
+        back = now()
+        wait_until(lambda: requester.quiet_since(now() - 400 * MS, grace_ns=200 * MS), "good requests again")
+        assert gone - INTERVAL < int(requester.last_failed_ns(t0, 200 * MS)[0]) < back
+        window = requester.window(t0, now() - 200 * MS)
+    found = failing(window.traces[0])
+    assert found.ended
+    assert 300 * MS < found.request_fail_ns <= back - gone + 2 * INTERVAL
+    assert set(failed_by(window.traces[0])) <= {Outcome.REFUSED, Outcome.RESET, Outcome.INCOMPLETE}
+
+
+def test_a_stall_of_its_own_is_told_and_makes_no_answer_late(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("origin.py", SERVER, "80")
+    with Requester(requester_binary, lab.netns("c"), scheduled([series("/0.1")]), scratch) as requester:
+        t0, t1 = run_for(300)
+        process = requester.pid
+        wait_until_ns(t1 + 150 * MS)
+        subprocess.run(["kill", "-STOP", str(process)], check=True)
+        stopped = now()
+        wait_until(lambda: requester.heartbeat_age_ns() > 400 * MS, "an old heartbeat")
+        frozen = requester.window(t0, now()).stall_ns
+        subprocess.run(["kill", "-CONT", str(process)], check=True)
+        resumed = now()
+        wait_until_ns(resumed + 500 * MS)
+        calm, stalled = requester.window(t0, t1), requester.window(stopped - 100 * MS, resumed)
+    assert frozen > 200 * MS
+    assert calm.stall_ns < 100 * MS
+    assert resumed - stopped - 50 * MS < stalled.stall_ns < resumed - stopped + 150 * MS
+    # those under way when it stopped were answered meanwhile, and read afterwards
+    under_way = stalled.traces[0].due < stopped
+    assert np.all(stalled.traces[0].latency_ns()[under_way] < 250 * MS)
+    assert np.all(stalled.traces[0].outcome == Outcome.OK)
+
+
+def test_what_is_more_than_a_second_late_is_not_sent(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("origin.py", SERVER, "80")
+    with Requester(requester_binary, lab.netns("c"), scheduled([series()]), scratch) as requester:
+        t0, t1 = run_for(200)
+        subprocess.run(["kill", "-STOP", str(requester.pid)], check=True)
+        wait_until_ns(t1 + 1500 * MS)
+        subprocess.run(["kill", "-CONT", str(requester.pid)], check=True)
+        t2 = now()
+        wait_until(lambda: requester.counters().sent > 0 and requester.quiet_since(t2, 100 * MS), "good requests again")
+        window, counters = requester.window(t0, t2), requester.counters()
+    (trace,) = window.traces
+    assert 20 <= trace.count(Outcome.NOT_SENT) == counters.not_sent <= 35
+    assert np.all(trace.sent[trace.outcome == Outcome.NOT_SENT] == 0)
+    assert trace.lateness().max() <= 1_000 * MS
+    assert failing(trace).request_fail_ns == 0
+    assert counters.harness_errors == 0
+
+
+def test_a_port_that_somebody_else_holds_is_the_harness_fault(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("origin.py", SERVER, "80")
+    hold = "import socket,sys;s=[socket.socket() for _ in range(400)]\nfor i,x in enumerate(s):x.bind(('',28000+i));x.listen()\nprint('listening',flush=True);sys.stdin.read()"
+    holder = subprocess.Popen(
+        ["nsenter", f"--net={lab.netns('c')}", "python3", "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"listening\n"
+        window, requester = play(lab, requester_binary, scratch, series())
+    finally:
+        holder.communicate()
+    assert outcomes(window.traces[0]) == {Outcome.NOT_SENT}
+    assert requester.counters().harness_errors > 0
+    assert requester.counters().errors[0][0] == "EADDRINUSE"
+
+
+def test_it_ends_with_the_harness_however_that_went(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    lab.script("origin.py", SERVER, "80")
+    script = (
+        "import sys, signal; from pathlib import Path\n"
+        "from probes.requests import Requester; from tests.probes.requests.conftest import series\n"
+        f"r = Requester(Path({str(requester_binary)!r}), Path({str(lab.netns('c'))!r}), [series('/30')], Path({str(scratch)!r}))\n"
+        "r.start(); print(r.pid, flush=True); signal.pause()\n"
+    )
+    import sys
+
+    harness = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    assert harness.stdout is not None
+    pid = int(harness.stdout.readline())
+    assert Path(f"/proc/{pid}").exists()
+    harness.send_signal(signal.SIGKILL)
+    harness.communicate()
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the requester's end")
+    command = ["nsenter", f"--net={lab.netns('c')}", "ss", "-Htan"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_what_cannot_begin_says_why(lab: Wire, scratch: Path, requester_binary: Path) -> None:
+    missing = Security(str(scratch / "none.pem"))
+    with pytest.raises(ProbeError, match=r"requester of c: series 0: .*none\.pem: no certificates"):
+        Requester(requester_binary, lab.netns("c"), [series(tls=missing)], scratch).start()
+    with pytest.raises(ValueError, match="at least one series"):
+        Requester(requester_binary, lab.netns("c"), [], scratch)
+    with pytest.raises(ValueError, match="overwritten within 5 s"):
+        Requester(requester_binary, lab.netns("c"), [series()], scratch, capacity=100)
+    with pytest.raises(ValueError, match="its path is 3000 bytes long, and there is room for 2047"):
+        Requester(requester_binary, lab.netns("c"), [replace(series(), path="/" + "a" * 2999)], scratch).start()
