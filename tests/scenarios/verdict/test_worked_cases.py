@@ -99,7 +99,9 @@ def test_a_region_that_is_not_promised_is_killed_by_name() -> None:
     assert "broken was 3 of 30 busy" in found.reason
 
 
-@pytest.mark.parametrize("budget", [allows(black_hole=300, new_fail=300), allows(broken=NONE_BROKEN), allows(recover=30_000)])
+@pytest.mark.parametrize(
+    "budget", [allows(black_hole=300, new_fail=300), allows(broken=NONE_BROKEN), allows(recover=30_000)]
+)
 def test_an_envoy_is_frozen_behind_checks_that_always_say_yes(budget: Budget) -> None:
     """The kernel accepts, nobody answers, and the contract names no `request_fail`."""
     found = verdict(probes(), syns(), requests(25_000, open=True), connections=held(), budget=budget)
@@ -190,12 +192,18 @@ def test_an_l4_never_withdraws_or_a_drain_closes_only_listeners() -> None:
     act = drained(did_nothing="its neighbours still have its routes")
     found = verdict(*BUSY, connections=held(), budget=DRAIN, planned=True, act=act)
     assert found.verdict == "fail"
-    assert "The action on us-l4-1 reported success and did nothing: its neighbours still have its routes." in found.reason
+    assert (
+        "The action on us-l4-1 reported success and did nothing: its neighbours still have its routes." in found.reason
+    )
 
 
 @pytest.mark.parametrize("ms", [1_500, 6_950, 360])
 def test_a_heal_that_failed_hides_no_black_hole(ms: float) -> None:
-    for heal in (Heal(ours_left="a filter"), Heal(missing="us-l4-1: down", back_ns=None), Heal(refused="us-l4-1 refused")):
+    for heal in (
+        Heal(ours_left="a filter"),
+        Heal(missing="us-l4-1: down", back_ns=None),
+        Heal(refused="us-l4-1 refused"),
+    ):
         found = verdict(probes(ms), *BUSY[1:], budget=allows(black_hole=300), heal=heal)
         assert (found.verdict, row(found, "black_hole").state) == ("fail", "fail")
 
