@@ -227,7 +227,9 @@ def said(lab: LinuxLab) -> str:
 def test_what_keepalived_was_given_is_read_from_its_command_line(describe: Describe, up: Up, tmp_path: Path) -> None:
     """The image has no keepalived; a program of that name with its command line is enough to be read."""
     (tmp_path / "vrrp.conf").write_text(VRRP.format(priority=100, advert=1, interval=1, fall=2))
-    (tmp_path / "named.py").write_text("open('/proc/self/comm', 'w').write('keepalived')\nimport signal; signal.pause()\n")
+    (tmp_path / "named.py").write_text(
+        "open('/proc/self/comm', 'w').write('keepalived')\nimport signal; signal.pause()\n"
+    )
     stand_in = "python3 /etc/lab/named.py -n -f /etc/lab/vrrp.conf"
     binds = "[vrrp.conf:/etc/lab/vrrp.conf, named.py:/etc/lab/named.py]"
     nodes = "".join(f'    {n}: {{cmd: "{stand_in}", binds: {binds}}}\n' for n in "ab")
