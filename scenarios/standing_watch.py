@@ -14,7 +14,7 @@ from probes.requests import RequestTrace
 from scenarios.faults.base import FaultPlan
 from scenarios.instruments import GRACE_NS, Instruments
 from scenarios.timers.timers import Timers
-from scenarios.verdict.rows import RETURN_AFTER_TIMER_NS, RETURN_NS
+from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
 from scenarios.verdict.standing import AtRest, Seen, Stretch, cap_ns, missing
 from topologies.budget import Judging, effective_limits
 from topologies.contract import Contract

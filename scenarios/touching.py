@@ -12,7 +12,6 @@ from topologies.linux.wire import Flow
 from topologies.linux.wired import Crossing
 from topologies.model import Link
 
-
 SYN_PORT = 0
 """Taps know the SYNs of one client to one service as one flow, without the client's port."""
 

@@ -17,7 +17,7 @@ def connections(
     """A row for busy, idle and streaming connections each; those of which none was there give no row. All of them together are the
     samples."""
     there = [c for c in trial.connections if touches(trial, c.touched) == (where == "touched")]
-    if not there and where == "touched" and limit is not None:
+    if not there and trial.connections and where == "touched" and limit is not None:
         yield _count(trial, Asked("broken", where, part, budget, limit, given), [], 0, None)
     uses: tuple[Use, ...] = ("busy", "idle", "stream")
     for use in uses:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 import numpy as np
+from scenarios.verdict.old import Judged, judge
 
 from probes.connections import ConnectionRecord, Heartbeat
 from probes.flows import ANSWERED, LOST, NOT_SENT, FlowTrace
@@ -17,7 +18,6 @@ from probes.trust import TrustCheck
 from reports.evidence.schema import Judgement
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, ConnectionResult, FlowResult, Measured, classify_connection, measure_flow
-from scenarios.verdict.old import Judged, judge
 from topologies.budget import Budget
 from topologies.linux.sights import PER_SLOT, SLOTS, Slots
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from scenarios.verdict.old import Judged, judge
+
 from probes.attribution.reasons import Cause
 from probes.trust import check_trust
 from scenarios.catalogue import Entry
@@ -14,7 +16,6 @@ from scenarios.faults.base import FaultPlan
 from scenarios.measured import Measured
 from scenarios.protocols import UDP
 from scenarios.record import crossed, tuple_of
-from scenarios.verdict.old import Judged, judge
 from scenarios.ways import ways
 from tests.probes.test_trust import WELL
 from tests.scenarios.made import CLOCK, EVENT, HEAL, flow, measured, row, slots

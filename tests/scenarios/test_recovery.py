@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scenarios.verdict.old import hold_against
 
 from probes.connections import ConnectionRecord
 from scenarios.measured import Measured, classify_connection, measure_attempts
 from scenarios.recovery import recovery
-from scenarios.verdict.old import hold_against
 from tests.scenarios.made import CLOCK, EVENT, HEAL, STEP, flow, measured, record, trace
 from topologies.budget import Budget
 
