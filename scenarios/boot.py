@@ -150,12 +150,16 @@ def _in_service(deployed: Deployed, topology: Topology, contract: Contract, bega
 
     try:
         wait_until(missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.2, what="services that do not answer")
-        where = "where it is asked" if found.not_asked else "from every vantage"
-        say(f"every service answers {where} after {time.monotonic() - began:.1f} s")
+        if not found.unserved(contract):
+            where = "where it is asked" if found.not_asked else "from every vantage"
+            say(f"every service answers {where} after {time.monotonic() - began:.1f} s")
     except DeadlineMissed as late:
-        if not found.answered(contract):
-            raise  # nothing answers anybody: there is nothing to measure
-        say(f"going on with the rest: {late}")
+        if found.answered(contract):
+            say(f"going on with the rest: {late}")
+    if not found.answered(contract):  # there is nothing to measure
+        raise DeadlineMissed(
+            "; ".join(f"{name} does not answer: {why}" for name, why in found.unserved(contract).items())
+        )
     seconds = time.monotonic() - began
     lab.prefer()
     wait_until(Stillness(lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")

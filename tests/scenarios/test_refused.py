@@ -19,6 +19,7 @@ from tests.scenarios.stack import CONTRACT, write_stack
 from topologies.linux.state import ROOT as STATE
 from topologies.oci.destroy import destroy
 from topologies.problems import BadInput
+from topologies.runtime import RuntimeFailure
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
@@ -103,3 +104,20 @@ def test_up_says_which_service_answers_nobody_and_ends_with_three_and_the_lab_is
     said = capsys.readouterr().err
     assert "web does not answer: client → web 203.0.113.10 (ConnectionError: no answer by HTTP/1.1" in said
     assert "every service answers" not in said
+
+
+def test_a_lab_in_which_nothing_answers_is_taken_down_again_and_every_service_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot_module, "CONVERGED_WITHIN_S", 4.0)
+    lab = f"mute{os.getpid()}"
+    topology = write_stack(tmp_path, lab)
+    topology.write_text(
+        topology.read_text().replace("203.0.113.10 80", "203.0.113.10 81").replace("203.0.113.20 7", "203.0.113.20 8")
+    )
+    with pytest.raises(
+        RuntimeFailure, match=r"web does not answer: client → web .*; echo does not answer: client → echo"
+    ) as caught:
+        boot(topology)
+    assert "services answer" not in str(caught.value)
+    assert not (STATE / lab).exists()
