@@ -147,6 +147,7 @@ class _Trial:
         lab, instruments = bench.booted.lab, bench.instruments
         self.act = Act(action=plan.action)
         counters = {v: p.counters() for v, p in instruments.probers.items()}
+        self._read_timers()
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
         control = self.control_ns = time.monotonic_ns()
@@ -213,14 +214,20 @@ class _Trial:
     def _control(self, start: int, found: list[Crossing]) -> str:
         bench, lab = self.bench, self.bench.booted.lab
         first = None if bench.baseline else dict(lab.snapshots(list(lab.topology.nodes)))
-        plan = self.fault.plan
-        self.timers = Timers.before(lab, plan, process=plan.process or "", kept=bench.kept)
         pass_time(start + CONTROL_NS - PATHS_NS)
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
         if first is not None:
             self._first_window(first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _read_timers(self) -> None:
+        """Before the control window: to read the whole stack takes CPU, the first time of a run."""
+        try:
+            plan, bench = self.fault.plan, self.bench
+            self.timers = Timers.before(bench.booted.lab, plan, process=plan.process or "", kept=bench.kept)
+        except TROUBLE as error:
+            self.scenario._doubt("timers", f"the stack's timers could not be read: {error}")
 
     def _first_window(self, first: Mapping[str, frozenset[str]], found: list[Crossing]) -> None:
         """What the stack looks like while it serves, which every later return is held against."""

@@ -96,7 +96,7 @@ class Watch:
         if left := missing(seen, self.quiet_ns):
             return f"{left} ({', '.join(sorted(last))})" if last else left
         running = self.timers.running(self.lab, self.event_ns, now)
-        return f"still running: {'; '.join(f'{t.node}: {t.what}' for t in running[:3])}" if running else ""
+        return f"still running: {'; '.join(map(str, running[:3]))}" if running else ""
 
     def _look_closer(self, now_ns: int) -> Mapping[str, Sequence[Stretch]]:
         if now_ns - self._looked_ns > CLOSER_LOOK_S * 1e9:
