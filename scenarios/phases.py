@@ -15,18 +15,17 @@ from probes.child import ProbeError
 from probes.drops.counters import Counts, difference
 from reports.evidence import schema
 from scenarios import standing_watch
-from scenarios.bench import LOOK_S, STEADY_NS, Bench, crossed_by
+from scenarios.back import Back
+from scenarios.bench import LOOK_S, Bench, crossed_by
 from scenarios.catalogue import Entry
 from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
 from scenarios.faults.base import ActionRefused, Fault, FaultFailed
 from scenarios.hops import cost_of, measured_hops
 from scenarios.measured import Clock
-from scenarios.serving import baseline, lacking, moved
-from scenarios.steady import Stillness
+from scenarios.serving import baseline
 from scenarios.timers.timers import Timers
 from scenarios.verdict import Act, Doubt, Heal
-from scenarios.verdict.standing import SETTLE_NS
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
 from topologies.linux.wired import Crossing
@@ -40,8 +39,6 @@ EFFECT_S = 8.0
 HEAL_S = 45.0
 ASKED_S = 3.0  # an idle connection that is asked answers within 2 s, or has broken
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
-NODES_PER_LOOK = 12
-STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
 
 FaultAction = Literal["inject", "effective", "heal", "healed"]
 Build = Callable[[Bench], Fault]
@@ -389,7 +386,7 @@ class _Trial:
     def _recover(self, heal_ns: int) -> None:
         """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
         bench, plan = self.bench, self.fault.plan
-        back = _Back(bench, heal_ns)
+        back = Back(bench, heal_ns, QUIET_NS)
         limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
         deadline_s = (limit_ns + QUIET_NS) / 1e9 + bench.instruments.slower_ns / 1e9 + 1
 
@@ -410,67 +407,3 @@ class _Trial:
             self.heal = replace(self.heal, back_ns=None)
         else:
             self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
-
-
-@dataclass
-class _Back:
-    """Whether the stack serves as before. `since_ns`: since when it has, its quiet not counted."""
-
-    bench: Bench
-    heal_ns: int
-    since_ns: int = 0
-    _pending: list[str] = field(default_factory=list)
-    _lacking: str = ""
-    _node: str = ""
-    _whole_ns: int = 0
-    _lacked: bool = False
-
-    def __post_init__(self) -> None:
-        self._pending = list(self.bench.booted.topology.nodes)
-        self.since_ns = self.heal_ns
-        self._still = Stillness(self.bench.booted.lab)
-
-    def missing(self) -> str:
-        """Empty when it serves as before and has been quiet; else what is missing."""
-        if left := self._lacks():
-            self._whole_ns = 0
-            return left
-        now = time.monotonic_ns()
-        self._whole_ns = self._whole_ns or now
-        instruments = self.bench.instruments
-        last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
-        self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
-        quiet_ns = QUIET_NS + instruments.slower_ns + SETTLE_NS
-        left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
-        moving = self._still.missing() if left_ns < STILL_NS else ""
-        if left_ns > 0:
-            return f"no {QUIET_NS / 1e9:g} s without loss yet"
-        return instruments.unsteady(now - STEADY_NS) or moving
-
-    def _lacks(self) -> str:
-        """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
-        before, lab = self.bench.baseline, self.bench.booted.lab
-        if before is None:
-            return ""
-        for node in self._pending[:NODES_PER_LOOK]:
-            names = set(lab.pids(node).values()) if node in before.processes else set()
-            if left := lacking(before, node, lab.snapshot(node), names):
-                self._lacking, self._node, self._lacked = left, node, True
-                return left
-            self._pending.remove(node)
-        return f"{len(self._pending)} nodes were not looked at yet" if self._pending else ""
-
-    def moved(self) -> list[str]:
-        """Addresses that came to other nodes than they were at."""
-        before, lab = self.bench.baseline, self.bench.booted.lab
-        if before is None or not before.held:
-            return []
-        return moved(before, lab.snapshots(list(lab.topology.nodes)), self.bench.vips)
-
-    def last_words(self) -> str:
-        """What is lacking and what the node said last; empty where nothing is."""
-        if not self._node or not self._pending:
-            return ""
-        lines = self.bench.booted.lab.log(self._node).strip().splitlines()[-1:]
-        said = f"; it said last: {lines[0][:200]}" if lines else ""
-        return f"{self._lacking}{said}"
