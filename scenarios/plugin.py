@@ -147,6 +147,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     )
     try:
         with running(asked, TELLER, lambda: worst(session.outcomes.verdicts)) as made:
+            session.player.at_rest(made)
             yield made
     except (BadInput, LabExists) as error:
         session.bad_input = True

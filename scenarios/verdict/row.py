@@ -22,6 +22,8 @@ Key = Literal[
     "recover",
     "return",
     "ended",
+    "steady",
+    "latency_steady",
 ]
 Where = Literal["touched", "elsewhere"]
 Unit = Literal["ns", "connections", "percent"]
