@@ -1,4 +1,4 @@
-"""The stack at rest as a trial of its own, once a run: nothing is broken, and what does not answer is a broken promise all the same."""
+"""The stack at rest as a trial of its own, once a run: nothing is broken, and what does not answer breaks a promise all the same."""
 
 from __future__ import annotations
 
