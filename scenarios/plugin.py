@@ -151,6 +151,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             yield made
     except (BadInput, LabExists) as error:
         session.bad_input = True
+        TELLER.say(f"nospof: {error}")
         pytest.exit(f"nospof: {error}", returncode=2)
 
 
