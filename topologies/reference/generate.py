@@ -38,7 +38,12 @@ services:
     path: /
     identity: x-backend
   echo: {{vip: [{ECHO[0]}, "{ECHO[1]}"], port: 7, protocol: udp}}
-processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
+processes:
+  transit: [bgpd, bfdd, zebra]
+  edge: [bgpd, bfdd, zebra]
+  l4: [l4agent, bgpd, bfdd, zebra]
+  l7: [envoy, l7agent, echo, bgpd, bfdd, zebra]
+  app: [app]
 events: /run/nospof/events.sock
 actions:
   l4:
