@@ -27,11 +27,15 @@ from cli.scenarios import play
 def command(
     arguments: tuple[str, ...], topology: Path, contract: Path | None, runtime: str, out: Path | None, as_json: bool
 ) -> int:
-    """Run scenarios by name (`kill-l4 kill-region`; default: all of them). What begins with a dash goes to pytest.
+    """Run scenarios by name (`kill-l4 kill-region`; default: all but kill-node, crash-process and freeze-process, which take a
+    node of any role and are played only by name). What begins with a dash goes to pytest.
 
-    `--target NODE|REGION` breaks another element than the default one; `--connections N` holds N long-lived connections from each
-    vantage instead of 100; `--per-hop` stamps some probes at every link, for where the microseconds go (it costs CPU, and says how
-    much); `--locustfile FILE` takes your own Locust users instead of ours.
+    `--target NODE|REGION|NODE:INTERFACE` breaks that element instead of the default one, and may be given more than once: each is a
+    trial of its own. Of a node whose process is broken it is the first that the contract lists for its role. `--each` breaks, one
+    after another, every element that the scenario can be aimed at. What does not fit is refused before anything is deployed.
+
+    `--connections N` holds N long-lived connections from each vantage instead of 100; `--per-hop` stamps some probes at every link,
+    for where the microseconds go (it costs CPU, and says how much); `--locustfile FILE` takes your own Locust users instead of ours.
     """
     first = next((n for n, a in enumerate(arguments) if a.startswith("-")), len(arguments))
     names, extra = arguments[:first], arguments[first:]

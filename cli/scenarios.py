@@ -43,9 +43,18 @@ def _own_words(extra: tuple[str, ...]) -> bool:
     return any(word.startswith("-") and not word.startswith(OURS) for word in extra)
 
 
-def _targets(extra: tuple[str, ...]) -> tuple[str, ...]:
-    words = [word.partition("=")[2] for word in extra if word.startswith("--target=")]
-    return (*words, *(extra[at + 1] for at, word in enumerate(extra[:-1]) if word == "--target"))
+def targets_of(extra: tuple[str, ...]) -> list[str]:
+    """Every element that `--target` names, in order. Raises BadUsage for one without a name."""
+    found = []
+    words = iter(extra)
+    for word in words:
+        if word.startswith("--target="):
+            found.append(word.partition("=")[2])
+        elif word == "--target":
+            found.append(next(words, ""))
+    if not all(found):
+        raise BadUsage("--target without a name; it takes a node, a region or NODE:INTERFACE")
+    return found
 
 
 def play(
@@ -65,7 +74,8 @@ def play(
     if out and (out / "evidence.jsonl").exists():
         raise BadUsage(f"{out} holds the evidence of a run already; name a directory that does not")
     selected = _selection(names)
-    check_asked(*load_checked(topology, contract, images=images_of(runtime)), names, _targets(extra), "--each" in extra)
+    described, promised = load_checked(topology, contract, images=images_of(runtime))
+    check_asked(described, promised, names, targets_of(extra), "--each" in extra)
     out = out or unused(HERE / "reports/out" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S"))
     arguments = [
         *(selected or [str(HERE / "scenarios")]),

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 from probes.connections.asking import ask
-from probes.connections.speech import Answer
 from scenarios.schedule import Reached, connected_to
 from topologies.linux.netns import inside
 from topologies.services import Service
 
 TIMEOUT_S = 0.4
+MOST_BYTES = 65536
+"""So much of what a tcp service says is searched for what it is expected to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came of a question. `missing`: why it was no answer; empty where it was one. `carried`: the names of the headers of an HTTP
+    answer that lacks the one that names its backend; None where it has it, or can have none."""
+
+    missing: str = ""
+    carried: tuple[str, ...] | None = None
 
 
 def source_for(namespace: Path, vip: str, port: int) -> str | None:
@@ -38,35 +49,45 @@ def _ask_udp(vip: str, port: int) -> str:
         return "" if answer.startswith(b"ready?") else f"answers {answer[:16]!r} to an echo"
 
 
-def _ask_http(service: Service, vip: str) -> str:
-    wrong = (_wrong(service, ask(target, TIMEOUT_S)) for target in connected_to([Reached(service, vip, "")]))
-    return next(filter(None, wrong), "")
+def _ask_http(service: Service, vip: str) -> Reply:
+    """In every version that it speaks: the first that gives no answer, else the first whose answer names no backend."""
+    replies = [_asked_http(service, vip, number) for number in range(len(service.http))]
+    named = (reply for reply in replies if reply.carried is not None)
+    return next((reply for reply in replies if reply.missing), next(named, Reply()))
 
 
-def _wrong(service: Service, answer: Answer) -> str:
+def _asked_http(service: Service, vip: str, number: int) -> Reply:
+    answer, opening = ask(connected_to([Reached(service, vip, "")])[number], TIMEOUT_S)
     if answer.status != 200:
-        return f"answers {answer.status}"
-    if service.identity and not answer.backend:
-        return f"answers without the header {service.identity} that names its backend"
-    return ""
+        return Reply(f"answers {answer.status}")
+    return Reply(carried=None if answer.backend else opening.names)
 
 
-def _ask_tcp(vip: str, port: int) -> str:
-    with socket.create_connection((vip, port), timeout=TIMEOUT_S):
-        return ""
+def _ask_tcp(service: Service, vip: str) -> str:
+    with socket.create_connection((vip, service.port), timeout=TIMEOUT_S) as sock:
+        if service.expect is None:
+            return ""
+        sock.sendall(service.send or b"")
+        heard = b""
+        try:
+            while service.expect not in heard and len(heard) < MOST_BYTES and (more := sock.recv(4096)):
+                heard += more
+        except OSError as error:
+            return f"{heard[:32]!r}, then {type(error).__name__}: {error}; {service.expect!r} was expected"
+        return "" if service.expect in heard else f"answers {heard[:32]!r}, not {service.expect!r}"
 
 
-def missing_answer(namespace: Path, service: Service, vip: str) -> str:
-    """Empty when the service answered rightly; else what happened instead."""
+def reply_of(namespace: Path, service: Service, vip: str) -> Reply:
+    """What a service says to a vantage at a VIP."""
 
-    def body() -> str:
+    def body() -> Reply:
         try:
             if service.protocol == "udp":
-                return _ask_udp(vip, service.port)
+                return Reply(_ask_udp(vip, service.port))
             if service.speaks_http:
                 return _ask_http(service, vip)
-            return _ask_tcp(vip, service.port)
+            return Reply(_ask_tcp(service, vip))
         except OSError as error:
-            return f"{type(error).__name__}: {error}"
+            return Reply(f"{type(error).__name__}: {error}")
 
     return inside(namespace, body)

@@ -8,7 +8,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scenarios.steady import Asked, Stillness, unanswered
+from scenarios.answering import Answering, Asked
+from scenarios.beforehand import beforehand
+from scenarios.steady import Stillness, answering, pinged
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
@@ -26,7 +28,7 @@ CONVERGED_WITHIN_S = 60.0
 class Booted:
     """A lab in service. `runtime_s`: the runtime's own part; `seconds`: until every service answered everywhere.
 
-    `unreached`: (vantage, service, VIP) → why it does not answer there, for what never did.
+    `answering`: what answers whom, asked before anything was broken.
     """
 
     topology: Topology
@@ -34,7 +36,27 @@ class Booted:
     lab: LinuxLab
     runtime_s: float
     seconds: float
-    unreached: Mapping[Asked, str] = field(default_factory=dict)
+    answering: Answering = field(default_factory=Answering)
+
+    @property
+    def unreached(self) -> Mapping[Asked, str]:
+        """(vantage, service, VIP) → why it does not answer there, for what never did though it was asked."""
+        return self.answering.unreached
+
+    @property
+    def not_asked(self) -> Mapping[Asked, str]:
+        """Why it was not asked there: the vantage has no address of that family. No doubt follows from it."""
+        return self.answering.not_asked
+
+    @property
+    def without_identity(self) -> Mapping[Asked, tuple[str, ...]]:
+        """Where answers lack the header that names their backend: the names of the headers that they carry."""
+        return self.answering.without_identity
+
+    @property
+    def no_ping(self) -> frozenset[tuple[str, str]]:
+        """(vantage, VIP) of services that are pinged, where no ping is answered."""
+        return self.answering.no_ping
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,26 +140,31 @@ def boot(
 
 def _in_service(deployed: Deployed, topology: Topology, contract: Contract, began: float, say: Say) -> Booted:
     """Waits until services answer and routes are settled. Raises DeadlineMissed, RuntimeFailure."""
-    lab = deployed.lab
-    unreached: dict[Asked, str] = {}
+    lab, found = deployed.lab, Answering()
 
     def missing() -> str:
+        nonlocal found
         refuse_ended(lab)
-        unreached.clear()
-        unreached.update(unanswered(lab, contract))
-        return "; ".join(unreached.values())
+        found = answering(lab, contract)
+        return "; ".join(found.unreached.values())
 
     try:
         wait_until(missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.2, what="services that do not answer")
-        say(f"every service answers from every vantage after {time.monotonic() - began:.1f} s")
+        if not found.unserved(contract):
+            where = "where it is asked" if found.not_asked else "from every vantage"
+            say(f"every service answers {where} after {time.monotonic() - began:.1f} s")
     except DeadlineMissed as late:
-        if len(unreached) == len(topology.nodes_with_role("client")) * sum(
-            len(s.vip) for s in contract.services.values()
-        ):
-            raise  # nothing answers anybody: there is nothing to measure
-        say(f"going on with the rest, which cannot pass: {late}")
+        if found.answered(contract):
+            say(f"going on with the rest: {late}")
+    if not found.answered(contract):  # there is nothing to measure
+        raise DeadlineMissed(
+            "; ".join(f"{name} does not answer: {why}" for name, why in found.unserved(contract).items())
+        )
     seconds = time.monotonic() - began
     lab.prefer()
     wait_until(Stillness(lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
     say(f"routes are settled after {time.monotonic() - began:.1f} s")
-    return Booted(topology, contract, lab, deployed.seconds, seconds, unreached)
+    found = pinged(lab, contract, found)
+    for told in beforehand(contract, found):
+        say(str(told))
+    return Booted(topology, contract, lab, deployed.seconds, seconds, found)

@@ -19,7 +19,7 @@ from probes.flows import ANSWERED, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.prober import Prober
 from probes.requests import Requester
-from probes.trust import LAB_LATE_LIMIT_NS
+from probes.trust import HEARTBEAT_LIMIT_NS, LAB_LATE_LIMIT_NS
 from probes.wakeups import Wakeups
 from probes.watch import Watch
 from scenarios.answers import source_for
@@ -114,11 +114,12 @@ class Instruments:
 
     def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""
+        answered = self.booted.answering.answered(self.booted.contract)
         return [
             Reached(service, vip, self._source(vantage, vip, service.port))
             for service in self.booted.contract.services.values()
             for vip in service.vip
-            if (vantage, service.name, vip) not in self.booted.unreached
+            if (vantage, service.name, vip) in answered
         ]
 
     def _start(self, vantage: str, number: int) -> None:
@@ -128,7 +129,8 @@ class Instruments:
         self._start_connections(vantage, reached)
 
     def _start_prober(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
-        flows = flows_of(vantage, number, reached, self.thinned)
+        no_ping = {vip for one, vip in self.booted.no_ping if one == vantage}
+        flows = flows_of(vantage, number, reached, self.thinned, no_ping)
         if flows:
             netns, directory = self.booted.lab.netns(vantage), self._directory / f"{vantage}-{self.thinned}"
             prober = Prober(compile_program(PROBER), netns, flows, directory)
@@ -203,7 +205,9 @@ class Instruments:
         """Locust, from every vantage that some HTTP service answered, to those of its addresses that did."""
         contract, lab = self.booted.contract, self.booted.lab
         unreached = {
-            (vantage, vip) for vantage, name, vip in self.booted.unreached if contract.services[name].protocol == "http"
+            (vantage, vip)
+            for vantage, name, vip in (*self.booted.unreached, *self.booted.not_asked)
+            if contract.services[name].protocol == "http"
         }
         targets = tuple(
             Target(s.name, vip, s.port, s.host or vip, s.path or "/")
@@ -248,10 +252,19 @@ class Instruments:
 
     def renew(self) -> None:
         """Long-lived connections opened anew, as before every fault: those that were opened during the last one
-        would else carry it on. Raises ProbeError."""
+        would else carry it on. What earlier trials left is let go of. Raises ProbeError."""
+        self.forget(time.monotonic_ns())
         with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
             for _ in pool.map(Connections.renew, self.connections.values()):
                 pass
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what was over by then: a trial that is concluded needs no memory, however many follow."""
+        for held in self.connections.values():
+            held.forget(before_ns)
+        for part in (self.load, self.watch, self.dropped):
+            if part is not None:
+                part.forget(before_ns)
 
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""
@@ -297,6 +310,16 @@ class Instruments:
         ages = [p.heartbeat_age_ns() for p in self.probers.values() if p.alive()]
         ages += [r.heartbeat_age_ns() for r in self.requesters.values() if r.alive()]
         return max((now - age for age in ages), default=None)
+
+    def missing_sign_of_life(self) -> str:
+        """Which of the instruments have ended or are stopped, a sentence; empty where all of them live."""
+        named: tuple[tuple[str, Prober | Requester | Connections], ...] = (
+            *((f"prober of {v}", p) for v, p in self.probers.items()),
+            *((f"requester of {v}", r) for v, r in self.requesters.items()),
+            *((f"connector of {v}", c) for v, c in self.connections.items()),
+        )
+        dead = [who for who, one in named if not one.alive() or one.heartbeat_age_ns() > HEARTBEAT_LIMIT_NS]
+        return f"The {', '.join(dead)} has ended or is stopped." if dead else ""
 
     def ask_idle(self, half: Literal[0, 1]) -> None:
         """Begins to ask half of the idle connections; `unasked` tells who has not answered yet."""

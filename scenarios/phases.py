@@ -15,18 +15,17 @@ from probes.child import ProbeError
 from probes.drops.counters import Counts, difference
 from reports.evidence import schema
 from scenarios import standing_watch
-from scenarios.bench import LOOK_S, STEADY_NS, Bench, crossed_by
+from scenarios.back import Back
+from scenarios.bench import LOOK_S, Bench, crossed_by
 from scenarios.catalogue import Entry
 from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
 from scenarios.faults.base import ActionRefused, Fault, FaultFailed
 from scenarios.hops import cost_of, measured_hops
 from scenarios.measured import Clock
-from scenarios.serving import baseline, lacking, moved
-from scenarios.steady import Stillness
+from scenarios.serving import baseline
 from scenarios.timers.timers import Timers
 from scenarios.verdict import Act, Doubt, Heal
-from scenarios.verdict.standing import SETTLE_NS
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
 from topologies.linux.wired import Crossing
@@ -40,7 +39,6 @@ EFFECT_S = 8.0
 HEAL_S = 45.0
 ASKED_S = 3.0  # an idle connection that is asked answers within 2 s, or has broken
 PATHS_NS = 200_000_000  # for so long every link is tapped, to see which ways the flows take
-NODES_PER_LOOK = 12
 
 FaultAction = Literal["inject", "effective", "heal", "healed"]
 Build = Callable[[Bench], Fault]
@@ -117,6 +115,7 @@ class _Trial:
     heal: Heal = field(default_factory=Heal)
     event_ns: int = 0
     control_ns: int = 0
+    injected: bool = False
     quiet: bool = False
     timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
@@ -145,6 +144,7 @@ class _Trial:
         lab, instruments = bench.booted.lab, bench.instruments
         self.act = Act(action=plan.action)
         counters = {v: p.counters() for v, p in instruments.probers.items()}
+        self._read_timers()
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
         control = self.control_ns = time.monotonic_ns()
@@ -211,14 +211,20 @@ class _Trial:
     def _control(self, start: int, found: list[Crossing]) -> str:
         bench, lab = self.bench, self.bench.booted.lab
         first = None if bench.baseline else dict(lab.snapshots(list(lab.topology.nodes)))
-        plan = self.fault.plan
-        self.timers = Timers.before(lab, plan, process=plan.process or "", kept=bench.kept)
         pass_time(start + CONTROL_NS - PATHS_NS)
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
         found += self._ways(start)
         if first is not None:
             self._first_window(first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
+
+    def _read_timers(self) -> None:
+        """Before the control window: to read the whole stack takes CPU, the first time of a run."""
+        try:
+            plan, bench = self.fault.plan, self.bench
+            self.timers = Timers.before(bench.booted.lab, plan, process=plan.process or "", kept=bench.kept)
+        except TROUBLE as error:
+            self.scenario._doubt("timers", f"the stack's timers could not be read: {error}")
 
     def _first_window(self, first: Mapping[str, frozenset[str]], found: list[Crossing]) -> None:
         """What the stack looks like while it serves, which every later return is held against."""
@@ -264,10 +270,14 @@ class _Trial:
         refused: list[ActionRefused] = []
 
         def inject() -> str:
+            self.injected = True
             try:
                 instant = self.fault.inject()
             except ActionRefused as error:
                 refused.append(error)
+                raise
+            except FaultFailed:
+                self.injected = False  # there was nothing to do it to
                 raise
             self.event_ns = instant.before_ns
             self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
@@ -282,11 +292,18 @@ class _Trial:
             return refused[0].late
         if trouble is None:
             return True
-        if plan.action and self.event_ns:
-            self.act = replace(self.act, did_nothing=self.fault.missing_effect() or trouble)
+        if plan.action and (nothing := self._no_effect()):
+            self.act = replace(self.act, did_nothing=nothing)
             return True
         self.act = replace(self.act, not_bitten=trouble)
         return False
+
+    def _no_effect(self) -> str:
+        """What the fault lacks still; empty where that cannot be told."""
+        try:
+            return self.fault.missing_effect()
+        except TROUBLE:
+            return ""
 
     def _watch_ns(self) -> int:
         plan = self.fault.plan
@@ -323,9 +340,17 @@ class _Trial:
         stood_s = (time.monotonic_ns() - self.event_ns) / 1e9
         self.watched = standing_watch.told(self.timers, stood_s)
         self._ask_idle(0)
-        if not self.act.did_nothing and (let_go := self.fault.missing_at_heal()):
-            self.act = replace(self.act, let_go=let_go)
+        if not self.act.did_nothing and not self.act.refused:
+            self._held()
         return self._ways(time.monotonic_ns())
+
+    def _held(self) -> None:
+        """Whether the fault held until now."""
+        try:
+            let_go = self.fault.missing_at_heal()
+        except TROUBLE as error:
+            let_go = str(error)
+        self.act = replace(self.act, let_go=let_go)
 
     def _ask_idle(self, half: Literal[0, 1]) -> None:
         instruments = self.bench.instruments
@@ -337,7 +362,7 @@ class _Trial:
 
     def _heal(self) -> None:
         plan = self.fault.plan
-        if self.act.not_bitten and not self.event_ns:
+        if not self.injected:
             return
         refused: list[ActionRefused] = []
 
@@ -361,7 +386,7 @@ class _Trial:
     def _recover(self, heal_ns: int) -> None:
         """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
         bench, plan = self.bench, self.fault.plan
-        back = _Back(bench, heal_ns)
+        back = Back(bench, heal_ns, QUIET_NS)
         limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
         deadline_s = (limit_ns + QUIET_NS) / 1e9 + bench.instruments.slower_ns / 1e9 + 1
 
@@ -376,76 +401,9 @@ class _Trial:
             for sentence in back.moved():
                 bench.say(f"{self.scenario.key}: {sentence}")
                 self.watched = f"{self.watched} {sentence}".strip()
+        elif doubt := bench.instruments.missing_sign_of_life():
+            # nobody was there to see the stack come back
+            self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
+            self.heal = replace(self.heal, back_ns=None)
         else:
             self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
-
-
-@dataclass
-class _Back:
-    """Whether the stack serves as before. `since_ns`: since when it has, its quiet not counted."""
-
-    bench: Bench
-    heal_ns: int
-    since_ns: int = 0
-    _pending: list[str] = field(default_factory=list)
-    _lacking: str = ""
-    _node: str = ""
-    _whole_ns: int = 0
-    _still: Stillness | None = None
-
-    def __post_init__(self) -> None:
-        self._pending = list(self.bench.booted.topology.nodes)
-        self.since_ns = self.heal_ns
-        self._still = Stillness(self.bench.booted.lab)
-
-    def missing(self) -> str:
-        """Empty when it serves as before and has been quiet; else what is missing."""
-        if left := self._lacks():
-            self._whole_ns = 0
-            return left
-        now = time.monotonic_ns()
-        self._whole_ns = self._whole_ns or now
-        instruments = self.bench.instruments
-        last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
-        self.since_ns = max(last_ns, self._whole_ns if self._waited else self.heal_ns)
-        quiet_ns = QUIET_NS + instruments.slower_ns + SETTLE_NS
-        if now - max(self.heal_ns, last_ns) < quiet_ns:
-            return f"no {QUIET_NS / 1e9:g} s without loss yet"
-        if left := instruments.unsteady(now - STEADY_NS):
-            return left
-        assert self._still is not None
-        return self._still.missing()
-
-    @property
-    def _waited(self) -> bool:
-        return self._lacked
-
-    _lacked: bool = False
-
-    def _lacks(self) -> str:
-        """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
-        before, lab = self.bench.baseline, self.bench.booted.lab
-        if before is None:
-            return ""
-        for node in self._pending[:NODES_PER_LOOK]:
-            names = set(lab.pids(node).values()) if node in before.processes else set()
-            if left := lacking(before, node, lab.snapshot(node), names):
-                self._lacking, self._node, self._lacked = left, node, True
-                return left
-            self._pending.remove(node)
-        return f"{len(self._pending)} nodes were not looked at yet" if self._pending else ""
-
-    def moved(self) -> list[str]:
-        """Addresses that came to other nodes than they were at."""
-        before, lab = self.bench.baseline, self.bench.booted.lab
-        if before is None or not before.held:
-            return []
-        return moved(before, lab.snapshots(list(lab.topology.nodes)), self.bench.vips)
-
-    def last_words(self) -> str:
-        """What is lacking and what the node said last; empty where nothing is."""
-        if not self._node or not self._pending:
-            return ""
-        lines = self.bench.booted.lab.log(self._node).strip().splitlines()[-1:]
-        said = f"; it said last: {lines[0][:200]}" if lines else ""
-        return f"{self._lacking}{said}"

@@ -12,6 +12,7 @@ from typing import TypeVar
 from probes.child import ProbeError
 from reports.evidence import schema
 from reports.evidence.again import again
+from scenarios import at_rest
 from scenarios.asked import Play
 from scenarios.bench import Bench
 from scenarios.boot import Booted
@@ -43,6 +44,12 @@ class Player:
 
     attempts_left: int = FURTHER_ATTEMPTS
     played: list[Played] = field(default_factory=list)
+
+    def at_rest(self, bench: Bench) -> None:
+        """Once a run, before anything is broken: the stack at rest, where there is anything to judge of it."""
+        if at_rest.wanted(bench):
+            judged = at_rest.judge_at_rest(bench)
+            self.played.append(Played(at_rest.KEY, judged.verdict, judged.reason))
 
     def play(self, bench: Bench, play: Play, target: str | None, make: Made[str], options: Sequence[str]) -> Played:
         """One trial at this target (None: the first candidate that carries traffic).

@@ -147,9 +147,11 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     )
     try:
         with running(asked, TELLER, lambda: worst(session.outcomes.verdicts)) as made:
+            session.player.at_rest(made)
             yield made
     except (BadInput, LabExists) as error:
         session.bad_input = True
+        TELLER.say(f"nospof: {error}")
         pytest.exit(f"nospof: {error}", returncode=2)
 
 

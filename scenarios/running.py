@@ -20,6 +20,7 @@ from msgspec import structs
 
 from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
+from scenarios.absent import refuse_missing
 from scenarios.asked import plays as played
 from scenarios.bench import Bench
 from scenarios.boot import Booted, boot, take_down
@@ -67,6 +68,7 @@ class _Deployment:
         self.teller.now("the lab comes up")
         booted = boot(self.asked.topology, self.asked.contract, runtime=self.asked.runtime, say=self.teller.say)
         self.stack.callback(take_down, booted.lab)
+        refuse_missing(booted, self.asked.names, self.asked.targets)
         return booted
 
     def measure(self, booted: Booted) -> Instruments:

@@ -4,7 +4,7 @@ processes nor namespaces.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from probes.connections import Security, Target
@@ -15,6 +15,8 @@ INTERVAL_NS = 10_000_000
 SYN_INTERVAL_NS = 20_000_000
 FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
+IDENTITY = "x-backend"
+"""The header that is taken to name the backend where a contract names none."""
 HEARTBEAT_NS, SLOWEST_HEARTBEAT_NS = 1_000_000_000, 2_500_000_000
 HEARTBEATS_PER_S = 400
 """A vantage's connections beat once per second; from so many on, as much less often as keeps to these, down to the slowest. That is
@@ -32,8 +34,11 @@ class Reached:
     source: str
 
 
-def flows_of(vantage: str, number: int, reached: Sequence[Reached], thinned: int = 1) -> list[ProbeFlow]:
-    """UDP to every UDP service on each of its addresses; to the others a schedule of SYNs, and pings, once per address.
+def flows_of(
+    vantage: str, number: int, reached: Sequence[Reached], thinned: int = 1, no_ping: Collection[str] = ()
+) -> list[ProbeFlow]:
+    """UDP to every UDP service on each of its addresses; to the others a schedule of SYNs, and pings, once per address, but none to
+    those of `no_ping`, which answer none.
 
     `number` of the vantage among all keeps identifiers apart. `thinned`: the intervals are so many times as long; flows and their
     ports stay, and so do their ways.
@@ -47,7 +52,7 @@ def flows_of(vantage: str, number: int, reached: Sequence[Reached], thinned: int
         if service.protocol == "udp":
             wanted.append(("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS))
         else:
-            if one.vip not in pinged:
+            if one.vip not in pinged and one.vip not in no_ping:
                 pinged.add(one.vip)
                 wanted.append(("icmp", PINGS_PER_ADDRESS, INTERVAL_NS))
             wanted.append(("tcp", 1, SYN_INTERVAL_NS))
@@ -78,7 +83,7 @@ def connected_to(reached: Sequence[Reached]) -> list[Target]:
             one.service.port,
             one.service.host or one.vip,
             one.service.path or "/",
-            one.service.identity or "x-backend",
+            one.service.identity or IDENTITY,
             version,
             security_of(one.service),
         )

@@ -14,7 +14,7 @@ from probes.requests import RequestTrace
 from scenarios.faults.base import FaultPlan
 from scenarios.instruments import GRACE_NS, Instruments
 from scenarios.timers.timers import Timers
-from scenarios.verdict.rows import RETURN_AFTER_TIMER_NS, RETURN_NS
+from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
 from scenarios.verdict.standing import AtRest, Seen, Stretch, cap_ns, missing
 from topologies.budget import Judging, effective_limits
 from topologies.contract import Contract
@@ -96,7 +96,7 @@ class Watch:
         if left := missing(seen, self.quiet_ns):
             return f"{left} ({', '.join(sorted(last))})" if last else left
         running = self.timers.running(self.lab, self.event_ns, now)
-        return f"still running: {'; '.join(f'{t.node}: {t.what}' for t in running[:3])}" if running else ""
+        return f"still running: {'; '.join(map(str, running[:3]))}" if running else ""
 
     def _look_closer(self, now_ns: int) -> Mapping[str, Sequence[Stretch]]:
         if now_ns - self._looked_ns > CLOSER_LOOK_S * 1e9:

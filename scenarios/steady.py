@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scenarios.answers import missing_answer
+from scenarios.answering import Answering, Asked, everything, not_to_ask
+from scenarios.answers import reply_of
+from scenarios.pings import answers_ping
 from scenarios.waiting import wait_until
 from topologies.contract import Contract
+from topologies.linux.addresses import families
 from topologies.linux.lab import LinuxLab
 
 SETTLED_FOR_NS = 1_000_000_000
 RESET_SETTLED_FOR_NS = 600_000_000
 """After a reset: BGP's own timers are far below it in a lab whose sessions are up, and there is a run waiting."""
 LOOK_S = 0.1
+AT_ONCE = 4
 
 
-Asked = tuple[str, str, str]
-"""A vantage, the name of a service, and the VIP that it was asked at."""
+def answering(lab: LinuxLab, contract: Contract) -> Answering:
+    """Every service asked from every vantage at each of its VIPs, but for families of which a vantage has no address."""
+    vantages = tuple(v.name for v in lab.topology.nodes_with_role("client"))
+    not_asked = not_to_ask({v: families(lab.netns(v)) for v in vantages}, contract)
+    asked = [one for one in everything(vantages, contract) if one not in not_asked]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        replies = list(pool.map(lambda q: reply_of(lab.netns(q[0]), contract.services[q[1]], q[2]), asked))
+    found = list(zip(asked, replies, strict=True))
+    return Answering(
+        vantages,
+        {(v, s, vip): f"{v} → {s} {vip} ({reply.missing})" for (v, s, vip), reply in found if reply.missing},
+        not_asked,
+        {one: reply.carried for one, reply in found if reply.carried is not None and not reply.missing},
+    )
+
+
+def pinged(lab: LinuxLab, contract: Contract, known: Answering) -> Answering:
+    """The same, and which VIPs that would be pinged answer no ping to which vantage."""
+    asked = {(v, vip) for v, service, vip in known.answered(contract) if contract.services[service].protocol != "udp"}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answered = list(pool.map(lambda q: answers_ping(lab.netns(q[0]), q[1]), asked))
+    return replace(known, no_ping=frozenset(one for one, yes in zip(asked, answered, strict=True) if not yes))
 
 
 def unanswered(lab: LinuxLab, contract: Contract) -> dict[Asked, str]:
-    """Why a service does not answer a vantage at a VIP, where it does not."""
-    asked = [
-        (v.name, s, vip)
-        for v in lab.topology.nodes_with_role("client")
-        for s in contract.services.values()
-        for vip in s.vip
-    ]
-    with ThreadPoolExecutor(4) as pool:
-        answers = pool.map(lambda q: missing_answer(lab.netns(q[0]), q[1], q[2]), asked)
-    return {
-        (vantage, service.name, vip): f"{vantage} → {service.name} {vip} ({why})"
-        for (vantage, service, vip), why in zip(asked, answers, strict=True)
-        if why
-    }
+    """Why a service does not answer a vantage at a VIP, where it was asked and does not."""
+    return dict(answering(lab, contract).unreached)
 
 
 class Stillness:

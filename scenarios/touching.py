@@ -12,6 +12,9 @@ from topologies.linux.wire import Flow
 from topologies.linux.wired import Crossing
 from topologies.model import Link
 
+SYN_PORT = 0
+"""Taps know the SYNs of one client to one service as one flow, without the client's port."""
+
 
 def at_element(crossings: Iterable[Crossing], nodes: Collection[str], links: Collection[Link]) -> tuple[Crossing, ...]:
     """Those that entered or left one of these nodes, or took one of these links."""
@@ -31,7 +34,7 @@ class Touching:
 
     @cached_property
     def _ports(self) -> Mapping[tuple[str, str, int], set[int]]:
-        """Who went from where to which TCP port, there or back → from which source ports."""
+        """Who went from where to which TCP port, there or back → from which source ports; 0: by a SYN."""
         found: dict[tuple[str, str, int], set[int]] = defaultdict(set)
         for flow in self._flows:
             if flow.protocol == TCP:
@@ -44,8 +47,9 @@ class Touching:
         return flow in self._flows or flow.reversed() in self._flows
 
     def schedule(self, src: str, dst: str, dport: int, first_port: int, ports: int) -> bool:
-        """Whether a connection of a schedule crossed, which has these source ports."""
-        return any(first_port <= port < first_port + ports for port in self._ports.get((src, dst, dport), ()))
+        """Whether a SYN of a schedule crossed, or one of its connections, which have these source ports."""
+        found = self._ports.get((src, dst, dport), ())
+        return any(port == SYN_PORT or first_port <= port < first_port + ports for port in found)
 
     def ended_here(self, flow: Flow) -> bool | None:
         """Whether packets of this 5-tuple entered the element's nodes and did not leave them; None where none entered."""

@@ -10,7 +10,7 @@ from probes.attempts import attempts_of
 from probes.episodes import FlowLoss
 from probes.failing import Stretch
 from probes.flows import ANSWERED, LATE, FlowTrace
-from probes.requests import Failing
+from probes.requests import Failing, RequestTrace
 from scenarios.measured import AttemptsResult, Clock, ConnectionResult, FlowResult, Measured, RequestsResult
 from scenarios.verdict import Held, Lost, Series
 from scenarios.verdict.facts import End, Part, Use
@@ -62,6 +62,12 @@ def latencies_of(measured: Measured, *, touched: bool) -> tuple[int, ...]:
         took = np.where(t.good(), t.done - t.due, MOST_NS)[chosen]
         found += took.astype(int).tolist()
     return tuple(found)
+
+
+def latencies_at_rest(trace: RequestTrace) -> list[int]:
+    """How long the requests of a window took, ns; a failed one 2 s."""
+    took: list[int] = np.where(trace.good(), trace.done - trace.due, MOST_NS)[trace.known()].astype(int).tolist()
+    return took
 
 
 def named(flow: FlowTrace | RequestsResult | AttemptsResult) -> str:

@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 
-from probes.connections.held import speech_of
-from probes.connections.speech import Answer, Offence
+import h2.events
+
+from probes.connections.http1 import Http1
+from probes.connections.http2 import Http2
+from probes.connections.speech import Answer, Heard, Offence
 from probes.connections.target import Target
 from probes.connections.tls import Tls
 
 _CHUNK = 16384
 
 
-def ask(target: Target, timeout_s: float) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """How an answer begins: its status, and the names of its headers, in lower case and as they came."""
+
+    status: int
+    names: tuple[str, ...]
+
+
+def ask(target: Target, timeout_s: float) -> tuple[Answer, Opening]:
     """The answer. `timeout_s` is how long the other end may be silent. Raises OSError, also for what is no HTTP."""
+    with closing(exchange(target, timeout_s)) as heard:
+        for opening, some in heard:
+            for one in some:
+                if isinstance(one, Answer) and opening is not None:
+                    return one, opening
+            if any(isinstance(one, Offence) for one in some):
+                break
+    raise ConnectionError(f"no answer by HTTP/{target.http}")
+
+
+def exchange(target: Target, timeout_s: float) -> Generator[tuple[Opening | None, Sequence[Heard]]]:
+    """One request, and then with each piece that comes: how the answer began, once it has, and what was heard of it. It ends with the
+    connection. Raises OSError."""
+    speech = _Opened2(target) if target.http == "2" else _Opened1(target)
     with socket.create_connection((target.dst, target.dport), timeout_s) as sock:
         tls = Tls(target.tls, target) if target.tls else None
         if tls is not None:
@@ -22,9 +50,7 @@ def ask(target: Target, timeout_s: float) -> Answer:
             while not over:
                 said, over = tls.shake(_heard(sock))
                 sock.sendall(said)
-        speech = speech_of(target)
-        asked = speech.ask()
-        sock.sendall(tls.write(asked) if tls else asked)
+        _say(sock, tls, speech.ask())
         while True:
             data, ended = sock.recv(_CHUNK), False
             whole = not data
@@ -33,11 +59,15 @@ def ask(target: Target, timeout_s: float) -> Answer:
             heard = list(speech.hear(data)) if data else []
             if ended or whole:
                 heard += speech.hang_up()
-            for one in heard:
-                if isinstance(one, Answer):
-                    return one
-            if ended or whole or any(isinstance(one, Offence) for one in heard):
-                raise ConnectionError(f"no answer by HTTP/{target.http}")
+            yield speech.opening, heard
+            if ended or whole:
+                return
+            _say(sock, tls, speech.owed())
+
+
+def _say(sock: socket.socket, tls: Tls | None, data: bytes) -> None:
+    if data or tls is not None:
+        sock.sendall(tls.write(data) if tls else data)
 
 
 def _heard(sock: socket.socket) -> bytes:
@@ -45,3 +75,35 @@ def _heard(sock: socket.socket) -> bytes:
     if not data:
         raise ConnectionError("closed during the TLS handshake")
     return data
+
+
+class _Opened1(Http1):
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.host, target.path, target.identity)
+        self.opening: Opening | None = None
+        self._names: list[str] = []
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._names = []
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._names.append(name.lower().decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.opening = Opening(self._parser.get_status_code(), tuple(self._names))
+
+
+class _Opened2(Http2):
+    def __init__(self, target: Target) -> None:
+        super().__init__(target.host, target.path, target.identity, "https" if target.tls else "http")
+        self.opening: Opening | None = None
+
+    def _of(self, events: Sequence[h2.events.Event]) -> Iterator[Heard]:
+        yield from super()._of(events)
+        for event in events:
+            if isinstance(event, h2.events.ResponseReceived):
+                fields = (name.decode("latin-1") for name, _ in event.headers or ())
+                self.opening = Opening(self._status, tuple(name for name in fields if not name.startswith(":")))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from probes.given_back import give_back
+
 
 class Target(msgspec.Struct, frozen=True):
     """One HTTP service on one of its addresses, as the contract names it."""
@@ -34,8 +36,10 @@ class VantagePlan(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What one master and its workers do. `users` and `rate_per_s` are those of each vantage, over all targets."""
+    """What one master and its workers do. `users` and `rate_per_s` are those of each vantage, over all targets; `directory` is where
+    they meet."""
 
+    directory: str
     vantages: tuple[VantagePlan, ...]
     targets: tuple[Target, ...]
     users: int
@@ -135,6 +139,10 @@ class Ledger:
                 case Started():
                     self.pid = line.pid
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of requests that had ended by then."""
+        self.requests = [request for request in self.requests if request.end_ns >= before_ns]
+
 
 class Follower:
     """Reads a growing log by whole lines into a ledger. A log that is not there yet is an empty one."""
@@ -157,3 +165,8 @@ class Follower:
         self._read += len(whole)
         self.ledger.add(self._decoder.decode_lines(whole))
         return self.ledger
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what had ended by then, in the ledger and in the log."""
+        self.catch_up().forget(before_ns)
+        give_back(self._path, self._read)

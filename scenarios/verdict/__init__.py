@@ -1,7 +1,8 @@
 """What a verdict is: a pure function from a finished trial to pass, fail or unknown.
 
-`facts` is a trial as plain values, `doubts` what may be wrong with them, `ranges` a figure with its accuracy, `rows` each limit
-beside its figure, `decide` the verdict and its reason, `standing` how long a fault stands, `outcome` a whole run's exit code.
+`facts` is a trial as plain values, `doubts` what may be wrong with them, `ranges` a figure with its accuracy, `row` one limit beside
+its figure, `rows` all of them (`times`, `connections`, `load`, `ends`), `decide` the verdict and its reason, `text` how a row is said,
+`standing` how long a fault stands, `outcome` a whole run's exit code.
 """
 
 from scenarios.verdict.decide import Judged, judge

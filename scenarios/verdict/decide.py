@@ -99,8 +99,7 @@ def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
         for r in rows
         if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)
     ]
-    if trial.heal.ours_left:
-        found.append(_Doubtful(f"The heal left something of ours: {trial.heal.ours_left}."))
+    found += [_Doubtful(sentence) for sentence in _left(trial)]
     if not any(r.given and r.state in ("ok", "unknown") for r in rows):
         found.append(_Doubtful(_nothing_judged(trial)))
     return found
@@ -113,7 +112,8 @@ def _nothing_judged(trial: Trial) -> str:
 
 
 def _lower(sentence: str) -> str:
-    text = sentence[:1].lower() + sentence[1:] if sentence[:2] != "L4" else sentence
+    named = sentence[1:2].isupper() or sentence[1:2].isdigit()  # L4, SYNs
+    text = sentence if named else sentence[:1].lower() + sentence[1:]
     return text if text.endswith(".") else f"{text}."
 
 
@@ -127,7 +127,11 @@ def _broke(trial: Trial, failed: Sequence[Row]) -> str:
         figures = "; ".join(f"{r.name} was {told(r)}, limit {limit_of(r)}{f' ({r.by})' if r.by else ''}" for r in rows)
         whose = f"the budget `{budget}`" if budget else "what nobody allowed"
         said.append(f"{trial.element} broke {whose}: {figures}.")
-    return " ".join([*said, *_notes(trial, failed)])
+    return " ".join([*said, *_left(trial), *_notes(trial, failed)])
+
+
+def _left(trial: Trial) -> list[str]:
+    return [f"The heal left something of ours: {trial.heal.ours_left}."] if trial.heal.ours_left else []
 
 
 def _passed(trial: Trial, rows: Sequence[Row]) -> str:

@@ -111,8 +111,8 @@ class Trial:
     `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `latencies_ns`: of touched requests
     due in the 5 s after the event, a failed one 2 s; `latencies_elsewhere_ns`: of the others. `silent`: what answered nothing in the
     control window. `longest_timer_ns`: of the timers of the stack that are known. `watched`: how long the fault stood and by which
-    timers, for sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own, so that
-    loss which still went on then has not ended only if it already exceeds a limit.
+    timers, for sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own,
+    so that loss which still went on then has not ended only if it already exceeds a limit.
     """
 
     fault: str

@@ -26,7 +26,7 @@ def cap_ns(
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Loss of one series, less than 1 s apart: when its first lost sample was due and when its last one was, and how many were lost."""
+    """Loss of one series, less than 1 s apart: when its first lost sample was due, when its last one was, and how many were lost."""
 
     first_ns: int
     last_ns: int

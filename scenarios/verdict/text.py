@@ -19,6 +19,8 @@ def told(row: Row) -> str:
         return f"{_number(round(row.figure, _digits(100 / row.samples) if row.samples else 0))} %"
     if row.censored and row.key == "return":
         return "not before the end"
+    if row.key == "steady":
+        return "no answer"
     if row.key == "ended" and not row.figure:
         return "not over"
     least = "≥ " if row.censored else ""
@@ -29,6 +31,8 @@ def limit_of(row: Row) -> str:
     """`300 ms`, `0`, `0.1%`, `own`; `not judged` without one. A limit that no row names is over with the loss."""
     if row.key == "ended":
         return "an end of the loss"
+    if row.key == "steady":
+        return "an answer"
     if row.limit is None:
         return "not judged"
     if isinstance(row.limit, BrokenBudget):

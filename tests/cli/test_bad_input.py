@@ -131,3 +131,28 @@ def test_more_connections_than_can_be_held_or_none_are_refused(host: Host, count
     assert "--connections" in ended.err
     assert "Traceback" not in ended.err
     assert host.labs() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("kill-l7", "--target", "typo"), ("no node 'typo'", "expected s")),
+        (("kill-l7", "--target=c"), ("c, which is a client", "for kill-l7 s")),
+        (("kill-node", "--target", "s", "--target", "t"), ("no node 't'",)),
+        (("kill-l7", "cut-link", "--target", "s"), ("no link 's'", "c:eth1–s:eth1")),
+        (("kill-l7", "--target", "s", "--each"), ("--each beside --target s", "one of the two")),
+        (("kill-l7", "--target"), ("--target without a name",)),
+        (("kill-l4",), ("roles client, l7", "nospof.role: l4")),
+        (("drain-l7", "crash-process"), ("actions.l7.drain", "processes: found nothing")),
+        (("--target", "typo"), ("'typo', which no scenario can break", "a node, a region or NODE:INTERFACE")),
+    ],
+)
+def test_what_cannot_be_broken_is_refused_with_what_can(
+    host: Host, words: tuple[str, ...], says: tuple[str, ...]
+) -> None:
+    ended = host.nospof("run", *words, "--topology", host.stack())
+    assert ended.code == 2, ended.err
+    for part in says:
+        assert part in ended.err
+    assert "Traceback" not in ended.err
+    assert host.labs() == []

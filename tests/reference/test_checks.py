@@ -23,9 +23,9 @@ def mute() -> Iterator[int]:
         yield listening.getsockname()[1]
 
 
-def checker(port: int, changes: list[bool | None]) -> Checker:
+def checker(port: int, changes: list[bool | None], timing: Timing = TIMING) -> Checker:
     service = Service("web", (HERE,), port, "tcp", Check("http", "/", "web.test"))
-    made = Checker(service, Backend("eu-l7-1", HERE), TIMING, HERE, lambda one: changes.append(one.health.up))
+    made = Checker(service, Backend("eu-l7-1", HERE), timing, HERE, lambda one: changes.append(one.health.up))
     made.health = Health(True)
     return made
 
@@ -57,3 +57,56 @@ def test_a_checker_that_had_no_cpu_itself_has_found_nothing(mute: int) -> None:
 
     asyncio.run(body())
     assert not changes
+
+
+class Deaf:
+    """A backend behind so many dead paths: the first connections are never answered, all further ones at once."""
+
+    def __init__(self, unanswered: int) -> None:
+        self.left = unanswered
+
+    async def client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.left -= 1
+        if self.left < 0:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            await writer.drain()
+        else:
+            await reader.read()
+        writer.close()
+
+
+AGAIN = Timing(interval_s=0.05, timeout_s=0.15, fall=4, rise=1, again=3)
+
+
+@pytest.mark.parametrize(("unanswered", "changes"), [(3, []), (4, [False])])
+def test_a_failure_is_asked_about_again_at_once_and_a_single_answer_is_enough(
+    unanswered: int, changes: list[bool | None]
+) -> None:
+    seen: list[bool | None] = []
+
+    async def body() -> None:
+        server = await asyncio.start_server(Deaf(unanswered).client, str(HERE), 0)
+        asking = checker(server.sockets[0].getsockname()[1], seen, AGAIN)
+        await asking.once()
+        assert asking.health.up is (not changes)
+        server.close()
+
+    asyncio.run(body())
+    assert seen == changes
+
+
+def test_an_answer_makes_old_news_of_every_check_that_is_under_way() -> None:
+    seen: list[bool | None] = []
+
+    async def body() -> None:
+        server = await asyncio.start_server(Deaf(3).client, str(HERE), 0)
+        asking = checker(server.sockets[0].getsockname()[1], seen, TIMING)
+        deaf = [asyncio.create_task(asking._ask()) for _ in range(3)]
+        await asyncio.sleep(0.02)  # they are under way
+        assert await asking._ask() is Result.WELL
+        assert await asyncio.gather(*deaf) == [None] * 3
+        server.close()
+
+    asyncio.run(body())
+    assert not seen

@@ -85,10 +85,16 @@ def ctl(booted: Booted, node: str, tool: str, command: str) -> str:
     return done.out
 
 
-def ways(booted: Booted, node: str) -> int:
-    """How many next hops the node has to the web service's VIP."""
+def ways(booted: Booted, node: str) -> set[str]:
+    """The nodes that are next hops of this one to the web service's VIP."""
     found = json.loads(booted.lab.exec(node, ["ip", "-j", "route", "show", WEB[0]]).out or "[]")
-    return sum(len(route.get("nexthops", [route])) for route in found)
+    interfaces = {hop["dev"] for route in found for hop in route.get("nexthops", [route])}
+    ends = [link.endpoints for link in booted.topology.links]
+    both = [(a, b) for x, y in ends for a, b in ((x, y), (y, x))]
+    return {b.node for a, b in both if a.node == node and a.interface in interfaces}
+
+
+BOTH_L4, OTHER_L4 = {"eu-l4-1", "eu-l4-2"}, {"eu-l4-2"}
 
 
 def answered(booted: Booted) -> int:
@@ -104,13 +110,13 @@ def answered(booted: Booted) -> int:
 
 def goes_on_announcing(booted: Booted) -> bool:
     """After a withdrawal and after a drain that both report success."""
-    assert ways(booted, "eu-edge-1") == 2
+    assert ways(booted, "eu-edge-1") == BOTH_L4
     left = []
     for command, undone in (("withdraw", "announce"), ("drain", "undrain")):
         ctl(booted, "eu-l4-1", "l4ctl", command)
-        left.append(not becomes(lambda: ways(booted, "eu-edge-1") == 1, 2))
+        left.append(not becomes(lambda: ways(booted, "eu-edge-1") == OTHER_L4, 2))
         ctl(booted, "eu-l4-1", "l4ctl", undone)
-        assert becomes(lambda: ways(booted, "eu-edge-1") == 2, 5)
+        assert becomes(lambda: ways(booted, "eu-edge-1") == BOTH_L4, 5)
     assert left[0] == left[1]
     return left[0]
 
@@ -144,15 +150,15 @@ def sends_to_the_frozen(booted: Booted) -> bool:
 
 def waits_for_the_hold_time(booted: Booted) -> bool:
     """Whether a silent edge is a next hop for longer than BFD would let it be; not for ever, since BGP has a timer, too."""
-    before = ways(booted, "eu-transit")
-    assert before == 2
+    assert ways(booted, "eu-transit") == {"eu-edge-1", "eu-edge-2"}
     killed = time.monotonic()
     booted.lab.kill(["eu-edge-1"])
-    assert becomes(lambda: ways(booted, "eu-transit") == 1, 15)
+    assert becomes(lambda: ways(booted, "eu-transit") == {"eu-edge-2"}, 15)
     took = time.monotonic() - killed
-    booted.lab.restart(["eu-edge-1"])
-    assert becomes(lambda: ways(booted, "eu-transit") == 2, 30)
     assert took < 1 or took > 4, f"{took:.1f} s is neither BFD's time nor the rest of a hold time of 9 s"
+    if took < 1:
+        booted.lab.restart(["eu-edge-1"])
+        assert becomes(lambda: ways(booted, "eu-transit") == {"eu-edge-1", "eu-edge-2"}, 30)
     return took > 4
 
 
@@ -174,22 +180,22 @@ def breaks_connections_that_move(booted: Booted) -> bool:
         before = [who(one) for one in connections]
         assert set(before) == {b"eu-l7-1", b"eu-l7-2"}
         ctl(booted, "eu-l4-1", "l4ctl", "withdraw")
-        assert becomes(lambda: ways(booted, "eu-edge-1") == ways(booted, "eu-edge-2") == 1, 3)
+        assert becomes(lambda: ways(booted, "eu-edge-1") == ways(booted, "eu-edge-2") == OTHER_L4, 3)
         return [who(one) for one in connections] != before
     finally:
         for one in connections:
             one.close()
         ctl(booted, "eu-l4-1", "l4ctl", "announce")
-        assert becomes(lambda: ways(booted, "eu-edge-1") == 2, 5)
+        assert becomes(lambda: ways(booted, "eu-edge-1") == BOTH_L4, 5)
 
 
 def stays_withdrawn(booted: Booted) -> bool:
     found = []
     for command, undone in (("drain", "undrain"), ("withdraw", "announce")):
         ctl(booted, "eu-l4-1", "l4ctl", command)
-        assert becomes(lambda: ways(booted, "eu-edge-1") == 1, 3)
+        assert becomes(lambda: ways(booted, "eu-edge-1") == OTHER_L4, 3)
         ctl(booted, "eu-l4-1", "l4ctl", undone)
-        found.append(not becomes(lambda: ways(booted, "eu-edge-1") == 2, 3))
+        found.append(not becomes(lambda: ways(booted, "eu-edge-1") == BOTH_L4, 3))
     assert found[0] == found[1]
     return found[0]
 
@@ -224,6 +230,9 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @root
 def test_the_sound_one_has_none_of_the_defects(tmp_path: Path) -> None:
     with serving("sound", tmp_path) as booted:
+        for node in booted.topology.nodes.values():
+            listed = set(booted.contract.processes.get(node.role or "", ()))
+            assert listed <= set(booted.lab.pids(node.name).values()), node.name
         for name, has_defect in DEFECTS.items():
             assert not has_defect(booted), name
             assert becomes(lambda: answered(booted) == 20, 10), f"after the look for {name}"

@@ -169,7 +169,7 @@ def test_what_fails_at_both_vantages_is_doubted_at_both(changes: dict[str, objec
 def test_of_two_stalls_the_longer_widens() -> None:
     first, second = WELL.probers
     given = replace(WELL, probers=(replace(first, stall_ns=70 * MS), replace(second, stall_ns=60 * MS)))
-    assert (only(given).width_ns, only(given).vantages) == (70 * MS, {"eu-client", "us-client"})
+    assert (only(given).width_ns, only(given).vantages) == (70 * MS, frozenset({"eu-client", "us-client"}))
 
 
 def test_a_vantage_that_did_not_stall_is_as_exact_as_ever() -> None:

@@ -53,6 +53,13 @@ def test_an_address_of_two_services_is_pinged_once_and_each_of_them_has_its_syns
     assert len({f.id for f in flows}) == len(flows)
 
 
+def test_what_answers_no_ping_gets_none_and_keeps_its_syns() -> None:
+    flows = flows_of("client", 0, _reached(WEB, TLS, ECHO), no_ping={WEB.vip[0]})
+    assert [f.dst for f in flows if f.transport == "icmp"] == [WEB.vip[1]]
+    assert {(f.dst, f.dport) for f in flows if f.transport == "tcp"} == {(v, p) for v in WEB.vip for p in (80, 443)}
+    assert len({f.id for f in flows}) == len(flows)
+
+
 def test_connections_go_to_every_address_of_a_service_in_every_version_that_it_speaks() -> None:
     assert connected_to(_reached(WEB, ECHO)) == []  # which says no version
     targets = connected_to(_reached(TLS, ECHO))

@@ -25,6 +25,7 @@
 #define CAME_BACK 0x6e6f7370  // mark of a frame that was in the wire in user space; as in impair/splice.bpf.c
 #define COPY 0x6e6f7371       // mark of a duplicate, which is not impaired again
 #define TCP_SYN 0x02
+#define TCP_ACK 0x10
 #define TCP_RST 0x04
 
 #define BFD_PORT 3784
@@ -128,10 +129,9 @@ static __always_inline int innermost(struct __sk_buff *skb, struct tuple *key) {
     return -1;
   }
   __u16 ports[2];
+  __u8 flags = 0;
   if (key->proto == IPPROTO_TCP) {
-    // A connection is known by what it carries: thousands of SYNs that never become one would fill the table.
-    __u8 flags;
-    if (bpf_skb_load_bytes(skb, at + 13, &flags, 1) || (flags & (TCP_SYN | TCP_RST))) return -1;
+    if (bpf_skb_load_bytes(skb, at + 13, &flags, 1) || (flags & TCP_RST)) return -1;
   } else if (key->proto == IPPROTO_ICMP || key->proto == IPPROTO_ICMPV6) {
     // An echo flow has its identifier where others have ports; its answers carry the same.
     __u8 type;
@@ -144,8 +144,10 @@ static __always_inline int innermost(struct __sk_buff *skb, struct tuple *key) {
     return -1;
   }
   if (bpf_skb_load_bytes(skb, at, ports, sizeof ports)) return -1;
-  key->sport = ports[0];
-  key->dport = ports[1];
+  // A connection is known by what it carries. Of SYNs, thousands of which never become one, all from one address to one service are
+  // one flow, without the client's port: they would fill the table.
+  key->sport = (flags & (TCP_SYN | TCP_ACK)) == TCP_SYN ? 0 : ports[0];
+  key->dport = (flags & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK) ? 0 : ports[1];
   return 0;
 }
 

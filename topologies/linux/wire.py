@@ -52,7 +52,7 @@ MAPS = (
 class Flow:
     """An innermost 5-tuple as it was on the wire: addresses as text, ports in host order, protocol number.
 
-    An ICMP echo has its identifier in place of both ports."""
+    An ICMP echo has its identifier in place of both ports; a SYN, and what accepts it, 0 in place of the client's."""
 
     src: str
     sport: int

@@ -38,7 +38,12 @@ services:
     path: /
     identity: x-backend
   echo: {{vip: [{ECHO[0]}, "{ECHO[1]}"], port: 7, protocol: udp}}
-processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
+processes:
+  transit: [bgpd, bfdd, zebra]
+  edge: [bgpd, bfdd, zebra]
+  l4: [l4agent, bgpd, bfdd, zebra]
+  l7: [envoy, l7agent, echo, bgpd, bfdd, zebra]
+  app: [app]
 events: /run/nospof/events.sock
 actions:
   l4:
@@ -132,11 +137,12 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
         "check": {
-            # Three or four checks in a row without an answer, each by a connection of its own: 300 to 400 ms. A link that is
-            # cut silently is out of use sooner than that, and a slower answer than 200 ms is still one where it comes.
+            # Two checks and eight more at once, all without an answer, each by a connection of its own: 300 to 400 ms. A link
+            # that is cut silently is out of use sooner than that.
             "interval_ms": 100,
-            "timeout_ms": 200,
-            "fall": 2,
+            "timeout_ms": 150,
+            "again": 8,
+            "fall": 10,
             "rise": 2,
             "refused": {"fall": 2, "retry_ms": 50},
         },

@@ -55,7 +55,8 @@ class Backend:
 class Timing:
     """A check starts every `interval_s` and fails after `timeout_s`; `fall` failures or `rise` successes decide.
 
-    Of an earlier success, `refusals` in a row decide as well; after one the next check waits for `retry_s` only.
+    Of an earlier success, `refusals` in a row decide as well; after one the next check waits for `retry_s` only. After
+    another failure `again` checks start at once.
     """
 
     interval_s: float
@@ -64,6 +65,7 @@ class Timing:
     rise: int
     refusals: int = 2
     retry_s: float = 0.05
+    again: int = 0
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ def _timing(raw: Any) -> Timing:
         rise=raw["rise"],
         refusals=refused.get("fall", Timing.refusals),
         retry_s=refused["retry_ms"] / 1000 if "retry_ms" in refused else Timing.retry_s,
+        again=int(raw.get("again", Timing.again)),
     )
 
 

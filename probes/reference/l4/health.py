@@ -1,8 +1,9 @@
 """Decides from check results who is healthy, and does the checks. It must not know rings, routes or maps.
 
-A check starts every interval whether or not earlier ones have ended, so a silent backend is down after (fall - 1)
-intervals and one timeout, one that refuses after one interval and one retry; each check has a socket of its own, so
-that checks spread over all paths. An answer to a later check overtakes what earlier ones have not found yet.
+A check starts every interval whether or not earlier ones have ended; each has a socket of its own, so that checks spread
+over all paths. One that fails is followed by several at once: where one of two paths is dead, some come through. So a
+backend is down that answered none of them, after one interval and two timeouts; one that refuses, after one interval and
+one retry.
 """
 
 from __future__ import annotations
@@ -130,6 +131,7 @@ class Checker:
         self._timing, self._source, self._changed = timing, source, changed
         self._newest = 0
         self._started = 0
+        self._asking_again = False
 
     def overtake(self) -> None:
         """Whatever checks under way may still find is old news: the way to the backend has changed."""
@@ -140,12 +142,20 @@ class Checker:
         self.health = Health(False)
 
     async def once(self) -> None:
-        """One check. A refusal that decides nothing yet is looked into at once: two in a row are no accident."""
-        while await self._ask() is Result.REFUSED and self.health.up:
+        """One check. A failure that decides nothing yet is looked into at once: two refusals in a row are no accident, and
+        several checks that nobody answers are not the fault of one path."""
+        while (result := await self._ask()) is Result.REFUSED and self.health.up:
             await asyncio.sleep(self._timing.retry_s)  # the schedule of checks itself, not a wait for something
+        if result in (Result.SILENT, Result.WRONG) and self.health.up and not self._asking_again:
+            self._asking_again = True
+            try:
+                await asyncio.gather(*(self._ask() for _ in range(self._timing.again)))
+            finally:
+                self._asking_again = False
 
     async def _ask(self) -> Result | None:
-        """None is no result: a later check's result has overtaken it, or this process was not there to see the answer come."""
+        """None is no result: an answer or a later check's result has overtaken it, or this process was not there to see the
+        answer come."""
         self._started += 1
         number = self._started
         loop = asyncio.get_running_loop()
@@ -163,6 +173,8 @@ class Checker:
         if number < self._newest:
             return None
         self._newest = number
+        if result in _UP:
+            self.overtake()
         self._become(self.health.after(result, self._timing))
         return result
 

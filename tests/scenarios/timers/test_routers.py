@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,17 @@ def test_bird_gives_back_hold_time_and_what_is_left_of_it(hold: int, left: int, 
     assert found.said == ()
     session = only(found.found)
     assert session == Session(Peer("BGP", plain, interface), True, hold * SECOND, silent_ns=hold * SECOND - left * MS)
+
+
+def test_what_a_real_bird_said_is_read() -> None:
+    """One session is up, one never came, and one protocol waits for neighbours from a range."""
+    found = bird.bgp_sessions((Path(__file__).with_name("bird-2.0.12.txt")).read_text())
+    assert found.said == ()
+    up, never = found.found
+    assert up == Session(
+        Peer("BGP", "10.7.0.2"), True, 9 * SECOND, silent_ns=(9000 - 7852) * MS, restart_ns=120 * SECOND
+    )
+    assert never == Session(Peer("BGP", "10.7.0.77"), False, 0)
 
 
 def test_bird_sessions_are_told_apart() -> None:

@@ -16,7 +16,9 @@ NONE_BROKEN = BrokenBudget("count")
 OWN = BrokenBudget("own")
 
 
-def lost(ms: float = 0, *, samples: int = 1_000, step: float = 10, open: bool = False, ended: float | None = None) -> Lost:
+def lost(
+    ms: float = 0, *, samples: int = 1_000, step: float = 10, open: bool = False, ended: float | None = None
+) -> Lost:
     """So many ms without an answer, every sample of them lost."""
     failed = min(samples, round(ms / step))
     return Lost(samples, failed, int(ms * MS), open, int((ms if ended is None else ended) * MS))

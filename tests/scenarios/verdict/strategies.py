@@ -115,7 +115,9 @@ heals = st.builds(
     ours_left=mostly_empty("a filter in us-edge-1"),
     refused=mostly_empty("us-l4-1 refused to undrain: exit 1"),
     missing=mostly_empty("us-l4-1 never announced again: no route to host"),
-    back_ns=st.sampled_from((0, 0, 1, 900, 59_000, 61_000, 999_000, None)).map(lambda ms: ms if ms is None else ms * MS),
+    back_ns=st.sampled_from((0, 0, 1, 900, 59_000, 61_000, 999_000, None)).map(
+        lambda ms: ms if ms is None else ms * MS
+    ),
 )
 
 

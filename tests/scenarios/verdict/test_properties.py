@@ -8,7 +8,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from scenarios.verdict import Act, Doubt, Heal, Held, Load, Lost, Row, Series, Trial, judge
-from scenarios.verdict.rows import LATENCY_SAMPLES, NEEDED
+from scenarios.verdict.load import LATENCY_SAMPLES
+from scenarios.verdict.rows import NEEDED
 from scenarios.verdict.text import limit_of, told
 from tests.scenarios.verdict.made import ELEMENT, MS
 from tests.scenarios.verdict.strategies import (
@@ -226,7 +227,9 @@ def _longer(lost: Lost, more: int) -> Lost:
 
 
 @given(trial=trials())
-def test_to_watch_longer_with_nothing_more_lost_changes_only_what_had_not_ended_and_what_was_missing(trial: Trial) -> None:
+def test_to_watch_longer_with_nothing_more_lost_changes_only_what_had_not_ended_and_what_was_missing(
+    trial: Trial,
+) -> None:
     longer = replace(
         trial, series=tuple(replace(s, fault=replace(_longer(s.fault, 100), open=False)) for s in trial.series)
     )
@@ -257,7 +260,9 @@ def test_a_pass_has_a_limit_that_was_kept_with_samples_and_a_lab_that_is_whole(t
     assert all(r.samples >= 1 for r in judged)
     assert not any((trial.heal.ours_left, trial.heal.missing, trial.heal.refused, trial.silent))
     assert trial.heal.back_ns is not None
-    assert not any((trial.act.refused, trial.act.not_bitten, trial.act.let_go, trial.act.action and trial.act.did_nothing))
+    assert not any(
+        (trial.act.refused, trial.act.not_bitten, trial.act.let_go, trial.act.action and trial.act.did_nothing)
+    )
     assert not any(d.no_pass for d in trial.doubts)
     assert found.stood_by == (not trial.carries)
     assert not (trial.act.action and found.stood_by)

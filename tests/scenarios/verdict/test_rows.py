@@ -141,7 +141,9 @@ def test_loss_that_a_schedule_cut_short_has_not_ended_only_if_it_already_exceeds
 
 
 def test_loss_that_a_schedule_cut_short_and_no_limit_is_for_is_unknown() -> None:
-    found = verdict(probes(), requests(9_000, open=True), connections=held(), budget=allows(broken=NONE_BROKEN), cut_short=True)
+    found = verdict(
+        probes(), requests(9_000, open=True), connections=held(), budget=allows(broken=NONE_BROKEN), cut_short=True
+    )
     assert found.verdict == "unknown"
     assert "ended" in found.reason
 
@@ -219,9 +221,14 @@ def test_a_percentile_elsewhere_needs_its_hundred_requests_and_says_so() -> None
 
 
 def test_at_a_link_both_ends_are_judged_but_one_that_promises_nothing() -> None:
-    both = (Judging("cut-link/l4", allows(new_fail=100), kin=False), Judging("cut-link", allows(new_fail=300), kin=False))
+    both = (
+        Judging("cut-link/l4", allows(new_fail=100), kin=False),
+        Judging("cut-link", allows(new_fail=300), kin=False),
+    )
     found = judge(replace(trial(syns(200)), judging=both))
     assert [r.state for r in rows(found, "new_fail")] == ["fail", "ok"]
     assert found.verdict == "fail"
-    one = judge(replace(trial(syns(200)), judging=(Judging("cut-link/l4", Budget(not_promised=True), kin=False), both[1])))
+    one = judge(
+        replace(trial(syns(200)), judging=(Judging("cut-link/l4", Budget(not_promised=True), kin=False), both[1]))
+    )
     assert (one.verdict, one.counts) == ("pass", True)

@@ -18,11 +18,18 @@ from topologies.budget import BrokenBudget
 
 
 def made(
-    figure: float, unit: Unit = "ns", *, key: Key = "black_hole", limit: float | BrokenBudget | None = 300 * MS, **more: int
+    figure: float,
+    unit: Unit = "ns",
+    *,
+    key: Key = "black_hole",
+    limit: float | BrokenBudget | None = 300 * MS,
+    **more: int,
 ) -> Row:
     censored = bool(more.pop("censored", False))
     samples = more.pop("samples", 100)
-    return Row(key, "touched", "fault", "kill-node", limit, figure, NOTHING, unit, samples, "ok", censored=censored, **more)  # type: ignore[arg-type]
+    return Row(
+        key, "touched", "fault", "kill-node", limit, figure, NOTHING, unit, samples, "ok", censored=censored, **more
+    )  # type: ignore[arg-type]
 
 
 # -- figures -------------------------------------------------------------------------------------------------------
@@ -56,7 +63,14 @@ def test_a_time_is_told_within_half_a_step_and_as_a_multiple_of_it(figure: int, 
 
 @pytest.mark.parametrize(
     ("failed", "of", "said"),
-    [(100, 100, "100 %"), (5, 1_000, "0.5 %"), (1, 3, "33 %"), (999, 1_000, "99.9 %"), (0, 10, "0 %"), (12, 40_000, "0.03 %")],
+    [
+        (100, 100, "100 %"),
+        (5, 1_000, "0.5 %"),
+        (1, 3, "33 %"),
+        (999, 1_000, "99.9 %"),
+        (0, 10, "0 %"),
+        (12, 40_000, "0.03 %"),
+    ],
 )
 def test_a_share_has_the_digits_of_one_request(failed: int, of: int, said: str) -> None:
     assert told(made(100 * failed / of, "percent", samples=of, limit=0.1)) == said
@@ -69,8 +83,13 @@ def test_a_loss_that_has_not_ended_took_at_least_so_long() -> None:
 
 
 def test_connections_are_told_by_number_use_and_where_they_ended() -> None:
-    found = verdict(probes(), connections=(*held(4, end="own"), *held(1, 3, use="stream")), budget=allows(broken=NONE_BROKEN))
-    assert [told(r) for r in rows(found, "broken")] == ["4 of 30 busy, 4 of them ended at the failed element", "1 of 3 stream"]
+    found = verdict(
+        probes(), connections=(*held(4, end="own"), *held(1, 3, use="stream")), budget=allows(broken=NONE_BROKEN)
+    )
+    assert [told(r) for r in rows(found, "broken")] == [
+        "4 of 30 busy, 4 of them ended at the failed element",
+        "1 of 3 stream",
+    ]
     assert told(row(verdict(probes(), budget=allows(broken=NONE_BROKEN)), "broken")) == "0 of 0"
 
 
@@ -123,4 +142,6 @@ def test_a_row_is_called_by_its_part_and_by_where_it_was_seen() -> None:
 
 def test_a_broken_row_says_whose_figure_it_is_against_which_limit_of_which_budget() -> None:
     found = judge(trial(syns(400), syns(600, vantage="ap-client"), budget=allows(new_fail=300), name="kill-node/l4"))
-    assert "us-l4-1 broke the budget `kill-node/l4`: new_fail was 600 ms, limit 300 ms (syn of ap-client)" in found.reason
+    assert (
+        "us-l4-1 broke the budget `kill-node/l4`: new_fail was 600 ms, limit 300 ms (syn of ap-client)" in found.reason
+    )

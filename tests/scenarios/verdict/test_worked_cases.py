@@ -99,7 +99,9 @@ def test_a_region_that_is_not_promised_is_killed_by_name() -> None:
     assert "broken was 3 of 30 busy" in found.reason
 
 
-@pytest.mark.parametrize("budget", [allows(black_hole=300, new_fail=300), allows(broken=NONE_BROKEN), allows(recover=30_000)])
+@pytest.mark.parametrize(
+    "budget", [allows(black_hole=300, new_fail=300), allows(broken=NONE_BROKEN), allows(recover=30_000)]
+)
 def test_an_envoy_is_frozen_behind_checks_that_always_say_yes(budget: Budget) -> None:
     """The kernel accepts, nobody answers, and the contract names no `request_fail`."""
     found = verdict(probes(), syns(), requests(25_000, open=True), connections=held(), budget=budget)
@@ -141,8 +143,7 @@ def test_a_heal_that_fails(heal: Heal, lost_ms: float, word: str) -> None:
     assert found.verdict == word
     if lost_ms:
         assert "black_hole was 1,500 ms, limit 300 ms" in found.reason
-    else:
-        assert (heal.missing or heal.ours_left) in found.reason
+    assert (heal.missing or heal.ours_left) in found.reason
 
 
 @pytest.mark.parametrize(("ms", "word"), [(6_950, "fail"), (310, "unknown")])
@@ -190,12 +191,18 @@ def test_an_l4_never_withdraws_or_a_drain_closes_only_listeners() -> None:
     act = drained(did_nothing="its neighbours still have its routes")
     found = verdict(*BUSY, connections=held(), budget=DRAIN, planned=True, act=act)
     assert found.verdict == "fail"
-    assert "The action on us-l4-1 reported success and did nothing: its neighbours still have its routes." in found.reason
+    assert (
+        "The action on us-l4-1 reported success and did nothing: its neighbours still have its routes." in found.reason
+    )
 
 
 @pytest.mark.parametrize("ms", [1_500, 6_950, 360])
 def test_a_heal_that_failed_hides_no_black_hole(ms: float) -> None:
-    for heal in (Heal(ours_left="a filter"), Heal(missing="us-l4-1: down", back_ns=None), Heal(refused="us-l4-1 refused")):
+    for heal in (
+        Heal(ours_left="a filter"),
+        Heal(missing="us-l4-1: down", back_ns=None),
+        Heal(refused="us-l4-1 refused"),
+    ):
         found = verdict(probes(ms), *BUSY[1:], budget=allows(black_hole=300), heal=heal)
         assert (found.verdict, row(found, "black_hole").state) == ("fail", "fail")
 
@@ -356,3 +363,9 @@ def test_losses_after_the_heal_have_the_same_limits() -> None:
     found = verdict(probes(after=7_300), syns(), budget=allows(black_hole=300))
     assert found.verdict == "fail"
     assert "reversion.black_hole was 7,300 ms, limit 300 ms" in found.reason
+
+
+@pytest.mark.parametrize("sentence", ["SYNs were not sent.", "L4 probes were not sent.", "HTTP was not asked."])
+def test_a_word_in_capitals_keeps_them_within_a_sentence(sentence: str) -> None:
+    doubt = replace(stall(60), sentence=sentence)
+    assert sentence in verdict(probes(310), budget=allows(black_hole=300), doubts=(doubt,)).reason

@@ -1,0 +1,74 @@
+"""How the requests of the 5 s after the event and the load's worst 5 s fared: a percentile and a share. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from scenarios.verdict.doubts import strongest
+from scenarios.verdict.facts import Load, Trial
+from scenarios.verdict.ranges import UNKNOWN, Range
+from scenarios.verdict.row import NOUNS, Asked, Row, Where, about, judged
+
+LATENCY_SAMPLES = 100
+"""From so many requests on there is a 99th percentile."""
+
+FAILED_LATENCY_NS = 2_000_000_000
+
+LEAST_STEP_NS = 1_000
+"""Nobody wants to read of a latency, or needs for its limit, more than its microseconds."""
+
+
+def latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Iterator[Row]:
+    if where == "touched":
+        waits = trial.latencies_ns if trial.carries else (*trial.latencies_ns, *trial.latencies_elsewhere_ns)
+    else:
+        waits = trial.latencies_elsewhere_ns
+    if limit is None or (where == "elsewhere" and not waits):
+        return
+    asked = Asked("latency", where, "fault", budget, limit)
+    ordered = sorted(waits)
+    enough = len(ordered) >= LATENCY_SAMPLES
+    # of fewer than a hundred, the second longest is one that a hundred could not have had below their 99th percentile either
+    rank = -(-99 * len(ordered) // 100) - 1 if enough else max(0, len(ordered) - 2)
+    figure = ordered[rank] if ordered else 0
+    doubts = about(trial, [("request", "")], where, "fault")
+    makes, hides, strong, _ = strongest(doubts)
+    width = strong + trial.lateness_ns.get(("request", "fault"), 0)
+    certain = figure >= FAILED_LATENCY_NS  # it failed, which no lateness of ours explains
+    low = figure - strong if certain else figure - width
+    found = Range(max(0, low), figure + width)
+    if makes:
+        found = UNKNOWN
+    elif hides:
+        found = Range(found.low, None)
+    if not enough:
+        found = Range(found.low if len(ordered) > 1 else 0, None)
+    yield judged(
+        trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=NOUNS["request"],
+        doubts=doubts, needed=LATENCY_SAMPLES, step_ns=int(max(width, LEAST_STEP_NS)),
+    )  # fmt: skip
+
+
+def load(trial: Trial, budget: str, limit: float | None, where: Where) -> Iterator[Row]:
+    load = trial.load_elsewhere if where == "elsewhere" else trial.load if trial.carries else _worse(trial)
+    if limit is None or (where == "elsewhere" and load is None):
+        return
+    asked = Asked("load_fail", where, "fault", budget, limit)
+    doubts = about(trial, [("load", "")], where, "fault")
+    makes, hides, _, _ = strongest(doubts)
+    share = _share(load)
+    found = UNKNOWN if makes or load is None else Range(share, None if hides else share, surely=share > 0)
+    yield judged(
+        trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
+        noun=NOUNS["load"], doubts=doubts,
+    )  # fmt: skip
+
+
+def _share(load: Load | None) -> float:
+    """How much of it failed, in percent."""
+    return 100 * load.failed / load.requests if load and load.requests else 0.0
+
+
+def _worse(trial: Trial) -> Load | None:
+    """Where the element carried nothing, the load is judged that was worse off."""
+    return max((one for one in (trial.load, trial.load_elsewhere) if one), key=_share, default=None)

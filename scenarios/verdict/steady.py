@@ -1,0 +1,50 @@
+"""The verdict of the stack at rest, once a run: what answers nobody though its service answers, and how long requests take. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from scenarios.verdict.decide import Judged
+from scenarios.verdict.facts import Trial
+from scenarios.verdict.load import latency
+from scenarios.verdict.ranges import Range
+from scenarios.verdict.row import Row
+from scenarios.verdict.text import limit_of, told
+
+ELEMENT = "the stack at rest"
+BUDGET = "steady"
+
+
+def judge_steady(gone: Mapping[tuple[str, str], str], latencies_ns: Sequence[int], limit_ns: int | None) -> Judged:
+    """`gone`: service and VIP that answer nobody, while others of the service do → why. `latencies_ns`: of requests at rest, a failed
+    one 2 s; `limit_ns`: of their 99th percentile, None: not judged."""
+    rows = (*_gone(gone), *_latency(latencies_ns, limit_ns))
+    failed = [r for r in rows if r.state == "fail"]
+    if failed:
+        return Judged("fail", " ".join(f"{_said(r)}." for r in failed), rows)
+    unknown = [r for r in rows if r.state == "unknown"]
+    if unknown:
+        return Judged("unknown", " ".join(f"{_said(r)}: {r.why}" for r in unknown), rows)
+    return Judged("pass", "Everything answers at rest.", rows)
+
+
+def _gone(gone: Mapping[tuple[str, str], str]) -> list[Row]:
+    return [
+        Row(
+            "steady", "touched", "fault", BUDGET, 0, 1, Range(1, None, surely=True), "ns", 0, "fail",
+            by=f"{service} answers nobody at {vip} while it does elsewhere ({why})", censored=True, given=False,
+        )
+        for (service, vip), why in gone.items()
+    ]  # fmt: skip
+
+
+def _latency(latencies_ns: Sequence[int], limit_ns: int | None) -> list[Row]:
+    trial = Trial(BUDGET, ELEMENT, (), latencies_ns=tuple(latencies_ns))
+    return [replace(row, key="latency_steady") for row in latency(trial, BUDGET, limit_ns, "touched")]
+
+
+def _said(row: Row) -> str:
+    if row.key == "steady":
+        return row.by
+    return f"{row.name} was {told(row)}, limit {limit_of(row)}"

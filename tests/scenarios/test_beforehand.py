@@ -1,0 +1,146 @@
+"""What will be judged is told as it is: by kind of service, by what answered, and with the reason for what is left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenarios.answering import Answering, Asked, everything, not_to_ask
+from scenarios.beforehand import Beforehand, beforehand
+from topologies.contract import Contract
+from topologies.services import Service
+
+V4, V6 = "203.0.113.10", "2001:db8:f::10"
+WEB = Service("web", (V4, V6), 80, "http", "web.test", "/", "x-lb", ("1.1", "2"))
+NAMELESS = Service("bare", (V4,), 81, "http", "web.test", "/", None, ("1.1",), stream="/stream")
+TLS = Service("tls", (V4,), 443, "https", "web.test", "/", "x-lb", ("1.1",))
+ECHO = Service("echo", (V4, V6), 7, "udp")
+PORT = Service("port", (V4,), 5432, "tcp")
+REDIS = Service("redis", (V4,), 6379, "tcp", send=b"PING\r\n", expect=b"+PONG")
+ALL = (WEB, NAMELESS, TLS, ECHO, PORT, REDIS)
+VANTAGES = ("eu", "us")
+
+
+def contract_of(*services: Service) -> Contract:
+    return Contract(1, Path("lab.contract.yml"), (), {s.name: s for s in services}, {}, None, {}, {}, None)
+
+
+def told(service: Service, found: Answering | None = None) -> Beforehand:
+    (one,) = beforehand(contract_of(service), found or Answering(VANTAGES))
+    return one
+
+
+def everywhere(service: Service, what: object) -> dict[Asked, object]:
+    return dict.fromkeys(everything(VANTAGES, contract_of(service)), what)
+
+
+@pytest.mark.parametrize(
+    ("service", "judged", "without"),
+    [
+        (ECHO, "UDP probes, 50 flows from each vantage", ""),
+        (WEB, "new requests and connections by HTTP/1.1 and 2 (busy and idle)", "streams: the contract names no"),
+        (NAMELESS, "(busy, idle and streaming)", ""),
+        (TLS, "new requests and connections by HTTP/1.1", "Locust's load: it goes to services with protocol http only"),
+        (
+            PORT,
+            "SYNs: whether connections are accepted",
+            "a tcp service without send/expect, so only that connections are accepted",
+        ),
+        (REDIS, "SYNs: whether connections are accepted", "it has just answered with b'+PONG'"),
+    ],
+    ids=lambda given: given.name if isinstance(given, Service) else "",
+)
+def test_a_service_is_judged_by_the_instruments_of_its_kind(service: Service, judged: str, without: str) -> None:
+    found = told(service)
+    assert judged in "; ".join(found.judged)
+    assert without in "; ".join(found.not_judged)
+    assert ("pings to 203.0.113.10" in str(found)) == (service is not ECHO)
+
+
+def test_an_address_that_answers_no_ping_is_told_and_the_other_is_pinged() -> None:
+    found = told(WEB, Answering(VANTAGES, no_ping=frozenset({("eu", V4), ("us", V4)})))
+    assert f"pings to {V6}" in found.judged
+    assert any(one.startswith(f"pings to {V4}: none is answered") for one in found.not_judged)
+
+
+def test_one_that_answers_no_ping_to_one_vantage_is_told_with_it() -> None:
+    found = told(TLS, Answering(VANTAGES, no_ping=frozenset({("eu", V4)})))
+    assert f"pings to {V4} (us)" in found.judged
+    assert any(one.startswith(f"pings to {V4} (eu): none") for one in found.not_judged)
+
+
+def test_a_header_that_is_missing_is_named_with_those_that_are_there() -> None:
+    found = told(WEB, Answering(VANTAGES, without_identity=everywhere(WEB, ("server", "x-backend"))))  # type: ignore[arg-type]
+    (one,) = (one for one in found.not_judged if "identity" in one)
+    assert "lack the identity header `x-lb` (they carry server, x-backend)" in one
+    assert V4 in one
+    assert "identity" not in str(told(WEB))
+
+
+def test_a_header_that_the_contract_does_not_name_is_looked_for_by_default_and_told_either_way() -> None:
+    assert any("`x-backend`, looked for by default, was there" in one for one in told(NAMELESS).judged)
+    found = told(NAMELESS, Answering(VANTAGES, without_identity=everywhere(NAMELESS, ("server", "x-lb"))))  # type: ignore[arg-type]
+    (one,) = (one for one in found.not_judged if "identity" in one)
+    assert "“other backend”, and `own` by name" in one
+    assert "looked for by default, was not there (answers carry server, x-lb)" in one
+
+
+def test_a_service_that_answers_nobody_is_judged_by_nothing_and_says_why() -> None:
+    silent = {one: f"{one[0]} → web {one[2]} (refused)" for one in everything(VANTAGES, contract_of(WEB))}
+    found = told(WEB, Answering(VANTAGES, silent))
+    assert not found.judged
+    assert f"us → web {V6} (refused)" in str(found)
+
+
+def test_a_family_that_answers_nobody_fails_steady_and_one_vantage_that_hears_nothing_does_not() -> None:
+    both = {(v, "web", V6): "silence" for v in VANTAGES}
+    assert any(
+        one.startswith(V6) and "`steady` fails" in one for one in told(WEB, Answering(VANTAGES, both)).not_judged
+    )
+    assert Answering(VANTAGES, both).gone(contract_of(WEB)) == {("web", V6): "silence"}
+    alone = Answering(VANTAGES, {("eu", "web", V6): "silence"})
+    assert any(one.startswith(f"{V6} from eu") for one in told(WEB, alone).not_judged)
+    assert alone.gone(contract_of(WEB)) == {}
+
+
+def test_a_family_without_an_address_is_not_asked_and_told_and_one_without_any_is_asked() -> None:
+    contract = contract_of(WEB, PORT)
+    excused = not_to_ask({"eu": frozenset({4}), "us": frozenset({4, 6}), "lost": frozenset()}, contract)
+    assert excused == {("eu", "web", V6): "eu has no IPv6 address"}
+    found = Answering(("eu", "us"), not_asked=excused)
+    assert f"{V6}: eu has no IPv6 address" in told(WEB, found).not_judged
+    assert found.gone(contract) == {}
+    assert found.unserved(contract) == {}
+
+
+def test_a_service_that_nobody_can_ask_answers_nobody() -> None:
+    only6 = Service("six", (V6,), 80, "http", http=("1.1",))
+    excused = not_to_ask({"eu": frozenset({4})}, contract_of(only6))
+    assert Answering(("eu",), not_asked=excused).unserved(contract_of(only6)) == {"six": "eu has no IPv6 address"}
+
+
+@given(
+    services=st.lists(st.sampled_from(ALL), min_size=1, unique=True),
+    silent=st.sets(st.sampled_from(everything(VANTAGES, contract_of(*ALL)))),
+    excused=st.sets(st.sampled_from(everything(VANTAGES, contract_of(*ALL)))),
+)
+def test_every_service_is_told_once_and_is_judged_exactly_where_somebody_hears_it(
+    services: list[Service], silent: set[Asked], excused: set[Asked]
+) -> None:
+    contract = contract_of(*services)
+    asked = set(everything(VANTAGES, contract))
+    found = Answering(
+        VANTAGES, dict.fromkeys(silent & asked - excused, "silence"), dict.fromkeys(excused & asked, "excused")
+    )
+    by_name = {one.service: one for one in beforehand(contract, found)}
+    heard = {name for _, name, _ in found.answered(contract)}
+    assert list(by_name) == [service.name for service in services]
+    assert (
+        {name for name, one in by_name.items() if one.judged} == heard == set(by_name) - set(found.unserved(contract))
+    )
+    assert all(name in heard for name, _ in found.gone(contract))
+    for one in by_name.values():
+        assert one.judged or one.not_judged
