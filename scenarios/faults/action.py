@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from scenarios.faults.base import ActionRefused, FaultPlan
 from scenarios.next_hops import next_hops
+from scenarios.protocols import TCP
+from scenarios.touching import SYN_PORT
 from topologies.contract import Action, Contract
 from topologies.linux.lab import LinuxLab
 from topologies.linux.wire import Instant
@@ -16,6 +18,12 @@ from topologies.runtime import RuntimeFailure
 
 IDLE_NS = 500_000_000
 """A flow of which for so long no packet came is over."""
+
+
+def _began_ns(crossing: Crossing) -> int:
+    """When the newest flow of a crossing began: SYNs of many flows are one, and each of them begins another."""
+    of_syns = crossing.flow.protocol == TCP and crossing.flow.sport == SYN_PORT
+    return crossing.seen.last_ns if of_syns else crossing.seen.first_ns
 
 
 @dataclass
@@ -89,7 +97,7 @@ class ActionFault:
             c
             for c in self.lab.tapped()
             if c.receiver == self.plan.target and c.flow.dst in vips and now - c.seen.last_ns < IDLE_NS
-            if not begin_anew or c.seen.first_ns > self._ended_ns
+            if not begin_anew or _began_ns(c) > self._ended_ns
         ]
 
     def _routes(self) -> list[str]:
