@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scenarios.verdict import Act, Doubt, Heal, Held, Load, Lost, Row, Series, Trial, judge
@@ -34,6 +34,7 @@ from tests.scenarios.verdict.strategies import (
 from topologies.budget import BrokenBudget, Budget, Judging
 
 data = st.data()
+fewer = settings(max_examples=60)  # where many an example is not what is asked for
 Data = st.DataObject
 
 
@@ -104,6 +105,7 @@ def _which(row: Row) -> tuple[object, ...]:
 # -- limits --------------------------------------------------------------------------------------------------------
 
 
+@fewer
 @given(trial=trials(), data=data)
 def test_a_tighter_limit_never_improves_a_verdict(trial: Trial, data: Data) -> None:
     assume(any(not j.budget.not_promised for j in trial.judging))
@@ -143,6 +145,7 @@ def test_0_is_never_better_than_1_ms(trial: Trial, key: str) -> None:
     assert not better(zero, one)
 
 
+@fewer
 @given(trial=trials(), data=data)
 def test_a_limit_added_that_replaces_none_never_improves_a_verdict(trial: Trial, data: Data) -> None:
     """`return` replaces a default, and so may `elsewhere`; the limits of connections and probes may be what requests go by.
