@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.protocols import TCP, UDP
-from scenarios.touching import Touching, at_element
+from scenarios.touching import SYN_PORT, Touching, at_element
 from topologies.linux.wire import Flow, Seen
 from topologies.linux.wired import Crossing
 from topologies.model import Endpoint, Link
@@ -69,6 +69,16 @@ def test_a_schedule_crossed_if_one_of_its_ports_did_there_or_back(
 def test_what_is_of_another_schedule_touches_none(other: Flow) -> None:
     for seen in (other, other.reversed()):
         assert not touching(over("r", "b", seen)).schedule(CLIENT, VIP, 80, 1, 65_535)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["there", "back"])
+def test_a_syn_that_crossed_touches_every_schedule_of_its_client_to_its_service(back: bool) -> None:
+    """Taps know them as one flow, without the client's port."""
+    seen = syn(SYN_PORT).reversed() if back else syn(SYN_PORT)
+    found = touching(over("r", "b", seen))
+    assert found.schedule(CLIENT, VIP, 80, 40_000, 10)
+    assert not found.schedule(CLIENT, VIP, 443, 40_000, 10)
+    assert not found.schedule("10.0.0.2", VIP, 80, 40_000, 10)
 
 
 def test_a_schedule_is_not_touched_by_one_in_the_other_direction() -> None:

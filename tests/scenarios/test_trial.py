@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from probes.flows import ANSWERED, LATE
 from probes.requests import Outcome
-from scenarios.measured import AttemptsResult, FlowResult, Measured, RequestsResult, measure_flow
+from scenarios.measured import Measured, measure_flow
 from scenarios.trial import at_rest, held_of, latencies_of, named, series_of, silent
 from scenarios.verdict import Lost, Series
+from scenarios.verdict.facts import Use
 from tests.scenarios.made import (
     CLOCK,
     CONTROL,
@@ -35,7 +36,6 @@ from tests.scenarios.made import (
 
 QUIET = QUIET_NS // STEP
 IN_TIME = 2_000_000_000
-Any3 = FlowResult | AttemptsResult | RequestsResult
 
 
 def made(kind: str, lost: range, *, touched: bool = True) -> Measured:
@@ -185,7 +185,7 @@ def test_a_connection_is_told_with_its_use_its_end_and_when_it_broke() -> None:
 
 
 @pytest.mark.parametrize("use", ["busy", "idle", "stream"])
-def test_a_use_is_kept(use: str) -> None:
+def test_a_use_is_kept(use: Use) -> None:
     one = connection(number=1)
     one = replace(one, record=replace(one.record, use=use))
     (found,) = held_of(measured(connections=[one]))
