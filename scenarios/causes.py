@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from probes.watch import TimelineEvent
 from probes.watch.decompose import Failure, FirstPacket, decompose
+from probes.watch.waits import Wait
 from reports.evidence.schema import Stage
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Clock, FlowResult, Measured
 from scenarios.record import tuple_of
+from scenarios.timers.model import Peer, Timer
 from topologies.linux.wired import Crossing
-
-PLANNED = ("drain", "withdraw")
 
 
 def stages(
-    plan: FaultPlan, clock: Clock, measured: Measured, after: Sequence[Crossing], events: Sequence[TimelineEvent]
+    plan: FaultPlan,
+    clock: Clock,
+    measured: Measured,
+    after: Sequence[Crossing],
+    events: Sequence[TimelineEvent],
+    timers: Sequence[Timer] = (),
 ) -> tuple[Stage, ...]:
     """Where the time went until the last touched flow was answered again; until the last change of a FIB before the heal where
-    none was lost."""
+    none was lost. `timers`: those that the fault may have started, as they were read before it."""
     touched = measured.touched
     if not touched or any(f.fault.censored for f in touched):
         return ()
@@ -32,13 +37,35 @@ def stages(
         nodes=frozenset(plan.nodes),
         ends=frozenset((end.node, end.interface) for link in plan.links for end in link.endpoints),
         destinations=frozenset(x for f in concerned for x in (f.trace.flow.src, f.trace.flow.dst)),
-        planned=plan.fault in PLANNED,
+        planned=plan.planned,
     )
     first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
     if first is not None and first.t_ns < clock.event_ns:
         return ()
     until_heal = [event for event in events if event.t_ns < clock.heal_ns]
-    return decompose(until_heal, failure, first, _way(last, after) if last else None)
+    return decompose(until_heal, failure, first, _way(last, after) if last else None, waits_of(timers))
+
+
+def waits_of(timers: Sequence[Timer]) -> tuple[Wait, ...]:
+    """What each timer explains. A hold time had run for a third of it at most when the last keepalive was heard (RFC 4271), and so had
+    a dead interval (RFC 2328) and a master down interval (RFC 5798); a check may fail for the first time just after the event."""
+    holds = {(t.node, t.peer): t.length_ns for t in timers if not t.restart}
+    return tuple(wait for timer in timers for wait in _waits(timer, holds))
+
+
+def _waits(timer: Timer, holds: Mapping[tuple[str, Peer | None], int]) -> Iterator[Wait]:
+    length = timer.length_ns
+    if timer.restart:
+        hold = holds.get((timer.node, timer.peer), 0)
+        yield Wait("restart-timer", timer.node, length - hold, length, str(timer))
+    elif timer.peer is not None:
+        yield Wait("hold-timer", timer.node, length * 2 // 3, length, str(timer))
+    elif timer.source == "keepalived":
+        # its timers are of VRRP or of checks: only where an address was taken over it was VRRP's
+        yield Wait("advert-interval", timer.node, length * 2 // 3, length, str(timer), takes_over=True)
+        yield Wait("health-check", timer.node, length // 3, length, str(timer))
+    elif timer.source == "HAProxy":
+        yield Wait("health-check", timer.node, length // 3, length, str(timer))
 
 
 def _recovered_ns(flow: FlowResult) -> int:

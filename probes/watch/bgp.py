@@ -24,6 +24,7 @@ ERRORS = {
     5: "FSM error",
     6: "cease",
 }
+HOLD_TIMER_EXPIRED = ERRORS[4]
 CEASE = {
     1: "maximum number of prefixes reached",
     2: "administrative shutdown",

@@ -1,4 +1,4 @@
-"""Where the milliseconds of a failover went: fault → detection → withdrawal → FIB → first packet on the new path.
+"""Where the milliseconds of a failover went: fault → detection or a timer → withdrawal → FIB → first packet on the new path.
 
 Pure: it knows events, what failed and when packets came back; it must not know how any of that was found."""
 
@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from probes.watch.bgp import HOLD_TIMER_EXPIRED
 from probes.watch.event import TimelineEvent
+from probes.watch.waits import UNSEEN_NS, Step, Wait, explained, until_first_packet
 from reports.evidence.schema import Stage, StageName
 
 _DETECTS = frozenset((("bfd", "down"), ("bfd", "admin-down"), ("bgp", "notification"), ("link", "down")))
 _MESSAGES = frozenset(("withdraw", "update"))
 _ROUTES = frozenset(("replace", "delete"))
 _LEAVING = frozenset(("draining", "drain", "withdraw"))
+_TAKES_OVER = frozenset((("link", "address-added"), ("neighbour", "reachable")))
 _WORD = re.compile(r"[\w.:-]+")
 
 
@@ -60,6 +63,11 @@ class Failure:
             return False
         return event.source == "bgp" and event.what in _MESSAGES and self._concerns(event.prefix)
 
+    def takes_over(self, event: TimelineEvent) -> bool:
+        """Whether by this a live node took an address that was another's, or heard who has it now."""
+        about_it = event.node in self.nodes or event.peer in self.nodes
+        return (event.source, event.what) in _TAKES_OVER and not about_it
+
     def _concerns(self, prefix: str | None) -> bool:
         return prefix is None or not self.destinations or any(_covers(prefix, to) for to in self.destinations)
 
@@ -91,11 +99,14 @@ def decompose(
     failure: Failure,
     first_packet: FirstPacket | None,
     on_path: Collection[str] | None = None,
+    waits: Sequence[Wait] = (),
 ) -> tuple[Stage, ...]:
     """The stages, each beginning where the one before ended, the first at the failure; together they last until the
     first packet. They follow one chain of causes backwards: from the last FIB change before that packet (at a node of
     `on_path`, where the new path is known), to the message that made that node change it, to the first notice of the
     node that sent it. A stage that was not seen is absent. Without a first packet the chain ends at its FIB change.
+
+    What lasted longer than its events explain is a wait: one of `waits`, where it fits, else `unexplained`.
 
     Raises ValueError when the first packet is not after the failure.
     """
@@ -113,12 +124,44 @@ def decompose(
     change = changes[-1] if changes else None
     message = _message(later, failure, noticed, changes)
     notice = _notice(noticed, message, change)
-    chain: list[tuple[StageName, TimelineEvent | None]] = [
-        ("detection", notice),
-        ("withdrawal", message),
-        ("fib", change),
+    if notice is not None and not _heard_of(notice, message or change, later, failure):
+        notice = None
+    steps = [
+        Step(name, event.t_ns, event.acc_ns, event.node, _sentence(event))
+        for name, event in ((_detection(notice), notice), ("withdrawal", message), ("fib", change))
+        if event is not None
     ]
-    return _stages(failure, [(name, event) for name, event in chain if event is not None], first_packet)
+    last = None if first_packet is None else Step("first-packet", end_ns or 0, first_packet.acc_ns, first_packet.node)
+    if failure.planned:
+        return _stages(failure.t_ns, [*steps, *([last] if last else [])])
+    steps = explained(failure.t_ns, steps, waits)
+    if last is not None:
+        seen = [Step("first-packet", e.t_ns, e.acc_ns, e.node, _sentence(e)) for e in window if failure.takes_over(e)]
+        steps = until_first_packet(failure.t_ns, steps, last, waits, seen)
+    return _stages(failure.t_ns, steps)
+
+
+def _detection(notice: TimelineEvent | None) -> StageName:
+    """What a notice came by."""
+    if notice is not None and notice.what == "unhealthy":
+        return "health-check"
+    if notice is not None and notice.source == "bgp" and notice.detail == HOLD_TIMER_EXPIRED:
+        return "hold-timer"
+    return "detection"
+
+
+def _heard_of(
+    notice: TimelineEvent, effect: TimelineEvent | None, window: Sequence[TimelineEvent], failure: Failure
+) -> bool:
+    """Whether an effect may be due to that notice: its own node's, or one that messages brought from node to node. What was not seen
+    of that is believed in for a short time only."""
+    if effect is None or effect.t_ns - notice.t_ns <= UNSEEN_NS:
+        return True
+    knows = {notice.node}
+    for e in window:
+        if notice.t_ns <= e.t_ns <= effect.t_ns and failure.withdraws(e) and e.node in knows and e.peer is not None:
+            knows.add(e.peer)
+    return effect.node in knows
 
 
 def _message(
@@ -160,23 +203,15 @@ def _notice(
     return next(iter([*own, *before]), None)
 
 
-def _stages(
-    failure: Failure, chain: Sequence[tuple[StageName, TimelineEvent]], first_packet: FirstPacket | None
-) -> tuple[Stage, ...]:
+def _stages(at_ns: int, steps: Sequence[Step]) -> tuple[Stage, ...]:
     stages = []
-    at = failure.t_ns
-    for name, event in chain:
-        end = max(at, event.t_ns)
-        if first_packet is not None:
-            end = min(end, first_packet.t_ns)  # a stamp that is late, within its accuracy
+    for step in steps:
+        # a stamp may be late within its accuracy, and then no stage ends after the last one
+        end = min(max(at_ns, step.t_ns), max(at_ns, steps[-1].t_ns))
         stages.append(
-            Stage(name=name, start_ns=at, end_ns=end, acc_ns=event.acc_ns, node=event.node, detail=_sentence(event))
+            Stage(name=step.name, start_ns=at_ns, end_ns=end, acc_ns=step.acc_ns, node=step.node, detail=step.detail)
         )
-        at = end
-    if first_packet is not None:
-        last: StageName = "first-packet"
-        acc, node = first_packet.acc_ns, first_packet.node
-        stages.append(Stage(name=last, start_ns=at, end_ns=first_packet.t_ns, acc_ns=acc, node=node))
+        at_ns = end
     return tuple(stages)
 
 

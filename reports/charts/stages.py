@@ -13,6 +13,11 @@ from reports.words import to_accuracy
 
 TITLES: dict[StageName, str] = {
     "detection": "detection",
+    "hold-timer": "hold timer",
+    "restart-timer": "restart timer",
+    "advert-interval": "VRRP's advert interval",
+    "health-check": "health check",
+    "unexplained": "unexplained",
     "withdrawal": "withdrawal",
     "fib": "FIB",
     "first-packet": "first packet on the new path",

@@ -13,7 +13,17 @@ from reports.evidence.runs import VerdictWord
 
 Moment = Literal["before", "during", "after"]
 LimitUnit = Literal["ms", "count", "percent", "own"]
-StageName = Literal["detection", "withdrawal", "fib", "first-packet"]
+StageName = Literal[
+    "detection",
+    "hold-timer",
+    "restart-timer",
+    "advert-interval",
+    "health-check",
+    "unexplained",
+    "withdrawal",
+    "fib",
+    "first-packet",
+]
 
 
 class Trust(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,7 +138,9 @@ class NewRequests(msgspec.Struct, frozen=True, kw_only=True):
 
 class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One step of a failover: it lasts from the end of the one before (the first: from the event) to `end_ns`, which
-    was seen at `node` within `acc_ns`."""
+    was seen at `node` within `acc_ns`. Detection is by BFD, a lost carrier or a session's end; hold timer (OSPF: dead interval),
+    restart timer (routes that outlive their session), VRRP's advert interval and health check are waits that a timer explains;
+    `unexplained` is what no event and no timer does."""
 
     name: StageName
     start_ns: int

@@ -74,7 +74,7 @@ def _first(trial: Trial, rows: tuple[Row, ...]) -> Judged:
 
 def _figures(rows: Sequence[Row]) -> str:
     """What was lost all the same, where nothing is judged by it."""
-    lost = [r for r in rows if (r.figure or r.state == "fail") and (r.part, r.key) != ("after", "return")]
+    lost = [r for r in rows if r.state == "fail" or (r.figure and r.key != "return")]
     said = dict.fromkeys(
         f"{r.name} was {told(r)}{f', limit {limit_of(r)}' if r.limit is not None else ''}" for r in lost
     )

@@ -17,6 +17,7 @@ from tests.probes.watch.made import patient
 MS = 1_000_000
 VIP = "203.0.113.10/32"
 ORDER = ("detection", "withdrawal", "fib", "first-packet")
+NOTICES = ("detection", "health-check")
 KILL = Failure(0, nodes=frozenset({"l4-1"}), destinations=frozenset({"203.0.113.10", "10.9.0.1"}))
 DRAIN = replace(KILL, planned=True)
 
@@ -117,14 +118,14 @@ def test_a_drain_has_no_detection() -> None:
     assert ends(stages) == [("withdrawal", 347, "l4-1"), ("fib", 398, "edge-1"), ("first-packet", 401, None)]
 
 
-def test_an_unhealthy_backend_is_a_detection_and_a_table_is_a_fib() -> None:
+def test_an_unhealthy_backend_was_found_by_a_health_check_and_a_table_is_a_fib() -> None:
     kill = Failure(
         0, nodes=frozenset({"l7-1"}), names=frozenset({"10.1.4.1"}), destinations=frozenset({"203.0.113.10"})
     )
     told = event(301, "l4-1", "l4", "unhealthy", detail="10.1.4.1 did not answer 3 times")
     other = event(20, "l4-1", "l4", "unhealthy", detail="10.1.4.2 did not answer 3 times")
     stages = decompose([other, told, event(303, "l4-1", "l4", "table")], kill, FirstPacket(310 * MS))
-    assert ends(stages) == [("detection", 301, "l4-1"), ("fib", 303, "l4-1"), ("first-packet", 310, None)]
+    assert ends(stages) == [("health-check", 301, "l4-1"), ("fib", 303, "l4-1"), ("first-packet", 310, None)]
 
 
 def test_a_cut_link_is_known_by_its_ends() -> None:
@@ -204,9 +205,11 @@ EVENTS = st.builds(
 def test_stages_are_in_order_without_overlap_and_add_up(events: list[TimelineEvent], after: int, planned: bool) -> None:
     failure = replace(KILL, planned=planned)
     stages = decompose(events, failure, FirstPacket(after))
-    assert [s.name for s in stages] == [name for name in ORDER if name in {s.name for s in stages}]
+    order = (*NOTICES, *ORDER[1:])
+    assert [s.name for s in stages] == [name for name in order if name in {s.name for s in stages}]
+    assert sum(s.name in NOTICES for s in stages) <= 1
     assert stages[0].start_ns == failure.t_ns
     assert all(one.end_ns == other.start_ns for one, other in itertools.pairwise(stages))
     assert all(s.start_ns <= s.end_ns for s in stages)
     assert sum(s.end_ns - s.start_ns for s in stages) == after
-    assert not planned or "detection" not in {s.name for s in stages}
+    assert not planned or {s.name for s in stages}.isdisjoint(NOTICES)

@@ -1,0 +1,41 @@
+"""Timers that were read before an act, as waits that explain silence after it; these tests know timers and no lab."""
+
+from __future__ import annotations
+
+import pytest
+
+from probes.watch.waits import Wait
+from scenarios.causes import waits_of
+from scenarios.timers.model import SECOND, Peer, Session, Timer, session_timers
+
+PEER = Peer("BGP", "10.0.0.1")
+
+
+def named(waits: tuple[Wait, ...]) -> list[tuple[str, int, int]]:
+    return [(w.name, w.shortest_ns // SECOND, w.longest_ns // SECOND) for w in waits]
+
+
+def test_a_session_explains_its_hold_time_and_how_long_its_routes_outlive_it() -> None:
+    session = Session(PEER, held=True, hold_ns=9 * SECOND, restart_ns=120 * SECOND)
+    waits = waits_of(session_timers("edge-2", session, "l4-1", "FRR"))
+    assert named(waits) == [("hold-timer", 6, 9), ("restart-timer", 120, 129)]
+    assert {w.node for w in waits} == {"edge-2"}
+    assert waits[0].told == "hold time of BGP session with l4-1 (10.0.0.1) at edge-2 (FRR)"
+
+
+@pytest.mark.parametrize(
+    ("timer", "found"),
+    [
+        (
+            Timer("lb-2", "master down interval", 3 * SECOND, "keepalived"),
+            [("advert-interval", 2, 3), ("health-check", 1, 3)],
+        ),
+        (Timer("proxy", "health check of app-1", 6 * SECOND, "HAProxy"), [("health-check", 2, 6)]),
+        (Timer("", "the contract's watch", 12 * SECOND, "contract"), []),
+        (Timer("r", "dead interval", 40 * SECOND, "FRR", Peer("OSPF", "10.0.0.2")), [("hold-timer", 26, 40)]),
+    ],
+)
+def test_what_other_timers_explain(timer: Timer, found: list[tuple[str, int, int]]) -> None:
+    waits = waits_of([timer])
+    assert named(waits) == found
+    assert [w.takes_over for w in waits] == [w.name == "advert-interval" for w in waits]
