@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scenarios.faults.base import ActionRefused, FaultPlan
 from scenarios.next_hops import next_hops
+from scenarios.touching import SYN_PORT
 from topologies.contract import Action, Contract
 from topologies.linux.lab import LinuxLab
 from topologies.linux.wire import Instant
@@ -81,14 +82,18 @@ class ActionFault:
         return f"{self.plan.target} still carries {len(new)} new flows to a VIP" if new else ""
 
     def _new_flows(self) -> list[Crossing]:
-        """Flows to a VIP that began after the action had ended, and go on; of UDP services alone, where nothing begins, all flows."""
+        """Flows to a VIP that began after the action had ended, go on, and are answered or passed on: the last packets of a connection
+        that ended elsewhere may come by. Of UDP services alone, where nothing begins, all flows."""
         vips = {vip for service in self.contract.services.values() for vip in service.vip}
         begin_anew = any(service.transport == "tcp" for service in self.contract.services.values())
         now = time.monotonic_ns()
+        recent = [c for c in self.lab.tapped() if now - c.seen.last_ns < IDLE_NS]
+        sent = {c.flow for c in recent if c.sender == self.plan.target}
         return [
             c
-            for c in self.lab.tapped()
-            if c.receiver == self.plan.target and c.flow.dst in vips and now - c.seen.last_ns < IDLE_NS
+            for c in recent
+            if c.receiver == self.plan.target and c.flow.dst in vips and c.flow.sport != SYN_PORT
+            if c.flow in sent or c.flow.reversed() in sent
             if not begin_anew or c.seen.first_ns > self._ended_ns
         ]
 
