@@ -100,9 +100,7 @@ class Player:
         verdict = concluded.verdict
         bench.say(f"{trial.key}: {verdict.verdict.upper()}: {verdict.headline}")
         judged = concluded.judged
-        return Played(
-            trial.key, verdict.verdict, f"{verdict.headline} {verdict.reason}", judged.counts, judged.reason
-        )
+        return Played(trial.key, verdict.verdict, f"{verdict.headline} {verdict.reason}", judged.counts, judged.reason)
 
 
 def _first_that_carries(bench: Bench, play: Play) -> str:

@@ -194,12 +194,14 @@ def judged(given: Measured, budget: Budget | None, *doubts: Doubt, **more: Any) 
     return judge(trial_of(given, budget, *doubts, **more))
 
 
-def told(given: Measured, budget: Budget | None, *doubts: Doubt, plan: FaultPlan = PLAN, **more: Any) -> schema.Verdict:
+def told(
+    given: Measured, budget: Budget | None, *doubts: Doubt, plan: FaultPlan = PLAN, earlier: str = "", **more: Any
+) -> schema.Verdict:
     """The same as the evidence has it."""
     trial = trial_of(given, budget, *doubts, plan=plan, **more)
     topology = SimpleNamespace(nodes_with_role=lambda _: [SimpleNamespace(name="us")])
     booted = cast(Any, SimpleNamespace(topology=topology))
-    return verdict_of(Found(done(plan=plan), booted, given, trial, judge(trial), {}, (), "", Deaths()))
+    return verdict_of(Found(done(plan=plan, earlier=earlier), booted, given, trial, judge(trial), {}, (), "", Deaths()))
 
 
 def done(*, plan: FaultPlan = PLAN, **more: Any) -> Done:
