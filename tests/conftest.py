@@ -16,8 +16,8 @@ settings.load_profile("nospof")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of the long tests those that NOSPOF_LONG asks for: `all`, or `turn` for the part that the commit chooses. One that is named whole
-    on the command line is run."""
+    """Of the long tests those that NOSPOF_LONG asks for: `all`, or `turn` for the part that the commit chooses; and those that are
+    named on the command line."""
     long = {item.nodeid: item for item in items if item.get_closest_marker("long")}
     named = {
         nodeid for nodeid in long if any("::" in arg and nodeid.startswith(arg.split("[")[0]) for arg in config.args)
