@@ -14,7 +14,7 @@ from rich.markup import escape
 from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
-from reports import summary, words
+from reports import summary, told, words
 from reports.evidence.reader import EvidenceError, read_evidence
 from reports.page import render
 from scenarios.asked import check_asked
@@ -139,7 +139,7 @@ def _tell(out: Path, *, as_json: bool, code: int) -> int:
     console.print(f"report: {page}", soft_wrap=True)
     colour = {"pass": "green", "fail": "red", "unknown": "yellow"}[evidence.verdict]
     console.print(
-        f"[{colour}]{words.spoken(evidence.verdict)}[/{colour}]: {escape(words.headline(evidence))}", soft_wrap=True
+        f"[{colour}]{words.spoken(evidence.verdict)}[/{colour}]: {escape(told.headline(evidence))}", soft_wrap=True
     )
     if as_json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")

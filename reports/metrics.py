@@ -6,10 +6,11 @@ Rendered from evidence alone; it must not judge, and leaves out what was not mea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
-from reports import words
+from reports import held, rows, told
 from reports.evidence.reader import Evidence, ScenarioEvidence
+from reports.evidence.schema import Judgement, NewRequests
 
 _Sample = tuple[Mapping[str, str], float]
 
@@ -48,7 +49,7 @@ def _states(word: str, labels: Mapping[str, str], name: str = "nospof_run_verdic
 
 
 def _verdict(one: ScenarioEvidence) -> Iterator[_Sample]:
-    yield from _states(words.word_of(one), {"scenario": one.name}, "nospof_verdict")
+    yield from _states(told.word_of(one), {"scenario": one.name}, "nospof_verdict")
 
 
 def _black_hole(one: ScenarioEvidence) -> Iterator[_Sample]:
@@ -69,6 +70,81 @@ def _broken(one: ScenarioEvidence) -> Iterator[_Sample]:
 def _connections(one: ScenarioEvidence) -> Iterator[_Sample]:
     if one.verdict:
         yield {"scenario": one.name}, float(one.verdict.connections)
+
+
+def _request_fail(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict and one.verdict.request_fail_ms is not None:
+        yield {"scenario": one.name}, one.verdict.request_fail_ms / 1000
+
+
+def _requests(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for asked in one.verdict.new_requests if one.verdict else ():
+        yield {"scenario": one.name, **_series(asked)}, float(asked.requests)
+
+
+def _failed_requests(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for asked in one.verdict.new_requests if one.verdict else ():
+        for how, number in asked.failed_by:
+            yield {"scenario": one.name, **_series(asked), "outcome": how}, float(number)
+
+
+def _request_seconds(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for asked in one.verdict.new_requests if one.verdict else ():
+        for share, took in (("0.5", asked.latency.p50), ("0.99", asked.latency.p99), ("1", asked.latency.max)):
+            if took is not None:
+                yield {"scenario": one.name, **_series(asked), "share": share}, took / 1000
+
+
+def _series(asked: NewRequests) -> dict[str, str]:
+    return {"vantage": asked.vantage, "service": asked.service, "family": str(asked.family)}
+
+
+def _ended(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for ended in held.ended_by_vantage(one.connections, one.event_ns):
+        ways = (
+            ("reset", ended.reset),
+            ("stall", ended.stall),
+            ("other-backend", ended.moved),
+            ("closed-without-notice", ended.unannounced),
+            ("closed", ended.closed),
+        )
+        for how, number in ways:
+            if number:
+                yield {"scenario": one.name, "vantage": ended.vantage, "use": ended.use, "how": how}, float(number)
+
+
+def _limits(one: ScenarioEvidence) -> Iterator[_Sample]:
+    for row, labels in _rows(one):
+        state = rows.state_of(one.verdict, row) if one.verdict else None
+        if state is not None:
+            for word in ("ok", "fail", "unknown"):
+                yield {**labels, "nospof_limit": word}, float(state == word)
+
+
+def _figures(unit: str, per: float) -> Callable[[ScenarioEvidence], Iterator[_Sample]]:
+    def made(one: ScenarioEvidence) -> Iterator[_Sample]:
+        for row, labels in _rows(one):
+            if row.unit == unit and row.figure is not None:
+                yield labels, row.figure / per
+
+    return made
+
+
+def _rows(one: ScenarioEvidence) -> Iterator[tuple[Judgement, dict[str, str]]]:
+    """Every row, with the labels that no other row of its trial has."""
+    for row in one.verdict.judged if one.verdict else ():
+        labels = {"scenario": one.name, "limit": row.what, "use": row.use or "", "budget": row.under}
+        yield row, {name: value for name, value in labels.items() if value}
+
+
+def _carried(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict:
+        yield {"scenario": one.name}, float(one.verdict.carried)
+
+
+def _counts(one: ScenarioEvidence) -> Iterator[_Sample]:
+    if one.verdict:
+        yield {"scenario": one.name}, float(one.verdict.counts)
 
 
 def _stages(one: ScenarioEvidence) -> Iterator[_Sample]:
@@ -123,6 +199,29 @@ _FAMILIES = (
     ("nospof_new_fail_seconds", "gauge", "seconds", "Longest time for which new connections failed.", _new_fail),
     ("nospof_broken_connections", "gauge", "", "Established connections that broke.", _broken),
     ("nospof_established_connections", "gauge", "", "Established connections that were held.", _connections),
+    (
+        "nospof_request_fail_seconds",
+        "gauge",
+        "seconds",
+        "Longest time for which touched new requests failed.",
+        _request_fail,
+    ),
+    ("nospof_requests", "gauge", "", "New requests from the event to the heal.", _requests),
+    ("nospof_failed_requests", "gauge", "", "Those of them that failed, by how.", _failed_requests),
+    ("nospof_request_seconds", "gauge", "seconds", "How long a share of new requests took at most.", _request_seconds),
+    (
+        "nospof_ended_connections",
+        "gauge",
+        "",
+        "Established connections that ended, by how; closed breaks nothing.",
+        _ended,
+    ),
+    ("nospof_limit", "stateset", "", "What came of each limit.", _limits),
+    ("nospof_figure_seconds", "gauge", "seconds", "What a limit was held against.", _figures("ms", 1000)),
+    ("nospof_figure_connections", "gauge", "", "What a limit was held against.", _figures("connections", 1)),
+    ("nospof_figure_ratio", "gauge", "ratio", "What a limit was held against.", _figures("percent", 100)),
+    ("nospof_carried", "gauge", "", "Whether traffic crossed the element before the fault.", _carried),
+    ("nospof_counts", "gauge", "", "Whether the verdict counts for the run's: what is not promised does not.", _counts),
     ("nospof_stage_seconds", "gauge", "seconds", "How long a stage of the failover took.", _stages),
     (
         "nospof_full_convergence_seconds",

@@ -11,12 +11,13 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from reports import words
+from reports import held, rows, told, words
 from reports.charts.calibration import CalibrationChart, draw_calibration
 from reports.charts.layout import lay_out
-from reports.charts.stages import longest_ms
+from reports.charts.stages import TITLES, longest_ms
 from reports.evidence.reader import Evidence, read_evidence
-from reports.section import Detail, section, slug_of
+from reports.evidence.schema import StageName
+from reports.section import Detail, Section, section, slug_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("unpack.js", "raster.js", "page.js")
@@ -66,8 +67,8 @@ def _page(evidence: Evidence, coarseness: int) -> str:
             evidence=evidence,
             run=evidence.run,
             verdict=evidence.verdict,
-            headline=words.headline(evidence),
-            caveats=words.caveats(evidence),
+            headline=told.headline(evidence),
+            caveats=told.caveats(evidence),
             layout=layout,
             calibrations=_calibrations(evidence),
             sections=sections,
@@ -83,6 +84,12 @@ def _calibrations(evidence: Evidence) -> list[CalibrationChart]:
     return [one for one in drawn if one]
 
 
+def _stage_titles(sections: list[Section]) -> list[tuple[StageName, str]]:
+    """The stages that any scenario of the run has, in their order."""
+    seen = {stage.name for one in sections if one.verdict for stage in one.verdict.stages}
+    return [(name, title) for name, title in TITLES.items() if name in seen]
+
+
 def _text(name: str) -> Markup:
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
@@ -95,7 +102,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(words=words, NOTHING=words.NOTHING)
+    environment.globals.update(words=words, rows=rows, told=told, NOTHING=words.NOTHING)
+    environment.globals.update(uses=held.USES, stage_titles=_stage_titles)
+    environment.tests["calm"] = lambda row, verdict: rows.calm(verdict, row)
     environment.filters.update(
         plain=words.plain, spoken=words.spoken, ms=words.milliseconds, response=words.response, n="{:,}".format
     )

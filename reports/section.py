@@ -8,15 +8,15 @@ from __future__ import annotations
 import base64
 import re
 import zlib
-from collections import Counter
 from dataclasses import dataclass
 
 import msgspec
 
-from reports import words
+from reports import held, told, words
+from reports import rows as rows_
 from reports.charts.answers import Answers, draw_answers
 from reports.charts.ccdf import Ccdf, draw_ccdf
-from reports.charts.clock import BROKEN, Clock, draw
+from reports.charts.clock import Clock, draw, end_of
 from reports.charts.closeup import Closeup, draw_closeups
 from reports.charts.died import DiedTable, draw_died
 from reports.charts.flows import FlowRow, flow_rows, socket
@@ -30,6 +30,7 @@ from reports.charts.scale import views
 from reports.charts.stages import Stages, draw_small, draw_stages
 from reports.evidence.reader import ScenarioEvidence
 from reports.evidence.schema import Connection, Load, Trust, Verdict, VerdictWord
+from reports.held import Ended
 from reports.log import Moment, entry_of, lines, read_log
 
 
@@ -53,6 +54,7 @@ class Section:
     verdict: Verdict | None
     event_ns: int | None
     tcp_interval_ms: float
+    http_interval_ms: float
     died: DiedTable | None
     hops: HopsChart | None
     small: Stages | None
@@ -68,27 +70,14 @@ class Section:
     touched: int
     connections: tuple[Connection, ...]
     ended: tuple[Ended, ...]
-    broken: int
+    each_ended: int
+    broken_before: int
     loads: tuple[Load, ...]
     trust: tuple[Trust, ...]
     key_moments: tuple[tuple[int, Moment], ...]
     events: int
     unreadable: str
     packed: str
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How the connections of one vantage ended."""
-
-    vantage: str
-    connections: int
-    touched: int
-    reset: int
-    stall: int
-    moved: int
-    closed: int
-    longest_ms: float | None
 
 
 def section(
@@ -112,11 +101,11 @@ def section(
     except ValueError as error:
         unreadable = unreadable or f"The stamps of this scenario's probes cannot be drawn: {error}"
     log = read_log(scenario)
-    budget_ms = words.budget_ms(verdict, "black_hole") if verdict else None
+    budget_ms = rows_.limit_ms(verdict, "black_hole") if verdict else None
     event_ns = scenario.event_ns
     zero = event_ns if event_ns is not None else (shown[0].zero_ns if shown else 0)
     raster = pack_raster(rows, scenario.episodes, shown, zero, detail.ink, detail.packets) if rows else None
-    ended = [c for c in scenario.connections if c.broken_by or c.broken_ns is not None or c.closed_ns is not None]
+    ended = [c for c in scenario.connections if held.is_broken(c) or c.closed_ns is not None]
     bulk = {
         "raster": raster.data if raster else None,
         "log": lines(log, event_ns),
@@ -126,10 +115,11 @@ def section(
     return Section(
         id=slug,
         name=scenario.name,
-        word=words.word_of(scenario),
+        word=told.word_of(scenario),
         verdict=verdict,
         event_ns=event_ns,
         tcp_interval_ms=words.tcp_interval_ms(scenario),
+        http_interval_ms=words.http_interval_ms(scenario),
         died=draw_died(verdict.died) if verdict else None,
         hops=draw_hops(verdict),
         small=draw_small(verdict, stages_span_ms) if verdict else None,
@@ -144,8 +134,9 @@ def section(
         raster=raster,
         touched=sum(1 for row in rows if row.touched),
         connections=scenario.connections,
-        ended=tuple(_ended_by_vantage(scenario.connections)),
-        broken=sum(1 for c in scenario.connections if words.is_broken(c)),
+        ended=tuple(held.ended_by_vantage(scenario.connections, event_ns)),
+        each_ended=len(ended),
+        broken_before=len(held.broke_in(scenario.connections, "control", event_ns)),
         loads=tuple(sorted(scenario.loads, key=lambda one: one.start_ns)),
         trust=tuple(sorted(scenario.trust, key=lambda t: t.ok)),
         key_moments=tuple((n, moment) for n, moment in enumerate(log) if moment.key),
@@ -170,39 +161,16 @@ def slug_of(name: str, taken: set[str]) -> str:
     return slug
 
 
-def _ended_by_vantage(connections: tuple[Connection, ...]) -> list[Ended]:
-    found = []
-    for vantage in dict.fromkeys(c.vantage for c in connections):
-        mine = [c for c in connections if c.vantage == vantage]
-        ways = Counter(c.broken_by for c in mine if words.is_broken(c))
-        found.append(
-            Ended(
-                vantage=vantage,
-                connections=len(mine),
-                touched=sum(1 for c in mine if c.touched),
-                reset=ways["reset"],
-                stall=ways["stall"],
-                moved=ways["other-backend"],
-                closed=sum(
-                    1 for c in mine if not words.is_broken(c) and (c.closed_ns is not None or c.broken_by == "closed")
-                ),
-                longest_ms=max((c.longest_answer_ms for c in mine if c.longest_answer_ms is not None), default=None),
-            )
-        )
-    return found
-
-
 def _ended_line(c: Connection, event_ns: int | None) -> list[str]:
     """Vantage, number, addresses and what was spoken, backend, how, when, phase, crossed, longest wait: as they are shown."""
     when = c.broken_ns if c.broken_ns is not None else c.closed_ns
-    how = c.broken_by or ("closed" if c.closed_ns is not None else None)
-    told = {"closed": "closed by the protocol", "reset": "reset", "stall": "stall", "other-backend": "other backend"}
+    spoken = f"HTTP/{c.http}{' by TLS' if c.tls else ''}, {held.USES[c.use]}"
     return [
         c.vantage,
         str(c.id),
-        f"{socket(c.src, c.sport)} → {socket(c.dst, c.dport)}, HTTP/{c.http}{' by TLS' if c.tls else ''}",
+        f"{socket(c.src, c.sport)} → {socket(c.dst, c.dport)}, {spoken}",
         c.backend or words.NOTHING,
-        f"{BROKEN[how]} {told[how]}" if how else words.NOTHING,
+        " ".join(end_of(c)),
         words.since(when, event_ns) if when is not None else words.NOTHING,
         c.phase or words.NOTHING,
         "yes" if c.touched else "no",

@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from reports import words
-from reports.charts.died import sentence
+from reports import rows, told, words
+from reports.charts.died import causes_of
 from reports.evidence.reader import Evidence, ScenarioEvidence, read_evidence
 from reports.evidence.schema import BlackHole, StageName, Verdict, VerdictWord, WhereDied
 from reports.metrics import metrics
@@ -49,6 +49,7 @@ class ScenarioResult(msgspec.Struct, frozen=True, kw_only=True):
     connections: int | None = None
     broken: int | None = None
     new_fail_ms: float | None = None
+    request_fail_ms: float | None = None
     stages: tuple[StageResult, ...] = ()
 
 
@@ -75,11 +76,12 @@ def demo_result(evidence: Evidence, *, report: Path | str | None = None) -> Demo
 def markdown(evidence: Evidence) -> str:
     """`summary.md`: the headline, a row per scenario, and why each one that did not pass did not."""
     run = evidence.run
-    lines = [f"# {words.spoken(evidence.verdict)} · {_md(words.headline(evidence))}", ""]
-    lines += [f"> {_md(caveat)}\n" for caveat in words.caveats(evidence)]
+    lines = [f"# {words.spoken(evidence.verdict)} · {_md(told.headline(evidence))}", ""]
+    lines += [f"> {_md(caveat)}\n" for caveat in told.caveats(evidence)]
     lines += [
-        "| verdict | scenario | target | black hole | budget | new connections failed | budget | broken connections | budget |",
-        "|---|---|---|---:|---:|---:|---:|---:|---:|",
+        "| verdict | scenario | target | black hole | budget | new connections failed | budget | new requests failed | budget "
+        "| broken connections | budget |",
+        "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     lines += [_md_row(one) for one in evidence.scenarios]
     lines.append("")
@@ -88,25 +90,40 @@ def markdown(evidence: Evidence) -> str:
         if verdict is None:
             continue
         lines.append(f"**{words.SHAPES[verdict.verdict]} {_md(one.name)}**: {_md(verdict.headline)}  ")
-        if why := words.cause(verdict):
+        if why := told.cause(verdict):
             lines.append(f"{_md(why)}  ")
+        lines += [
+            f"{words.SHAPES['unknown']} {_md(rows.doubted(verdict, row))}.  "
+            for row in rows.in_state(verdict, "unknown")
+        ]
+        lines += [f"{_md(asked)}  " for asked in _requests(verdict)]
         if went := words.stages(verdict):
             lines.append(f"Where the milliseconds went: {_md(went)}.  ")
         if verdict.died is not None and verdict.died.lost:
             lines.append(f"Where the packets died: {_md(_died(verdict.died))}.  ")
         lines += [f"Again: {_code(verdict.reproduce)}", ""]
     if run:
-        lines += [*(f"{_md(sentence)}  " for sentence in words.calibration(run)), ""]
+        lines += [*(f"{_md(sentence)}  " for sentence in told.calibration(run)), ""]
         commit = run.commit[:12] if run.commit else "not known"
         lines.append(f"{_md(run.topology)} · commit {_md(commit)} · {_md(run.started_utc)} · {_code(run.reproduce)}")
     return _shortened("\n".join(lines) + "\n")
 
 
+def _requests(verdict: Verdict) -> list[str]:
+    """A sentence per series of new requests of which some failed."""
+    return [
+        f"New requests of {one.vantage} to {one.service} v{one.family}: {one.failed:,} of {one.requests:,} failed "
+        f"({words.outcomes(one)}), for {words.stretch(one.request_fail_ms, one.interval_ms, ended=one.ended)}."
+        for one in verdict.new_requests
+        if one.failed
+    ]
+
+
 def _died(died: WhereDied) -> str:
     """The largest causes in words, and what nobody knows, however little."""
-    known = sentence((cause for cause in died.causes if cause.source != "none"), most=3)
+    known = causes_of((cause for cause in died.causes if cause.source != "none"), most=3)
     unknown = f"{died.unattributed} of {died.lost} not attributed" if died.unattributed else ""
-    return "; ".join(part for part in (known.removeprefix("died at "), unknown) if part)
+    return "; ".join(part for part in (known, unknown) if part)
 
 
 def junit(evidence: Evidence) -> str:
@@ -115,7 +132,7 @@ def junit(evidence: Evidence) -> str:
     suite = ElementTree.Element("testsuite", name="nospof")
     counted = {"pass": 0, "fail": 0, "unknown": 0}
     for one in evidence.scenarios:
-        word = words.word_of(one)
+        word = told.word_of(one)
         counted[word] += 1
         case = ElementTree.SubElement(
             suite, "testcase", classname="scenarios", name=_xml(one.name), time=f"{_seconds(one):.3f}"
@@ -124,7 +141,7 @@ def junit(evidence: Evidence) -> str:
         for name, value in _properties(one, word):
             ElementTree.SubElement(properties, "property", name=name, value=_xml(value))
         if word != "pass":
-            said = words.cause(one.verdict) if one.verdict else words.INTERRUPTED
+            said = told.cause(one.verdict) if one.verdict else told.INTERRUPTED
             problem = ElementTree.SubElement(case, "failure" if word == "fail" else "error", message=_xml(said))
             problem.text = _xml(f"{one.verdict.headline}\nAgain: {one.verdict.reproduce}" if one.verdict else said)
     if evidence.verdict != "pass" and not counted[evidence.verdict]:
@@ -133,7 +150,7 @@ def junit(evidence: Evidence) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="run", name="run", time="0")
         properties = ElementTree.SubElement(case, "properties")
         ElementTree.SubElement(properties, "property", name="verdict", value=evidence.verdict)
-        said = " ".join(words.caveats(evidence)) or words.headline(evidence)
+        said = " ".join(told.caveats(evidence)) or told.headline(evidence)
         ElementTree.SubElement(case, "failure" if evidence.verdict == "fail" else "error", message=_xml(said))
     suite.set("tests", str(sum(counted.values())))
     suite.set("failures", str(counted["fail"]))
@@ -164,7 +181,7 @@ def _scenario_result(one: ScenarioEvidence) -> ScenarioResult:
     verdict = one.verdict
     if verdict is None:
         target = one.faults[0].data.target if one.faults else None
-        return ScenarioResult(name=one.name, target=target, verdict="unknown", reason=words.INTERRUPTED)
+        return ScenarioResult(name=one.name, target=target, verdict="unknown", reason=told.INTERRUPTED)
     return ScenarioResult(
         name=one.name,
         target=verdict.target,
@@ -179,6 +196,7 @@ def _scenario_result(one: ScenarioEvidence) -> ScenarioResult:
         connections=verdict.connections,
         broken=verdict.broken,
         new_fail_ms=verdict.new_fail_ms,
+        request_fail_ms=verdict.request_fail_ms,
         stages=tuple(
             StageResult(name=one.name, ms=(one.end_ns - one.start_ns) / 1e6, acc_ms=one.acc_ns / 1e6, node=one.node)
             for one in verdict.stages
@@ -192,7 +210,11 @@ def _properties(one: ScenarioEvidence, word: VerdictWord) -> list[tuple[str, str
         return [("verdict", word)]
     found = [("verdict", word), ("target", verdict.target), ("black_hole", words.black_hole(verdict))]
     found.append(("new_fail", words.new_fail(verdict, words.tcp_interval_ms(one))))
+    found.append(("request_fail", words.request_fail(verdict, words.http_interval_ms(one))))
     found.append(("broken", f"{verdict.broken} of {verdict.connections}"))
+    found += [("limit_broken", rows.said(row)) for row in rows.broken(verdict)]
+    found += [("limit_unknown", rows.doubted(verdict, row)) for row in rows.in_state(verdict, "unknown")]
+    found += [("told", tag) for tag in told.tags(verdict)]
     if verdict.stages:
         found.append(("stages", words.stages(verdict)))
     return [*found, ("reproduce", verdict.reproduce)]
@@ -207,15 +229,17 @@ def _seconds(one: ScenarioEvidence) -> float:
 def _md_row(one: ScenarioEvidence) -> str:
     verdict = one.verdict
     if verdict is None:
-        return f"| {words.spoken('unknown')} | {_md(one.name)} | {words.INTERRUPTED} | | | | | | |"
+        return f"| {words.spoken('unknown')} | {_md(one.name)} | {told.INTERRUPTED} | | | | | | | | |"
     cells = [
         words.spoken(verdict.verdict),
-        _md(one.name),
+        ", ".join([_md(one.name), *told.tags(verdict)]),
         _md(verdict.target),
         words.black_hole(verdict),
         _md_budget(verdict, "black_hole"),
         words.new_fail(verdict, words.tcp_interval_ms(one)),
         _md_budget(verdict, "new_fail"),
+        words.request_fail(verdict, words.http_interval_ms(one)),
+        _md_budget(verdict, "request_fail"),
         f"{verdict.broken:,} of {verdict.connections:,}",
         _md_budget(verdict, "broken"),
     ]
@@ -223,11 +247,8 @@ def _md_row(one: ScenarioEvidence) -> str:
 
 
 def _md_budget(verdict: Verdict, what: str) -> str:
-    judged = words.budget(verdict, what)
-    if judged is None:
-        return "not judged"
-    shape = {True: "✔ ", False: "✖ ", None: ""}[judged.ok if verdict.verdict != "unknown" else None]
-    return shape + _md(judged.budget)
+    found = rows.cell(verdict, what) or rows.NOT_JUDGED
+    return found.mark + _md(found.text)
 
 
 def _md(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How a verdict, a duration and a whole run are said, the same in every report.
+"""How a verdict, a figure and a duration are said, the same in every report.
 
 It turns figures into text; it must not know HTML, XML or Markdown, and decides nothing itself.
 """
@@ -7,24 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
-from reports.evidence.calibration import AGGREGATE_SHARE, BIAS_SHARE, MEAN_SHARE, Calibrated
-from reports.evidence.reader import Evidence, ScenarioEvidence
-from reports.evidence.schema import Connection, Impaired, Judgement, Run, Span, VantageFigures, Verdict, VerdictWord
+from reports.evidence.reader import ScenarioEvidence
+from reports.evidence.schema import Impaired, NewRequests, Span, Transport, Verdict, VerdictWord
 
 SHAPES: dict[VerdictWord, str] = {"pass": "✔", "fail": "✖", "unknown": "◌"}
 NOTHING = "–"
-INTERRUPTED = "the run ended before this scenario was judged"
 
-_BUDGETS = {
-    "black_hole": "black hole",
-    "broken": "broken connections",
-    "new_fail": "new connections failing",
-    "recover": "recovery",
-}
 _UNIT = re.compile(r"(?<=\d) (?=(?:ms|s|%)(?!\w))|(?<=[±≥<]) (?=\d)")
-_DURATION = re.compile(r"^\D*?(\d+(?:\.\d+)?)\s*(ms|s)\b")
 
 
 def spoken(verdict: VerdictWord) -> str:
@@ -35,12 +25,6 @@ def spoken(verdict: VerdictWord) -> str:
 def tied(text: str) -> str:
     """A number stays on the line of its unit."""
     return _UNIT.sub("\u00a0", text)
-
-
-def budget_name(what: str) -> str:
-    """The contract's key as it is said: `elsewhere.black_hole` is `black hole elsewhere`."""
-    where, _, key = what.rpartition(".")
-    return _BUDGETS.get(key, key.replace("_", " ")) + {"": "", "reversion": " by the heal"}.get(where, f" {where}")
 
 
 def plain(value: float) -> str:
@@ -59,12 +43,7 @@ def milliseconds(value: float | None, interval_ms: float, unit: str = "") -> str
 
 def black_hole(verdict: Verdict) -> str:
     """`410 ± 10 ms`; `≥ 4,200 ms, never ended` when it was censored; a dash when nothing was touched."""
-    longest = milliseconds(verdict.black_hole_ms.max, verdict.interval_ms, "ms")
-    if longest == NOTHING:
-        return NOTHING
-    if verdict.black_hole_ms.censored:
-        return f"≥ {longest}, never ended"
-    return f"{longest.removesuffix(' ms')} ± {plain(verdict.interval_ms)} ms"
+    return stretch(verdict.black_hole_ms.max, verdict.interval_ms, ended=not verdict.black_hole_ms.censored)
 
 
 def span(one: Span, interval_ms: float) -> str:
@@ -106,19 +85,43 @@ def response(value_ms: float | None, unit: str = "") -> str:
 
 def tcp_interval_ms(one: ScenarioEvidence) -> float:
     """How exactly a failure of new connections is known: the interval of the SYNs, else that of all probes, in ms."""
-    steps = [block.interval_ns / 1e6 for block in one.flows if block.transport == "tcp"]
+    return _interval_ms(one, "tcp")
+
+
+def http_interval_ms(one: ScenarioEvidence) -> float:
+    """How exactly a failure of new requests is known: the interval of the requests, else that of all probes, in ms."""
+    return _interval_ms(one, "http")
+
+
+def _interval_ms(one: ScenarioEvidence, transport: Transport) -> float:
+    steps = [block.interval_ns / 1e6 for block in one.flows if block.transport == transport]
     return max(steps, default=one.verdict.interval_ms if one.verdict else 0.0)
 
 
 def new_fail(verdict: Verdict, step_ms: float) -> str:
     """For how long new connections failed: `230 ± 10 ms`; at least, where they never worked again. `step_ms` is
     `tcp_interval_ms`."""
-    if verdict.new_fail_ms is None:
+    ended = not any(attempts.censored for attempts in verdict.new_connections)
+    return stretch(verdict.new_fail_ms, step_ms, ended=ended)
+
+
+def request_fail(verdict: Verdict, step_ms: float) -> str:
+    """For how long touched new requests failed, as `new_fail`. `step_ms` is `http_interval_ms`."""
+    ended = all(one.ended for one in verdict.new_requests if one.touched)
+    return stretch(verdict.request_fail_ms, step_ms, ended=ended)
+
+
+def stretch(longest_ms: float | None, step_ms: float, *, ended: bool) -> str:
+    """The longest loss of something that was tried every `step_ms`, with that accuracy."""
+    if longest_ms is None:
         return NOTHING
-    longest = milliseconds(verdict.new_fail_ms, step_ms, "ms")
-    if any(attempts.censored for attempts in verdict.new_connections):
-        return f"≥ {longest}, never ended"
-    return f"{longest.removesuffix(' ms')} ± {plain(step_ms)} ms"
+    longest = milliseconds(longest_ms, step_ms)
+    return f"{longest} ± {plain(step_ms)} ms" if ended else f"≥ {longest} ms, never ended"
+
+
+def outcomes(one: NewRequests) -> str:
+    """`3 timed out, 1 reset`: how requests failed, the most frequent first; empty where none did."""
+    return ", ".join(f"{number:,} {how}" for how, number in one.failed_by)
 
 
 def stages(verdict: Verdict) -> str:
@@ -139,151 +142,3 @@ def since(t_ns: int, event_ns: int | None, known_to_ns: int = 1_000_000) -> str:
 
 def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def budget(verdict: Verdict, what: str) -> Judgement | None:
-    return next((one for one in verdict.judged if one.what == what), None)
-
-
-def budget_ms(verdict: Verdict, what: str) -> float | None:
-    """The limit of a budget that is a duration, in ms; None where there is none."""
-    judged = budget(verdict, what)
-    limit = _DURATION.match(judged.budget) if judged else None
-    return float(limit[1]) * (1000 if limit[2] == "s" else 1) if limit else None
-
-
-def is_broken(connection: Connection) -> bool:
-    """Closed as the protocol provides is not broken."""
-    if connection.broken_by == "closed":
-        return False
-    return connection.broken_by is not None or connection.broken_ns is not None
-
-
-def broken_budgets(verdict: Verdict) -> list[Judgement]:
-    return [one for one in verdict.judged if one.ok is False]
-
-
-def cause(verdict: Verdict) -> str:
-    """Why it did not pass, in one line: the broken budget and the element, or the instrument's fault; else empty."""
-    if verdict.verdict == "pass":
-        return ""
-    if verdict.verdict == "unknown":
-        return f"Not judged: {verdict.reason}"
-    broken = broken_budgets(verdict)
-    if not broken:
-        return f"{verdict.reason} (element {verdict.element})"
-    said = "; ".join(f"{budget_name(one.what)} {one.measured}, budget {one.budget}" for one in broken)
-    return f"Broken budget at {verdict.element}: {said}"
-
-
-@dataclass(frozen=True)
-class BudgetCell:
-    """What a vantage was allowed; `ok` is None where nobody judged it."""
-
-    text: str
-    ok: bool | None
-
-
-def vantage_budget(verdict: Verdict, figures: VantageFigures) -> BudgetCell:
-    """The black-hole budget as it applies to one vantage: its own if it was touched, else the one for elsewhere.
-
-    Where the budget as a whole is broken, only the vantages above it are marked as having broken it.
-    """
-    judged = budget(verdict, "black_hole" if figures.touched else "elsewhere.black_hole")
-    if judged is None:
-        return BudgetCell(NOTHING, None)
-    if judged.ok is not False or verdict.verdict == "unknown":
-        return BudgetCell(judged.budget, judged.ok if verdict.verdict != "unknown" else None)
-    allowed = budget_ms(verdict, judged.what)
-    if allowed is None:
-        return BudgetCell(judged.budget, None)
-    longest = figures.max_ms if figures.touched else figures.lost * verdict.interval_ms
-    return BudgetCell(judged.budget, figures.censored == 0 and (longest or 0) <= allowed)
-
-
-def headline(evidence: Evidence) -> str:
-    """The whole run in one sentence that a director understands."""
-    scenarios = evidence.scenarios
-    if not scenarios:
-        return "Nothing was judged: the run left no scenario behind."
-    words = [word_of(one) for one in scenarios]
-    failed = [one for one in scenarios if word_of(one) == "fail"]
-    unknown = [one for one in scenarios if word_of(one) == "unknown"]
-    parts = [f"{words.count('pass')} of {len(scenarios)} scenarios passed"]
-    if failed:
-        parts.append(f"{len(failed)} failed ({'; '.join(_named_failure(one) for one in failed)})")
-    if unknown:
-        named = ", ".join(one.name for one in unknown) if len(unknown) > 1 else _named_doubt(unknown[0])
-        parts.append(f"{len(unknown)} could not be judged ({named})")
-    if len(parts) == 1 and evidence.verdict == "pass":
-        return f"{_all_of(len(scenarios))} passed: no client lost more than its budget allows."
-    return "; ".join(parts) + "."
-
-
-def caveats(evidence: Evidence) -> list[str]:
-    """What a reader must know about the file itself."""
-    found: list[str] = []
-    if evidence.cut:
-        found.append(f"The evidence is incomplete: {evidence.cut}.")
-    if evidence.unknown_kinds:
-        found.append(f"The evidence holds more than this nospof knows: {evidence.unknown_kinds}.")
-    if not evidence.records:
-        found.append("The evidence holds no record: the run ended before it wrote one.")
-        return found
-    if evidence.end is None:
-        found.append("The run has no end: it was interrupted, so as a whole it cannot pass.")
-    elif evidence.verdict not in {word_of(one) for one in evidence.scenarios} and evidence.scenarios:
-        found.append(f"No scenario says so, but the run as a whole ended as {evidence.verdict}.")
-    return found
-
-
-def calibration(run: Run | None) -> list[str]:
-    """When the instrument was last held against known black holes on this host, and how far off it was; a sentence each."""
-    kept = run.calibration if run else None
-    if kept is None:
-        return ["◌ Never calibrated on this host: ./nospof bench probe --calibrate holds it against known black holes."]
-    return [f"Calibrated {kept.calibrated_utc[:10]} on this host.", *(_calibrated(one) for one in kept.intervals)]
-
-
-def _calibrated(one: Calibrated) -> str:
-    wrong = [
-        *(["more than an interval beyond its lateness"] if one.beyond_lateness_ms > one.interval_ms else []),
-        *([f"{count(one.unexplained, 'probe')} lost otherwise"] if one.unexplained else []),
-        *(
-            f"{what} beyond {share:g} of an interval"
-            for what, error_ms, share in (
-                ("the mean", one.mean_ms, MEAN_SHARE),
-                ("the bias", abs(one.bias_ms), BIAS_SHARE),
-                ("all flows together", one.aggregate_ms, AGGREGATE_SHARE),
-            )
-            if error_ms > share * one.interval_ms
-        ),
-    ]
-    method = "their departures" if one.by == "departures" else "counting"
-    return (
-        f"{'✖' if wrong else '✔'} At a probe every {plain(one.interval_ms)} ms, {count(len(one.holes), 'known black hole')}: "
-        f"error of a flow at most {plain(one.worst_ms)} ms, mean {plain(one.mean_ms)} ms; "
-        f"of all {one.flows} flows together, by {method}, at most {plain(one.aggregate_ms)} ms"
-        f"{''.join(f'; {what}' for what in wrong)}."
-    )
-
-
-def word_of(one: ScenarioEvidence) -> VerdictWord:
-    return one.verdict.verdict if one.verdict else "unknown"
-
-
-def _all_of(scenarios: int) -> str:
-    return "The only scenario" if scenarios == 1 else f"All {scenarios} scenarios"
-
-
-def _named_doubt(one: ScenarioEvidence) -> str:
-    return f"{one.name}: {one.verdict.reason if one.verdict else INTERRUPTED}"
-
-
-def _named_failure(one: ScenarioEvidence) -> str:
-    verdict = one.verdict
-    broken = broken_budgets(verdict) if verdict else []
-    if verdict is None or not broken:
-        return one.name
-    first = broken[0]
-    return f"{one.name}: {budget_name(first.what)} {first.measured} at {verdict.element}, budget {first.budget}"

@@ -36,7 +36,7 @@ _WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
     "connector-lag": ("hides", CONNECTIONS),
     "lab-watch": ("makes", EVERYTHING),
     "lab-lateness": ("makes", EVERYTHING),
-    "lab-stall": ("widens", EVERYTHING),
+    "lab-stall": ("makes", EVERYTHING),
     "under-way": ("makes", EVERYTHING),
     "late-answers": ("makes", EVERYTHING),
     "control-loss": ("widens", EVERYTHING),
@@ -109,7 +109,7 @@ def _late(check: TrustCheck, given: TrustInput, *, after_heal: bool) -> Doubt | 
 def _width_ns(check: TrustCheck, given: TrustInput) -> int:
     if check.check == "control-loss":
         return given.control_longest_ns
-    if check.check in ("stall", "requester-stall", "lab-stall"):
+    if check.check in ("stall", "requester-stall"):
         return int((check.value or 0) * 1e6)
     return 0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports.charts.ccdf import Axis
+from reports.charts.flows import is_routed
 from reports.evidence.histogram import Histogram, bounds_ns, merged, unpack_histogram
 from reports.evidence.schema import Flows
 from reports.words import plain
@@ -55,7 +56,7 @@ def draw_answers(blocks: Sequence[Flows]) -> list[Answers]:
     """
     found: dict[str, dict[str, list[Histogram]]] = {}
     for block in blocks:
-        if block.transport != "tcp":
+        if is_routed(block.transport):
             for one in block.answers:
                 parts = found.setdefault(block.vantage, {})
                 parts.setdefault(one.phase, []).append(unpack_histogram(one.histogram))

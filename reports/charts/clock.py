@@ -12,7 +12,8 @@ from reports.charts.flows import FlowRow
 from reports.charts.scale import Tick, View, ticks
 from reports.charts.strips import MOST_CELLS, Strips, draw_strips
 from reports.evidence.reader import ScenarioEvidence
-from reports.evidence.schema import BrokenBy, EventRecord
+from reports.evidence.schema import BrokenBy, Connection, EventRecord
+from reports.held import ANNOUNCED, HOW, USES, is_broken
 from reports.words import since
 
 LANE = 21.0
@@ -24,7 +25,8 @@ ACTIONS = {"inject": "▼", "effective": "◆", "heal": "△", "healed": "○"}
 OFFSETS = {"inject": -10.0, "effective": 10.0, "heal": -10.0, "healed": 10.0}
 """What was done stands above the fault's bar, what was seen of it below: the two are often within a millisecond."""
 
-BROKEN: dict[BrokenBy, str] = {"reset": "✖", "stall": "‖", "other-backend": "⇄", "closed": "∎"}
+BROKEN: dict[BrokenBy, str] = {"reset": "✖", "stall": "‖", "other-backend": "⇄", "closed": "⊘"}
+CLOSED = "∎"
 SENSED = {"healthy", "unhealthy"}
 
 
@@ -186,14 +188,22 @@ def _broken(scenario: ScenarioEvidence, view: View, closest: float) -> Lane | No
     marks = [
         Mark(
             view.x(when),
-            BROKEN[c.broken_by or "closed"],
-            f"{since(when, scenario.event_ns)} {c.vantage} connection {c.id}: "
-            f"{c.broken_by or 'closed as the protocol provides'}",
+            end_of(c)[0],
+            f"{since(when, scenario.event_ns)} {c.vantage} {USES[c.use]} connection {c.id}: {end_of(c)[1]}",
         )
         for c in sorted(scenario.connections, key=lambda c: c.broken_ns or c.closed_ns or 0)
         if (when := c.broken_ns or c.closed_ns) is not None and view.shows(when)
     ]
     return Lane("connections", 0, "broken", (), tuple(joined(marks, closest))) if marks else None
+
+
+def end_of(connection: Connection) -> tuple[str, str]:
+    """Shape and words for how a connection ended: `⊘`, `closed without notice`; both empty for one that did not."""
+    if connection.broken_by is not None:
+        return BROKEN[connection.broken_by], HOW[connection.broken_by]
+    if is_broken(connection):
+        return BROKEN["reset"], "broken"
+    return (CLOSED, ANNOUNCED) if connection.closed_ns is not None else ("", "")
 
 
 def joined(marks: Sequence[Mark], closest: float) -> list[Mark]:
@@ -224,5 +234,5 @@ def joined(marks: Sequence[Mark], closest: float) -> list[Mark]:
 def _said(scenario: ScenarioEvidence, strips: Strips) -> str:
     """The picture for those who cannot see it."""
     steps = ", ".join(f"{r.data.action} at {since(r.t_ns, scenario.event_ns)}" for r in scenario.faults)
-    groups = "; ".join(f"{g.label}: {g.hit} of {g.size} flows lost probes" for g in strips.strips)
+    groups = "; ".join(f"{g.label}: {g.hit} of {g.size} {g.noun} lost something" for g in strips.strips)
     return f"Time line. Fault: {steps or 'none'}. {groups}."

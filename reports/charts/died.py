@@ -88,11 +88,17 @@ def why(c: Died) -> str:
     return f"{reason}, on the way back" if c.answer and c.source != "answer" else reason
 
 
-def sentence(some: Iterable[Died], most: int = 2) -> str:
-    """`died at ap-edge-1 eth2 → ap-l4-1: node dead (12); …`, each cause once; empty without any."""
+def causes_of(some: Iterable[Died], most: int = 2) -> str:
+    """`ap-edge-1 eth2 → ap-l4-1: node dead (12); …`, each cause once; empty without any."""
     counted: Counter[str] = Counter()
     for c in some:
         counted[f"{where(c)}: {why(c)}"] += c.lost
     told = [f"{text} ({lost})" for text, lost in counted.most_common()]
     more = f"; {len(told) - most} more" if len(told) > most else ""
-    return f"died at {'; '.join(told[:most])}{more}" if told else ""
+    return f"{'; '.join(told[:most])}{more}" if told else ""
+
+
+def sentence(some: Iterable[Died], most: int = 2) -> str:
+    """The same as a sentence: `died at …`."""
+    told = causes_of(some, most)
+    return f"died at {told}" if told else ""

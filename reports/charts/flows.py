@@ -14,6 +14,11 @@ from reports.charts.stretches import IMPAIRED, Stretch, impaired, stretches
 from reports.evidence.schema import NOT_A_BACKEND, NOT_SENT, Flow, Flows, Transport, unpack_per_flow, unpack_u8
 
 
+def is_routed(transport: Transport) -> bool:
+    """Whether probes keep one 5-tuple; SYNs and requests have a new port each."""
+    return transport in ("udp", "icmp")
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the flows of one block have in common."""
@@ -25,13 +30,20 @@ class Kind:
 
     @property
     def label(self) -> str:
-        """`udp v6`; a TCP block is named for what it tries."""
+        """`udp v6`; a block of SYNs or requests is named for what it tries."""
+        if self.transport == "http":
+            return f"{self.strip} v{self.family}"
         return f"{'new tcp' if self.transport == 'tcp' else self.transport} v{self.family}"
+
+    @property
+    def strip(self) -> str:
+        """What is drawn as one strip: requests to one service are, whatever their family."""
+        return f"requests {self.service}" if self.transport == "http" else self.label
 
     @property
     def routed(self) -> bool:
         """Its flows have a path of their own, so that a black hole can be told from them (RFC 6412)."""
-        return self.transport != "tcp"
+        return is_routed(self.transport)
 
 
 @dataclass(frozen=True)
@@ -70,7 +82,7 @@ class FlowRow:
 
 
 def flow_rows(blocks: Iterable[Flows], heal_ns: int | None = None) -> list[FlowRow]:
-    """Every flow, grouped by kind as they come, routed kinds of a vantage first, the longest outage of each first.
+    """Every flow, grouped by kind as they come, routed kinds of a vantage first, requests last, the longest outage of each first.
 
     Raises ValueError when a block does not hold what it announces.
     """
@@ -84,7 +96,7 @@ def flow_rows(blocks: Iterable[Flows], heal_ns: int | None = None) -> list[FlowR
             group.append(_row(kind, block, flow, state, backends[at : at + flow.count], heal_ns))
             at += flow.count
     order = {vantage: n for n, vantage in enumerate(dict.fromkeys(kind.vantage for kind in groups))}
-    kinds = sorted(groups, key=lambda kind: (order[kind.vantage], not kind.routed))
+    kinds = sorted(groups, key=lambda kind: (order[kind.vantage], not kind.routed, kind.transport == "http"))
     return [
         row
         for kind in kinds

@@ -34,7 +34,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Broken:
-    """A node's box, or the middle of a link. `kind` is dead, process, drained or link."""
+    """A node's box, or the middle of a link. `kind` is dead, process, drained or link; `nodes`: the node, or the link's ends."""
 
     kind: str
     x: float
@@ -42,6 +42,7 @@ class Broken:
     width: float
     label: str
     title: str
+    nodes: tuple[str, ...]
     line: str = ""
 
 
@@ -78,15 +79,13 @@ def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tupl
     """What the fault took away: its nodes, or the link between them."""
     names = [name for name in (fault.nodes if fault else ()) if name in layout.places]
     lost = [one for text in (fault.links if fault else ()) if (one := _lost_link(layout, text))]
-    kind, said = "dead", "dead"
-    if any(word in verdict.fault for word in ("drain", "withdraw")):
+    kind, said = "process", f"broken ({verdict.element})"
+    if verdict.planned:
         kind, said = "drained", "takes no new flow"
-    elif "freeze" in verdict.fault:
-        kind, said = "process", f"frozen ({verdict.element})"
-    elif "crash" in verdict.fault or "process" in verdict.fault:
-        kind, said = "process", f"process dead ({verdict.element})"
+    elif verdict.kills:
+        kind, said = "dead", "dead"
     return *lost, *(
-        Broken(kind, place.x, place.y, place.width, place.label, f"{name}: {said}")
+        Broken(kind, place.x, place.y, place.width, place.label, f"{name}: {said}", (name,))
         for name in names
         for place in [layout.places[name]]
     )
@@ -99,7 +98,9 @@ def _lost_link(layout: Layout, text: str) -> Broken | None:
         return None
     a, b = ends[0], ends[1]
     line = f"M{a.x:g} {a.y:g}L{b.x:g} {b.y:g}"
-    return Broken("link", (a.x + b.x) / 2, (a.y + b.y) / 2, 0, "✖", f"{a.name} – {b.name}: link lost", line)
+    return Broken(
+        "link", (a.x + b.x) / 2, (a.y + b.y) / 2, 0, "✖", f"{a.name} – {b.name}: link lost", (a.name, b.name), line
+    )
 
 
 def _merged(paths: Sequence[Path], moment: Moment) -> list[Path]:
@@ -131,8 +132,8 @@ def _ways(
 
 def _ends_at(path: Path, broken: Broken) -> bool:
     if broken.kind == "link":
-        return broken.title.startswith((f"{path.a} – {path.b}:", f"{path.b} – {path.a}:"))
-    return broken.kind == "dead" and broken.title.startswith(f"{path.b}:")
+        return {path.a, path.b} == set(broken.nodes)
+    return broken.kind == "dead" and path.b in broken.nodes
 
 
 def _line(a: Place, b: Place, shift: float) -> str:

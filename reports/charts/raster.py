@@ -66,7 +66,9 @@ def pack_raster(
     sentences: dict[str, int] = {}
     packed_rows, left_out, spent = [], 0, 0
     for row, marks in zip(kept, found, strict=True):
-        near = by_flow.get((row.vantage, row.kind.service, row.flow.id), [])
+        # only flows have episodes: series of requests are numbered for themselves
+        own = (row.vantage, row.kind.service, row.flow.id) if row.kind.routed else ("", "", 0)
+        near = by_flow.get(own, [])
         if spent + len(near) > most_packets:
             left_out, near = left_out + 1, []
         spent += len(near)
@@ -86,7 +88,7 @@ def pack_raster(
                 _packets(near, {name: n for n, name in enumerate(names)}, event_ns),
                 numbers.get(row.way_before, -1),
                 numbers.get(row.way_after, -1),
-                _died(dead.get((row.vantage, row.kind.service, row.flow.id), []), sentences),
+                _died(dead.get(own, []), sentences),
             ]
         )
     return Raster(
@@ -114,18 +116,23 @@ def _died(some: Sequence[Died], sentences: dict[str, int]) -> int:
 
 
 def _group(kind: Kind, size: int) -> list[Any]:
-    return [kind.vantage, kind.service, kind.label, size]
+    return [kind.vantage, kind.service, kind.label, size, int(kind.routed)]
 
 
 def _quiet(vantage: str, groups: Sequence[tuple[Kind, list[FlowRow]]]) -> str:
-    mine = [row for kind, group in groups if kind.vantage == vantage for row in group]
+    every = [row for kind, group in groups if kind.vantage == vantage for row in group]
+    mine = [row for row in every if row.kind.transport != "http"]
+    asked = sum(row.flow.count for row in every if row.kind.transport == "http")
     probes = sum(row.flow.count for row in mine)
     crossed = [row for row in mine if row.touched]
     moved = sum(1 for row in crossed if row.kind.routed and row.before != row.after)
     told = f"{len(crossed):,} crossed the broken element" if crossed else "none crossed the broken element"
     if moved:
         told += f", {moved:,} were answered by another backend afterwards"
-    return f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes; {told}, and not one probe was lost."
+    if not asked:
+        return f"{vantage}: {count(len(mine), 'flow')}, {probes:,} probes; {told}, and not one probe was lost."
+    all_ = f"{count(len(mine), 'flow')}, {probes:,} probes, {count(asked, 'new request')}"
+    return f"{vantage}: {all_}; {told}, and neither a probe nor a request was lost."
 
 
 def _packets(packets: Sequence[Packet], backends: Mapping[str, int], event_ns: int) -> list[list[int | None]]:

@@ -28,7 +28,8 @@ ROW = 12.0
 
 @dataclass(frozen=True)
 class Strip:
-    """`ink` is (depth from 1 to LEVELS, path of strokes); `unsent` the cells in which the harness left out probes."""
+    """`ink` is (depth from 1 to LEVELS, path of strokes); `unsent` the cells in which the harness left out probes. `noun`: what each
+    of its `size` rows is."""
 
     vantage: str
     label: str
@@ -39,11 +40,12 @@ class Strip:
     touched: int
     ink: tuple[tuple[int, str], ...]
     unsent: str
+    noun: str = "flows"
 
 
 @dataclass(frozen=True)
 class Strips:
-    """`cell_ns` is the time that one cell stands for."""
+    """`cell_ns` is the time that one cell of probes stands for; what is tried less often has larger ones."""
 
     strips: tuple[Strip, ...]
     bottom: float
@@ -51,16 +53,18 @@ class Strips:
 
 
 def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int = MOST_CELLS) -> Strips:
-    step = max((row.interval_ns for row in rows), default=1)
-    cell = step * max(1, math.ceil((view.end_ns - view.start_ns) / step / most_cells))
+    probed = [row for row in rows if row.kind.transport != "http"]
+    shortest = _cell_ns(probed or rows, view, most_cells)
     loud = {row.vantage for row in rows if row.found or row.touched}
     strips: list[Strip] = []
     y = top
     # A vantage where nothing happened is one thin strip, however many kinds of probes it sent.
     for (vantage, kind), group in itertools.groupby(
-        rows, key=lambda row: (row.vantage, row.kind.label if row.vantage in loud else "")
+        rows, key=lambda row: (row.vantage, row.kind.strip if row.vantage in loud else "")
     ):
         members = list(group)
+        cell = max(shortest, _cell_ns(members, view, most_cells)) if kind else shortest
+        probes = [row for row in members if row.kind.transport != "http"]
         if strips and strips[-1].vantage != vantage:
             y += 5
         levels = depths(members, view, cell)
@@ -69,7 +73,7 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int
         strips.append(
             Strip(
                 vantage=vantage,
-                label=f"{vantage} · {kind or f'{len(members):,} flows'}",
+                label=f"{vantage} · {kind or f'{len(probes):,} flows'}",
                 y=round(y, 1),
                 height=height,
                 size=len(members),
@@ -77,10 +81,16 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int
                 touched=sum(1 for row in members if row.touched),
                 ink=_ink(levels, view, cell, round(y + height / 2, 1)),
                 unsent="".join(path for _, path in _ink(held, view, cell, round(y + height - 1.5, 1))),
+                noun="flows" if probes else "series",
             )
         )
         y += max(height, 10.0) + 2
-    return Strips(tuple(strips), round(y, 1), cell)
+    return Strips(tuple(strips), round(y, 1), shortest)
+
+
+def _cell_ns(rows: Sequence[FlowRow], view: View, most_cells: int) -> int:
+    step = max((row.interval_ns for row in rows), default=1)
+    return step * max(1, math.ceil((view.end_ns - view.start_ns) / step / most_cells))
 
 
 def depths(rows: Sequence[FlowRow], view: View, cell_ns: int, states: bytes = IMPAIRED) -> list[int]:

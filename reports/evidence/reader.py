@@ -156,16 +156,17 @@ class Evidence:
 
     @property
     def verdict(self) -> VerdictWord:
-        """The whole run's: the worst of its scenarios' verdicts and of what its end says.
+        """The whole run's: the worst of its scenarios' verdicts and of what its end says; what is not promised does not count.
 
         A run that has no end, or a scenario that was never judged, is unknown: nobody knows what was still to come.
         """
-        words: list[VerdictWord] = [one.verdict.verdict if one.verdict else "unknown" for one in self.scenarios]
+        verdicts = [one.verdict for one in self.scenarios]
+        words: list[VerdictWord] = [v.verdict if v else "unknown" for v in verdicts if v is None or v.counts]
         if self.end is None:
             words.append("unknown")
         elif self.end.verdict is not None:
             words.append(self.end.verdict)
-        return overall(words) if self.scenarios else overall([*words, "unknown"])
+        return overall(words) if any(v is None or v.counts for v in verdicts) else overall([*words, "unknown"])
 
 
 def _under_own_name(record: Record) -> Record:

@@ -166,7 +166,8 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     `ok` is null where nothing was judged, or nothing can be said: `state` is then null, or unknown for the reason `why`. `figure`, its
     range from `low` to `high` (null: nobody knows how far above) and `limit` are in `unit`; of connections, `among` is how many there
     were, and `limit` null where it is `own`. `part`: the fault, or after the heal. `under`: the budget's name in the contract, empty
-    where the limit is a default; `given`: it stands in the contract. `by`: whose figure it is. Null: evidence of before that was told.
+    where the limit is a default; `given`: it stands in the contract; `limit_from`: the key whose limit it is, where it is another's.
+    `by`: whose figure it is. Evidence from before these were told has no `key`.
     """
 
     what: str
@@ -191,6 +192,7 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     given: bool = True
     by: str = ""
     why: str = ""
+    limit_from: str = ""
 
 
 class Convergence(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,7 +211,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     99th percentile, null under 299 touched flows. `died`: every probe lost from the event to the heal, SYNs included, by where and
     why it died. `hops`: where the microseconds went, link by link, where that was asked for. `carried`: traffic crossed the element
     before the fault; `counts`: the verdict counts for the exit code, as what is not promised does not; `planned`, `kills`: traits of
-    the fault."""
+    the fault. `full_convergence_ms` is of evidence from before `convergence` was told, and of no report."""
 
     scenario: str
     title: str

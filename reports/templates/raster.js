@@ -113,11 +113,11 @@ class Raster {
   show(n) {
     if (n < 0 || n >= this.data.rows.length) return;
     this.at = n;
-    const row = this.data.rows[n], [vantage, service, label] = this.data.groups[this.group[n]];
+    const row = this.data.rows[n], [vantage, service, label, , routed] = this.data.groups[this.group[n]];
     const lost = row[LOST] ? row[LOST] + " lost of " + row[COUNT] : "nothing lost of " + row[COUNT];
     this.readout.textContent = [
       vantage + " → " + service, label, "flow " + row[ID], row[NAME],
-      lost + (label.startsWith("new") ? "" : row[OUTAGE] ? ", black hole " + row[OUTAGE] / 1000 + " ms" : ""),
+      lost + (!routed ? "" : row[OUTAGE] ? ", black hole " + row[OUTAGE] / 1000 + " ms" : ""),
       row[TOUCHED] ? "crossed the element" : "elsewhere",
       row[WAS] === row[IS] ? row[WAS] : row[WAS] + " → " + row[IS],
       this.data.died[row[DIED]],
