@@ -40,7 +40,8 @@ DECIDED = """
             verdict = SimpleNamespace(
                 verdict=word, headline=f"{self.key} at {target} was {word}.", reason=f"So it was decided. {self.earlier}"
             )
-            return SimpleNamespace(verdict=verdict, judged=SimpleNamespace(counts="denied" not in self.entry.name))
+            judged = SimpleNamespace(counts="denied" not in self.entry.name, reason=verdict.headline)
+            return SimpleNamespace(verdict=verdict, judged=judged)
 
     playing.Scenario = Decided
     words = [before + word for before in ("", "then-", "denied-") for word in ("pass", "fail", "unknown")]
@@ -81,10 +82,11 @@ def ran(directory: Path, tests: str, conftest: str, *options: str) -> Ran:
     (directory / "conftest.py").write_text(textwrap.dedent(conftest), encoding="utf-8")
     (directory / "test_given.py").write_text(textwrap.dedent(tests), encoding="utf-8")
     junit = directory / "junit.xml"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "scenarios.plugin", "-p", "no:cacheprovider", "-q", "-rs", f"--rootdir={directory}",
          "-c", os.devnull, f"--junitxml={junit}", *options, str(directory / "test_given.py")],
-        cwd=directory, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True, timeout=120, check=False,
+        cwd=directory, env=environment, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     suite = ET.parse(junit).getroot()[0]
     counts = [int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")]
@@ -154,7 +156,8 @@ def test_an_attempt_after_an_unknown_one_says_why_there_was_another(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("targets", "code", "verdict"), [(("one", "two"), 0, "pass"), (("one", "bad"), 1, "fail"), (("bad", "one"), 1, "fail")]
+    ("targets", "code", "verdict"),
+    [(("one", "two"), 0, "pass"), (("one", "bad"), 1, "fail"), (("bad", "one"), 1, "fail")],
 )
 def test_two_targets_are_a_trial_each_and_the_worst_counts(
     tmp_path: Path, targets: tuple[str, ...], code: int, verdict: str

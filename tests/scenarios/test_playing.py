@@ -75,7 +75,9 @@ class Decided:
         self.disturbed = how == "disturbed"
         TRIALS.append((self.key, fault.plan.target, self.earlier, self.reproduce(fault)))
         verdict = SimpleNamespace(verdict=word, headline=f"It was {word}.", reason="So it was.")
-        return SimpleNamespace(verdict=verdict, judged=SimpleNamespace(counts=how != "not promised"))
+        return SimpleNamespace(
+            verdict=verdict, judged=SimpleNamespace(counts=how != "not promised", reason="So it was.")
+        )
 
 
 OUTCOMES: dict[str, Any] = {}
@@ -187,7 +189,7 @@ def test_what_too_little_cpu_left_unknown_is_tried_once_more_and_the_last_attemp
     assert bench.eased == ["thin", "calm"]
     assert [(key, earlier) for key, _, earlier, _ in TRIALS] == [
         ("kill-l4", ""),
-        ("kill-l4 again", "It was unknown. So it was."),
+        ("kill-l4 again", "So it was."),
     ]
 
 

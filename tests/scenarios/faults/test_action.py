@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -79,6 +79,18 @@ def crossing(flow: Flow, first_s: float, last_s: float = 0, *, receiver: str = "
     return Crossing("edge0", receiver, "right", flow, Seen(now - int(first_s * 1e9), now - int(last_s * 1e9)))
 
 
+def through(flow: Flow, first_s: float, last_s: float = 0) -> list[Crossing]:
+    """The same, and the node passes it on."""
+    into = crossing(flow, first_s, last_s)
+    return [into, replace(into, sender="l41", receiver="l72")]
+
+
+def answered(flow: Flow, first_s: float, last_s: float = 0) -> list[Crossing]:
+    """The same, and the node answers it itself."""
+    into = crossing(flow, first_s, last_s)
+    return [into, replace(into, sender="l41", receiver="edge0", flow=flow.reversed())]
+
+
 def tcp(sport: int = 40_000, dst: str = VIP) -> Flow:
     return Flow(CLIENT, sport, dst, 80, TCP)
 
@@ -90,17 +102,23 @@ def test_a_drained_node_that_carries_only_what_was_established_is_drained() -> N
     lab = Lab()
     fault = made(lab)
     fault.inject()
-    lab.seen = [crossing(tcp(), first_s=30), crossing(Flow(CLIENT, 20_000, ECHO, 7, UDP), first_s=30)]
+    lab.seen = [*through(tcp(), first_s=30), *through(Flow(CLIENT, 20_000, ECHO, 7, UDP), first_s=30)]
     assert fault.missing_effect() == fault.missing_at_heal() == ""
     assert lab.ran == [("l4ctl", "drain")]
 
 
-@pytest.mark.parametrize("flow", [tcp(), Flow(CLIENT, 20_000, ECHO, 7, UDP)], ids=["connection", "datagrams"])
-def test_a_node_that_carries_a_flow_which_began_after_its_drain_is_not(flow: Flow) -> None:
+NEW = {"a SYN": tcp(SYN_PORT), "datagrams": Flow(CLIENT, 20_000, ECHO, 7, UDP)}
+
+
+@pytest.mark.parametrize("carried", [through, answered])
+@pytest.mark.parametrize("flow", NEW.values(), ids=NEW.keys())
+def test_a_node_that_carries_a_flow_which_began_after_its_drain_is_not(
+    flow: Flow, carried: Callable[[Flow, float], list[Crossing]]
+) -> None:
     lab = Lab()
     fault = made(lab)
     fault.inject()
-    lab.seen = [crossing(flow, first_s=-0.001)]
+    lab.seen = carried(flow, -0.001)
     assert fault.missing_effect() == "l41 still carries 1 new flows to a VIP"
 
 
@@ -109,27 +127,28 @@ def test_syns_that_are_one_flow_to_taps_begin_a_flow_each() -> None:
     lab = Lab()
     fault = made(lab, given=contract("tcp"))
     fault.inject()
-    lab.seen = [crossing(tcp(SYN_PORT), first_s=30, last_s=-0.001)]
+    lab.seen = through(tcp(SYN_PORT), first_s=30, last_s=-0.001)
     assert "still carries 1 new flows" in fault.missing_effect()
-    lab.seen = [crossing(tcp(SYN_PORT), first_s=30, last_s=0.1)]
+    lab.seen = through(tcp(SYN_PORT), first_s=30, last_s=0.1)
     assert fault.missing_effect() == "", "the last of them came before the drain had ended"
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        crossing(tcp(), first_s=-0.001, last_s=0.6),
-        crossing(tcp(dst="10.9.9.9"), first_s=-0.001),
-        crossing(tcp().reversed(), first_s=-0.001),
-        crossing(tcp(), first_s=-0.001, receiver="l72"),
-    ],
-    ids=["over for half a second", "to no VIP", "an answer", "on its way out"],
-)
-def test_what_is_no_new_flow_to_a_vip_into_the_node_is_none(other: Crossing) -> None:
+NONE: dict[str, Callable[[], list[Crossing]]] = {
+    "over for half a second": lambda: through(tcp(SYN_PORT), first_s=-0.001, last_s=0.6),
+    "to no VIP": lambda: through(tcp(SYN_PORT, dst="10.9.9.9"), first_s=-0.001),
+    "an answer": lambda: through(tcp(SYN_PORT).reversed(), first_s=-0.001),
+    "on its way out": lambda: [crossing(tcp(SYN_PORT), first_s=-0.001, receiver="l72")],
+    "neither answered nor passed on": lambda: [crossing(tcp(SYN_PORT), first_s=-0.001)],
+    "last packets of what ended elsewhere": lambda: through(tcp(), first_s=-0.001),
+}
+
+
+@pytest.mark.parametrize("other", NONE.values(), ids=NONE.keys())
+def test_what_is_no_new_flow_to_a_vip_through_the_node_is_none(other: Callable[[], list[Crossing]]) -> None:
     lab = Lab()
     fault = made(lab)
     fault.inject()
-    lab.seen = [other]
+    lab.seen = other()
     assert fault.missing_effect() == ""
 
 
@@ -138,7 +157,7 @@ def test_where_nothing_ever_begins_every_flow_has_to_go() -> None:
     lab = Lab()
     fault = made(lab, given=contract("udp"))
     fault.inject()
-    lab.seen = [crossing(Flow(CLIENT, 20_000, ECHO, 7, UDP), first_s=30)]
+    lab.seen = through(Flow(CLIENT, 20_000, ECHO, 7, UDP), first_s=30)
     assert "still carries 1 new flows" in fault.missing_effect()
 
 
@@ -160,7 +179,7 @@ def test_flows_do_not_matter_where_neighbours_had_routes() -> None:
     lab = Lab(routes={"edge0": frozenset({ROUTE})})
     fault = made(lab, "withdraw")
     fault.inject()
-    lab.routes, lab.seen = {}, [crossing(tcp(), first_s=-0.001)]
+    lab.routes, lab.seen = {}, through(tcp(SYN_PORT), first_s=-0.001)
     assert fault.missing_effect() == ""
 
 
@@ -176,7 +195,7 @@ def test_behind_a_switch_a_withdrawal_is_done_as_a_drain_is() -> None:
     lab = Lab()
     fault = made(lab, "withdraw")
     fault.inject()
-    lab.seen = [crossing(tcp(), first_s=-0.001)]
+    lab.seen = through(tcp(SYN_PORT), first_s=-0.001)
     assert "still carries 1 new flows" in fault.missing_effect()
 
 
