@@ -97,6 +97,10 @@ class Player:
             concluded = trial.run()
         except NothingCarries as error:
             return _not_played(bench, trial, f"{error}.")
+        except BaseException as error:
+            # nobody knows what it left behind
+            bench.broken = bench.broken or f"{trial.key} ended with {type(error).__name__}: {error}"
+            raise
         verdict = concluded.verdict
         bench.say(f"{trial.key}: {verdict.verdict.upper()}: {verdict.headline}")
         judged = concluded.judged

@@ -24,31 +24,37 @@ DECIDED = """
     from pathlib import Path
     from types import SimpleNamespace
     import pytest
-    from scenarios import plugin
+    from scenarios import playing
+    from scenarios.asked import Play
     from scenarios.catalogue import Entry
-    from topologies.model import Node, Topology
 
     class Decided:
-        def __init__(self, bench, entry, fault, reproduce, earlier=""):
-            self.bench, self.entry, self.reproduce, self.earlier = bench, entry, reproduce, earlier
-            self.disturbed = entry.name in ("then-pass", "then-fail", "then-unknown")
+        def __init__(self, bench, entry, build, reproduce, key, earlier=""):
+            self.bench, self.entry, self.build, self.key, self.earlier = bench, entry, build, key, earlier
+            self.disturbed = entry.name.startswith("then-") and not earlier
 
         def run(self):
-            name = self.entry.name.removesuffix(" again")
-            word = "unknown" if self.disturbed else name.removeprefix("then-")
-            verdict = SimpleNamespace(verdict=word, headline=f"it was {word}.", reason=f"So it was decided. {self.earlier}")
-            self.bench.verdicts.append(verdict)
-            return verdict
+            target = self.build(self.bench).plan.target
+            word = self.entry.name.removeprefix("then-").removeprefix("denied-")
+            word = "unknown" if self.disturbed else "fail" if target == "bad" else word
+            verdict = SimpleNamespace(
+                verdict=word, headline=f"{self.key} at {target} was {word}.", reason=f"So it was decided. {self.earlier}"
+            )
+            return SimpleNamespace(verdict=verdict, judged=SimpleNamespace(counts="denied" not in self.entry.name))
 
-    plugin.Scenario = Decided
-    words = [before + word for before in ("", "then-") for word in ("pass", "fail", "unknown")]
-    plugin.ENTRIES = {word: Entry(word, "Title", "node", "l4") for word in words}
+    playing.Scenario = Decided
+    words = [before + word for before in ("", "then-", "denied-") for word in ("pass", "fail", "unknown")]
+    targets = {"pass": ("good",), "denied-unknown": ("eu",)}
 
     @pytest.fixture(scope="session")
-    def bench():
-        node = Node("n", "linux", "nospof/base:latest", labels={"nospof.role": "l4"})
-        booted = SimpleNamespace(topology=Topology("lab", Path("lab.yml"), "clab", {"n": node}, ()))
-        return SimpleNamespace(booted=booted, verdicts=[], thin=lambda _: True, calm=lambda _: None)
+    def bench(request):
+        named = tuple(request.config.getoption("--target"))
+        plays = {w: Play(Entry(w, "Title", "node", "l4"), named or targets.get(w, ("n",))) for w in words}
+        left_out = Play(Entry("left-out", "Title", "node", "l4"), left_out="left-out is not promised: not played")
+        return SimpleNamespace(
+            booted=None, broken="", plays={**plays, "left-out": left_out}, make_whole=lambda: "", say=lambda _: None,
+            thin=lambda _: True, calm=lambda _: None,
+        )
 """
 SCENARIO = """
     def test_{number}(judge):
@@ -66,6 +72,8 @@ class Ran:
     failures: int
     errors: int
     skipped: int
+    verdicts: tuple[str, ...] = ()
+    """The properties `verdict` of its tests, in order."""
 
 
 def ran(directory: Path, tests: str, conftest: str, *options: str) -> Ran:
@@ -74,18 +82,23 @@ def ran(directory: Path, tests: str, conftest: str, *options: str) -> Ran:
     (directory / "test_given.py").write_text(textwrap.dedent(tests), encoding="utf-8")
     junit = directory / "junit.xml"
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "scenarios.plugin", "-p", "no:cacheprovider", "-q", f"--rootdir={directory}",
+        [sys.executable, "-m", "pytest", "-p", "scenarios.plugin", "-p", "no:cacheprovider", "-q", "-rs", f"--rootdir={directory}",
          "-c", os.devnull, f"--junitxml={junit}", *options, str(directory / "test_given.py")],
-        cwd=directory, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120, check=False,
+        cwd=directory, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     suite = ET.parse(junit).getroot()[0]
     counts = [int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")]
-    return Ran(done.returncode, done.stdout + done.stderr, *counts)
+    verdicts = tuple(p.attrib["value"] for p in suite.iter("property") if p.attrib["name"] == "verdict")
+    return Ran(done.returncode, done.stdout + done.stderr, *counts, verdicts)
 
 
-def decided(directory: Path, *words: str) -> Ran:
+def scenarios(*words: str) -> str:
     tests = [textwrap.dedent(SCENARIO.format(number=n, word=word)) for n, word in enumerate(words)]
-    return ran(directory, "from types import SimpleNamespace\n" + "".join(tests), DECIDED)
+    return "from types import SimpleNamespace\n" + "".join(tests)
+
+
+def decided(directory: Path, *words: str, options: tuple[str, ...] = ()) -> Ran:
+    return ran(directory, scenarios(*words), DECIDED, *options)
 
 
 @pytest.mark.parametrize(
@@ -104,6 +117,7 @@ def test_the_worst_verdict_is_the_exit_code(tmp_path: Path, words: tuple[str, ..
     found = decided(tmp_path, *words)
     assert found.code == code, found.said
     assert (found.failures, found.errors, found.skipped) == (words.count("fail"), words.count("unknown"), 0)
+    assert found.verdicts == words, "each test has its verdict as a property in JUnit"
 
 
 @pytest.mark.parametrize(
@@ -126,8 +140,48 @@ def test_what_too_little_cpu_left_unknown_has_a_second_try_and_its_verdict_count
 
 def test_what_was_seen_and_why_is_told(tmp_path: Path) -> None:
     found = decided(tmp_path, "unknown", "fail")
-    assert "it was unknown. So it was decided." in found.said
-    assert "it was fail. So it was decided." in found.said
+    assert "unknown at n was unknown. So it was decided." in found.said
+    assert "fail at n was fail. So it was decided." in found.said
+
+
+def test_an_attempt_after_an_unknown_one_says_why_there_was_another(tmp_path: Path) -> None:
+    found = decided(tmp_path, "then-fail")
+    assert "then-fail again at n was fail. So it was decided. then-fail at n was unknown." in found.said
+    assert found.verdicts == ("fail",)
+
+
+# -- targets -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("targets", "code", "verdict"), [(("one", "two"), 0, "pass"), (("one", "bad"), 1, "fail"), (("bad", "one"), 1, "fail")]
+)
+def test_two_targets_are_a_trial_each_and_the_worst_counts(
+    tmp_path: Path, targets: tuple[str, ...], code: int, verdict: str
+) -> None:
+    found = decided(tmp_path, "pass", options=tuple(f"--target={target}" for target in targets))
+    assert (found.code, found.verdicts, found.tests) == (code, (verdict,), 1), found.said
+    if verdict == "fail":
+        assert "pass bad at bad was fail" in found.said
+        assert "pass one at one was" not in found.said, "why it failed is said, and no more"
+
+
+# -- what was not promised -----------------------------------------------------------------------------------------
+
+
+def test_what_is_not_promised_counts_for_no_exit_code_and_is_no_error(tmp_path: Path) -> None:
+    found = decided(tmp_path, "pass", "denied-unknown")
+    assert (found.code, found.failures, found.errors, found.skipped) == (0, 0, 0, 1), found.said
+    assert "denied-unknown at eu was unknown" in found.said, "its figures are told"
+    assert decided(tmp_path, "fail", "denied-unknown").code == 1
+    assert decided(tmp_path, "denied-unknown").code == 3, "nothing was judged"
+
+
+def test_what_is_left_out_or_was_not_asked_for_is_skipped_and_says_why(tmp_path: Path) -> None:
+    found = decided(tmp_path, "pass", "left-out", "kill-node")
+    assert (found.code, found.skipped) == (0, 2), found.said
+    assert "left-out is not promised: not played" in found.said
+    assert "kill-node is played where it is asked for by name" in found.said
 
 
 def test_a_run_in_which_nothing_was_judged_is_no_pass(tmp_path: Path) -> None:
@@ -140,10 +194,34 @@ def test_a_scenario_that_was_skipped_is_no_pass(tmp_path: Path) -> None:
     assert found.code == 3, found.said
 
 
-def test_a_host_that_fails_beside_a_pass_is_no_pass(tmp_path: Path) -> None:
-    tests = "from types import SimpleNamespace\n" + textwrap.dedent(SCENARIO.format(number=1, word="pass"))
-    found = ran(tmp_path, tests + "\n\ndef test_host():\n    raise OSError('no space left')\n", DECIDED)
+OWN = {
+    "a host that fails": "def test_host():\n    raise OSError('no space left')\n",
+    "a failed assertion": "def test_own():\n    assert 1 == 2\n",
+    "a call of pytest.fail": "import pytest\n\ndef test_own():\n    pytest.fail('no')\n",
+    "a fixture that cannot be made": "import pytest\n\n@pytest.fixture\ndef made():\n    raise OSError\n\ndef test_own(made): pass\n",
+    "a teardown that fails": "import pytest\n\n@pytest.fixture\ndef made():\n    yield\n    raise OSError\n\ndef test_own(made): pass\n",
+    "a failed teardown of a scenario": (
+        "import pytest\n\n@pytest.fixture\ndef made():\n    yield\n    raise OSError\n\n"
+        "def test_own(made, judge):\n"
+        "    judge.node('pass', lambda booted, node: SimpleNamespace(plan=SimpleNamespace(target=node)))\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("own", OWN.values(), ids=OWN.keys())
+def test_what_goes_wrong_beside_a_pass_is_no_pass(tmp_path: Path, own: str) -> None:
+    found = ran(tmp_path, f"{scenarios('pass')}\n\n{own}", DECIDED)
     assert found.code == 3, found.said
+
+
+def test_what_goes_wrong_beside_a_fail_hides_it_not(tmp_path: Path) -> None:
+    found = ran(tmp_path, f"{scenarios('fail')}\n\n{OWN['a failed assertion']}", DECIDED)
+    assert found.code == 1, found.said
+
+
+def test_a_users_own_test_that_passes_beside_a_pass_changes_nothing(tmp_path: Path) -> None:
+    found = ran(tmp_path, f"{scenarios('pass')}\n\ndef test_own():\n    assert 1 == 1\n", DECIDED)
+    assert found.code == 0, found.said
 
 
 def test_a_topology_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
@@ -161,7 +239,7 @@ def test_a_kill_of_the_only_way_of_a_real_stack_ends_with_one_and_leaves_evidenc
         from scenarios import instruments, phases, schedule
 
         phases.CONTROL_NS = phases.QUIET_NS = 1_000_000_000
-        phases.THRESHOLD_NS, phases.OBSERVE_S = 500_000_000, 3.0
+        phases.THRESHOLD_NS, phases.CAP_NS = 500_000_000, 3_000_000_000
         schedule.INTERVAL_NS = instruments.INTERVAL_NS = 50_000_000
         instruments.MOST_THINNED = 1
     """
