@@ -258,15 +258,15 @@ def _clock(probers: Sequence[ProberReading]) -> TrustCheck:
 
 
 def _lag(connections: Sequence[ConnectionsReading]) -> TrustCheck:
-    worst = max(connections, key=lambda c: c.max_lag_ns / _lag_limit_ns(c))
-    lag, limit = worst.max_lag_ns / 1e6, _lag_limit_ns(worst) / 1e6
+    worst = max(connections, key=lambda c: c.max_lag_ns / lag_limit_ns(c))
+    lag, limit = worst.max_lag_ns / 1e6, lag_limit_ns(worst) / 1e6
     sentence = (
         f"Connections were served within {lag:.3g} ms of when they should be ({worst.vantage}); limit {limit:g} ms."
     )
     return TrustCheck("connector-lag", lag <= limit, lag, limit, "ms", sentence)
 
 
-def _lag_limit_ns(connections: ConnectionsReading) -> int:
+def lag_limit_ns(connections: ConnectionsReading) -> int:
     """A heartbeat's interval; of many connections, which beat less often, no more than a second: a stall is one of two."""
     return min(connections.interval_ns, MOST_LAG_NS)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from probes.child import ProbeError
 from reports.evidence.writer import EvidenceWriter
+from scenarios.answering import Asked
 from scenarios.asked import Play
 from scenarios.boot import Booted
 from scenarios.instruments import Instruments
@@ -72,8 +73,9 @@ class Bench:
             self.booted.lab.reset()
             wait_until(self._not_whole, deadline_s=WHOLE_S, every_s=2 * LOOK_S, what="reset")
             self.broken = ""
-        except (DeadlineMissed, RuntimeFailure) as left:
+        except (DeadlineMissed, RuntimeFailure, OSError) as left:  # OSError: of a lab that is there no more
             self.broken = self._deployed_anew(str(left))
+        self._renewing = False  # what was opened over a broken lab may stand where no new connection would be put
         return self.broken
 
     def _not_whole(self) -> str:
@@ -83,20 +85,20 @@ class Bench:
             for node in lab.topology.nodes:
                 if left := lacking(self.baseline, node, lab.snapshot(node), running.get(node, frozenset())):
                     return left
-        silent = unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys()
-        return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(silent))
+        return _silent(unanswered(lab, self.booted.contract).keys() - self.booted.unreached.keys())
 
     def _deployed_anew(self, why: str) -> str:
         if self.redeploy is None:
             return why
         self.say(f"a reset does not mend it ({why}): it is deployed anew")
+        known = self.booted.unreached.keys()
         try:
             self.booted, self.instruments = self.redeploy()
         except (RuntimeFailure, ProbeError) as error:
             self.redeploy = None
             return str(error)
-        self._renewing, self.kept = False, Kept()
-        return ""
+        self.kept = Kept()
+        return _silent(self.booted.unreached.keys() - known)
 
     # -- a host with CPU to spare ----------------------------------------------------------------------------------
 
@@ -160,6 +162,10 @@ class Bench:
         nodes = {node for c in seen for node in (c.sender, c.receiver)}
         links = {str(link) for link in self.booted.topology.links if any(c.over((link,)) for c in seen)}
         return frozenset(nodes | links | self.instruments.answering())
+
+
+def _silent(asked: Collection[Asked]) -> str:
+    return "; ".join(f"{vantage} → {service} {vip} does not answer" for vantage, service, vip in sorted(asked))
 
 
 def crossed_by(crossings: Collection[Crossing], vips: Collection[str]) -> frozenset[str]:

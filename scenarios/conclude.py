@@ -214,7 +214,7 @@ def _connections(done: Done, booted: Booted, instruments: Instruments) -> list[C
         ]
         untouched = [r for r, touched in zip(records, crossed, strict=True) if not touched]
         for r, flow, touched in zip(records, flows, crossed, strict=True):
-            own = _ended_here(done, r, flow) if plan.ends_connections and touched else False
+            own = ended_here(done, r, flow) if plan.ends_connections and touched else False
             alike = [o for o in untouched if (o.dst, o.dport) == (r.dst, r.dport)]
             aged = closed_by_age(r, alike, idle_after.get((r.dst, r.dport)))
             excused = aged or (r.broken_by == "other-backend" and (r.dst, r.dport) in unnamed)
@@ -233,7 +233,7 @@ def renamed_at_rest(records: Iterable[ConnectionRecord], clock: Clock) -> set[tu
     }
 
 
-def _ended_here(done: Done, record: ConnectionRecord, flow: Flow) -> bool | None:
+def ended_here(done: Done, record: ConnectionRecord, flow: Flow) -> bool | None:
     """Whether a connection ended at the failed element: told by name; without a name, by packets that entered and did not leave."""
     if record.backend is not None:
         return record.backend in done.plan.nodes

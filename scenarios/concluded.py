@@ -19,10 +19,10 @@ from scenarios.causes import stages
 from scenarios.died import Deaths, where_died
 from scenarios.measured import Measured, RequestsResult, elsewhere_ns, new_connections, vantage_figures
 from scenarios.record import tuple_of
-from scenarios.recovery import recovery
 from scenarios.sentence import headline
 from scenarios.timing import convergence, failover, reversion, route_convergence, with_impaired
 from scenarios.verdict import Judged, Row, Trial
+from scenarios.verdict.recovery import recovery
 from scenarios.verdict.text import limit_of, told
 from scenarios.ways import ways
 from topologies.budget import BrokenBudget
@@ -55,7 +55,7 @@ def verdict_of(found: Found) -> schema.Verdict:
     spread = black_holes([f.fault for f in measured.touched])
     vantages = [v.name for v in found.booted.topology.nodes_with_role("client")]
     flows = {tuple_of(f.trace.flow): f for f in measured.flows}
-    whole = recovery(measured)
+    whole = recovery(found.trial)
     at_s = (done.clock.event_ns - done.clock.control_ns) / 1e9
     return schema.Verdict(
         scenario=done.key,

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from probes.trust import HEARTBEAT_LIMIT_NS, ProberReading, TrustCheck, TrustInput, check_trust, short_of_cpu
+from probes.trust import (
+    HEARTBEAT_LIMIT_NS,
+    STALL_LIMIT_NS,
+    ConnectionsReading,
+    ProberReading,
+    TrustCheck,
+    TrustInput,
+    check_trust,
+    lag_limit_ns,
+    short_of_cpu,
+)
 from scenarios.verdict.doubts import About, Doubt, Effect
 
 PROBES: frozenset[About] = frozenset(("probe", "syn"))
@@ -26,7 +36,7 @@ _WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
     "connector-lag": ("hides", CONNECTIONS),
     "lab-watch": ("makes", EVERYTHING),
     "lab-lateness": ("makes", EVERYTHING),
-    "lab-stall": ("widens", EVERYTHING),
+    "lab-stall": ("makes", EVERYTHING),
     "under-way": ("makes", EVERYTHING),
     "late-answers": ("makes", EVERYTHING),
     "control-loss": ("widens", EVERYTHING),
@@ -99,31 +109,50 @@ def _late(check: TrustCheck, given: TrustInput, *, after_heal: bool) -> Doubt | 
 def _width_ns(check: TrustCheck, given: TrustInput) -> int:
     if check.check == "control-loss":
         return given.control_longest_ns
-    if check.check in ("stall", "requester-stall", "lab-stall"):
+    if check.check in ("stall", "requester-stall"):
         return int((check.value or 0) * 1e6)
     return 0
 
 
 def _vantages(check: str, given: TrustInput) -> frozenset[str]:
     """Whose samples a doubt is about; empty: everybody's."""
-    of_probers: dict[str, Callable[[ProberReading], bool]] = {
-        "prober": lambda p: not p.alive or p.heartbeat_age_ns > HEARTBEAT_LIMIT_NS,
-        "harness-loss": lambda p: p.not_sent > 0,
-        "socket-drops": lambda p: p.socket_drops > 0,
-    }
-    if check in of_probers:
-        return _where(given.probers, of_probers[check])
-    if check in ("requester", "requester-loss"):
-        return _where(given.requesters, of_probers["prober" if check == "requester" else "harness-loss"])
-    if check == "connector":
-        return frozenset(c.vantage for c in given.connections if not c.alive or c.heartbeat_age_ns > HEARTBEAT_LIMIT_NS)
+    if check in _OF_PROBERS:
+        return frozenset(p.vantage for p in given.probers if _OF_PROBERS[check](p))
+    if check in _OF_REQUESTERS:
+        return frozenset(p.vantage for p in given.requesters if _OF_REQUESTERS[check](p))
+    if check in _OF_CONNECTIONS:
+        return frozenset(c.vantage for c in given.connections if _OF_CONNECTIONS[check](c))
     return frozenset()
 
 
-def _where(readings: Iterable[ProberReading], fits: Callable[[ProberReading], bool]) -> frozenset[str]:
-    return frozenset(p.vantage for p in readings if fits(p))
+def _stopped(reading: ProberReading | ConnectionsReading) -> bool:
+    return not reading.alive or reading.heartbeat_age_ns > HEARTBEAT_LIMIT_NS
+
+
+def _stalled(reading: ProberReading) -> bool:
+    return reading.stall_ns > STALL_LIMIT_NS
+
+
+_OF_PROBERS: Mapping[str, Callable[[ProberReading], bool]] = {
+    "prober": _stopped,
+    "stall": _stalled,
+    "harness-loss": lambda p: p.not_sent > 0,
+    "socket-drops": lambda p: p.socket_drops > 0,
+    "stamps": lambda p: p.missing_stamps > 0,
+}
+_OF_REQUESTERS: Mapping[str, Callable[[ProberReading], bool]] = {
+    "requester": _stopped,
+    "requester-stall": _stalled,
+    "requester-loss": lambda p: p.not_sent > 0,
+}
+_OF_CONNECTIONS: Mapping[str, Callable[[ConnectionsReading], bool]] = {
+    "connector": _stopped,
+    "connector-lag": lambda c: c.max_lag_ns > lag_limit_ns(c),
+}
+"""Which vantages' readings a failed check is about."""
 
 
 def ordinary_lateness_ns(readings: Sequence[ProberReading]) -> int:
-    """By how much an instrument was late at most without being doubted: what widens a figure that there is."""
-    return max((p.stall_ns for p in readings), default=0)
+    """By how much an instrument was late at most without being doubted: what widens a figure that there is. A stall beyond its limit
+    is a doubt, which widens it by itself."""
+    return max((p.stall_ns for p in readings if p.stall_ns <= STALL_LIMIT_NS), default=0)

@@ -1,4 +1,4 @@
-"""Which interfaces a router sends packets to a VIP out of, from the lines of a snapshot. Pure."""
+"""Which interfaces a router sends packets to a VIP out of, from the lines of a snapshot. Pure; it asks no kernel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _ADDRESS = re.compile(r"address \d+ (?P<address>\S+)/\d+")
 _DEV = re.compile(r"dev (\d+)")
 
 
-def next_hops(lines: Iterable[str], vips: Collection[str]) -> Mapping[str, frozenset[int]]:
-    """VIP → indices of the interfaces of its most specific route, default routes left out; a VIP without one is absent."""
-    best: dict[str, tuple[int, set[int]]] = {}
+def next_hops(lines: Iterable[str], vips: Collection[str]) -> Mapping[str, tuple[int, ...]]:
+    """VIP → of each next hop of its most specific route the index of its interface, ascending: several may be behind one interface.
+    Default routes are left out; a VIP without a route is absent."""
+    best: dict[str, tuple[int, list[int]]] = {}
     addresses = {vip: ip_address(vip) for vip in vips}
     for line in lines:
         match = _ROUTE.fullmatch(line.strip())
@@ -23,15 +24,15 @@ def next_hops(lines: Iterable[str], vips: Collection[str]) -> Mapping[str, froze
             network = ip_network(f"{match['to']}/{match['length']}")
         except ValueError:
             continue
-        hops = {int(index) for index in _DEV.findall(match["via"])}
+        hops = [int(index) for index in _DEV.findall(match["via"])]
         for vip, address in addresses.items():
             if address.version == network.version and address in network:
-                length, known = best.get(vip, (-1, set()))
+                length, known = best.get(vip, (-1, []))
                 if network.prefixlen > length:
                     best[vip] = (network.prefixlen, hops)
                 elif network.prefixlen == length:
-                    best[vip] = (length, known | hops)
-    return {vip: frozenset(hops) for vip, (_, hops) in best.items()}
+                    best[vip] = (length, known + hops)
+    return {vip: tuple(sorted(hops)) for vip, (_, hops) in best.items()}
 
 
 def holds(lines: Iterable[str], vip: str) -> bool:

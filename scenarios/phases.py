@@ -339,9 +339,9 @@ class _Trial:
             self.scenario._doubt("observation", trouble)
         stood_s = (time.monotonic_ns() - self.event_ns) / 1e9
         self.watched = standing_watch.told(self.timers, stood_s)
-        self._ask_idle(0)
         if not self.act.did_nothing and not self.act.refused:
-            self._held()
+            self._held()  # before idle connections speak: nobody has seen them since they were opened
+        self._ask_idle(0)
         return self._ways(time.monotonic_ns())
 
     def _held(self) -> None:

@@ -35,6 +35,7 @@ class Played:
     word: schema.VerdictWord
     said: str
     counts: bool = True
+    reason: str = ""
 
 
 @dataclass
@@ -63,11 +64,11 @@ class Player:
         found = self._tried(bench, trial)
         if trial.disturbed and self.attempts_left:
             self.attempts_left -= 1
-            bench.say(f"{key}: unknown, since the CPUs were busy; once more: {found.said}")
+            bench.say(f"{key}: unknown, since the CPUs were busy; once more: {found.reason}")
             with contextlib.suppress(ProbeError):  # then the next attempt will tell
                 bench.thin("a further attempt must not fail for the same reason")
                 bench.calm(CALM_AGAIN_S)
-            found = self._tried(bench, self._trial(bench, play, target, make, options, again(key), found.said))
+            found = self._tried(bench, self._trial(bench, play, target, make, options, again(key), found.reason))
         self.played.append(found)
         return found
 
@@ -98,7 +99,8 @@ class Player:
             return _not_played(bench, trial, f"{error}.")
         verdict = concluded.verdict
         bench.say(f"{trial.key}: {verdict.verdict.upper()}: {verdict.headline}")
-        return Played(trial.key, verdict.verdict, f"{verdict.headline} {verdict.reason}", concluded.judged.counts)
+        judged = concluded.judged
+        return Played(trial.key, verdict.verdict, f"{verdict.headline} {verdict.reason}", judged.counts, judged.reason)
 
 
 def _first_that_carries(bench: Bench, play: Play) -> str:

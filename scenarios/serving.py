@@ -49,8 +49,9 @@ def lacking(before: Baseline, node: str, lines: frozenset[str], running: Collect
         if at == node and hops < fewest and not holds(lines, vip):
             ways = "way" if fewest == 1 else "ways"
             return f"{node} has {hops} of {fewest} {ways} to {vip}"
-    # the kernel keeps the first 15 bytes of a name
-    dead = sorted(name for name in before.processes.get(node, ()) if name[:15] not in running)
+    # the kernel keeps the first 15 bytes of a name, and a contract has all of it
+    known = {name[:15] for name in running}
+    dead = sorted(name for name in before.processes.get(node, ()) if name[:15] not in known)
     return f"{', '.join(dead)} does not run in {node}" if dead else ""
 
 

@@ -27,7 +27,7 @@ CLOSER_LOOK_S = 1.0
 def judging_of(contract: Contract, plan: FaultPlan) -> tuple[Judging, ...]:
     """The budgets that a fault is held against: of a link those of both its ends, where an end without one leaves it to the other."""
     roles = dict.fromkeys((plan.role, plan.other_role) if plan.links else (plan.role,))
-    found = (contract.judged_by(plan.fault, role) for role in roles if role or not plan.links)
+    found = (contract.judged_by(plan.fault, role) for role in roles)
     return tuple({j.name: j for j in found if j is not None}.values())
 
 

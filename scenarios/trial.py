@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
+from probes.attempts import attempts_of
 from probes.episodes import FlowLoss
 from probes.failing import Stretch
 from probes.flows import ANSWERED, LATE, FlowTrace
@@ -207,18 +208,12 @@ def _again(measured: Measured, clock: Clock) -> Mapping[tuple[str, int], int | N
 
 
 def at_rest(measured: Measured) -> tuple[int, int]:
-    """What was lost in the control window: how many samples of all series, and the longest stretch of one, ns."""
-    lost, longest = 0, 0
-    for trace, failed in (
-        *((f.trace, f.control_lost) for f in measured.flows),
-        *((a.trace, a.control_failed) for a in measured.attempts),
-    ):
-        lost += failed
-        longest = max(longest, failed * trace.flow.interval_ns)
-    for r in measured.requests:
-        lost += r.control.failed
-        longest = max(longest, r.control.request_fail_ns)
-    return lost, longest
+    """What was lost in the control window: how many samples of all series, and the longest stretch of one, ns, each as its figure is
+    told: of probes all that a flow lost, of SYNs and requests those less than a second apart."""
+    found = [(f.control_lost, f.control_lost * f.trace.flow.interval_ns) for f in measured.flows]
+    found += [(a.control_failed, attempts_of(a.trace, t1_ns=a.start_ns).new_fail_ns) for a in measured.attempts]
+    found += [(r.control.failed, r.control.request_fail_ns) for r in measured.requests]
+    return sum(lost for lost, _ in found), max((longest for _, longest in found), default=0)
 
 
 def silent(measured: Measured) -> tuple[str, ...]:

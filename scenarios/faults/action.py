@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from scenarios.faults.base import ActionRefused, FaultPlan
 from scenarios.next_hops import next_hops
+from scenarios.protocols import TCP
+from scenarios.touching import SYN_PORT
 from topologies.contract import Action, Contract
 from topologies.linux.lab import LinuxLab
 from topologies.linux.wire import Instant
@@ -16,6 +18,13 @@ from topologies.runtime import RuntimeFailure
 
 IDLE_NS = 500_000_000
 """A flow of which for so long no packet came is over."""
+
+
+def _began_ns(c: Crossing) -> int:
+    """When the newest connection of a flow began: that of SYNs with its last one; an established one of TCP began before."""
+    if c.flow.protocol == TCP:
+        return c.seen.last_ns if c.flow.sport == SYN_PORT else 0
+    return c.seen.first_ns
 
 
 @dataclass
@@ -81,15 +90,19 @@ class ActionFault:
         return f"{self.plan.target} still carries {len(new)} new flows to a VIP" if new else ""
 
     def _new_flows(self) -> list[Crossing]:
-        """Flows to a VIP that began after the action had ended, and go on; of UDP services alone, where nothing begins, all flows."""
+        """Flows to a VIP that began after the action had ended, and that the node answers or passes on: of TCP its SYNs, since the last
+        packets of what ended elsewhere may come by. Of UDP services alone, where nothing begins, all flows."""
         vips = {vip for service in self.contract.services.values() for vip in service.vip}
         begin_anew = any(service.transport == "tcp" for service in self.contract.services.values())
         now = time.monotonic_ns()
+        recent = [c for c in self.lab.tapped() if now - c.seen.last_ns < IDLE_NS]
+        sent = {c.flow for c in recent if c.sender == self.plan.target}
         return [
             c
-            for c in self.lab.tapped()
-            if c.receiver == self.plan.target and c.flow.dst in vips and now - c.seen.last_ns < IDLE_NS
-            if not begin_anew or c.seen.first_ns > self._ended_ns
+            for c in recent
+            if c.receiver == self.plan.target and c.flow.dst in vips
+            if c.flow in sent or c.flow.reversed() in sent
+            if not begin_anew or _began_ns(c) > self._ended_ns
         ]
 
     def _routes(self) -> list[str]:

@@ -30,6 +30,10 @@ class Judged:
     stood_by: bool = False
 
 
+MOST_NAMED = 4
+"""Of many rows that one doubt is about, so many are named."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Doubtful:
     """One reason for `unknown`; `cpu`: a host with CPU to spare may not have it."""
@@ -74,7 +78,7 @@ def _first(trial: Trial, rows: tuple[Row, ...]) -> Judged:
 
 def _figures(rows: Sequence[Row]) -> str:
     """What was lost all the same, where nothing is judged by it."""
-    lost = [r for r in rows if (r.figure or r.state == "fail") and (r.part, r.key) != ("after", "return")]
+    lost = [r for r in rows if r.state == "fail" or (r.figure and r.key != "return")]
     said = dict.fromkeys(
         f"{r.name} was {told(r)}{f', limit {limit_of(r)}' if r.limit is not None else ''}" for r in lost
     )
@@ -91,17 +95,24 @@ def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
     if trial.silent:
         found.append(_Doubtful(f"Without an answer in the control window: {'; '.join(trial.silent)}."))
     found += [_Doubtful(d.sentence, d.cpu) for d in trial.doubts if d.no_pass]
-    found += [
-        _Doubtful(
-            f"`{r.name}` is {told(r)}, limit {limit_of(r)}: unknown, since {_lower(r.why)}",
-            r.cpu,
-        )
-        for r in rows
-        if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)
-    ]
+    found += _unknown([r for r in rows if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)])
     found += [_Doubtful(sentence) for sentence in _left(trial)]
     if not any(r.given and r.state in ("ok", "unknown") for r in rows):
         found.append(_Doubtful(_nothing_judged(trial)))
+    return found
+
+
+def _unknown(rows: Sequence[Row]) -> list[_Doubtful]:
+    """Rows of which nothing can be said, those for one reason together."""
+    by_why: dict[tuple[str, bool], list[Row]] = {}
+    for row in rows:
+        by_why.setdefault((row.why, row.cpu), []).append(row)
+    found = []
+    for (why, cpu), some in by_why.items():
+        told_of = [f"`{r.name}` is {told(r)}, limit {limit_of(r)}" for r in some[:MOST_NAMED]]
+        more = len(some) - len(told_of)
+        rest = f"; and {more} more" if more > 0 else ""
+        found.append(_Doubtful(f"{'; '.join(told_of)}{rest}: unknown, since {_lower(why)}", cpu))
     return found
 
 

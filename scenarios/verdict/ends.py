@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from scenarios.verdict.doubts import About, strongest
 from scenarios.verdict.facts import Series, Trial
 from scenarios.verdict.ranges import UNKNOWN, Range, around, worst
+from scenarios.verdict.recovery import lost_places, recovery
 from scenarios.verdict.row import CUT_SHORT, NEEDED, Asked, Row, about, doubts_of, judged, touches
 from scenarios.verdict.times import range_of, width_ns
 from topologies.budget import Judging
@@ -21,19 +22,18 @@ def recover(trial: Trial, budget: str, limit: int | None) -> Iterator[Row]:
     if limit is None:
         return
     touched = [s for s in trial.series if touches(trial, s.touched)]
-    places = _places(trial)
+    places, known = _places(trial), recovery(trial)
     still = [range_of(trial, s, "touched", "fault") for s in touched if s.fault.open]
-    open_ = bool(still) or places.open
+    open_ = known is not None and known.censored
     whole = worst([*(_until(trial, s) for s in touched), places.served])
     if (places.surely or any(r.surely for r in still)) and not trial.cut_short:
         whole = Range(max(whole.low, limit + 1), None, surely=True)
     elif open_:
         whole = Range(whole.low, None, whole.surely)
-    figure = max((s.fault.ended_ns for s in touched), default=0)
     yield judged(
         trial,
         Asked("recover", "touched", "fault", budget, limit),
-        figure=max(figure, places.last_ns, trial.stood_ns if open_ else 0),
+        figure=known.after_ns if known else 0,
         found=whole,
         unit="ns",
         samples=sum(s.fault.samples for s in touched),
@@ -61,12 +61,10 @@ def _until(trial: Trial, series: Series) -> Range:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again;
-    `last_ns`: its figure. `open`: one was not before the heal, `surely`: beyond doubt, and how many (`number`). `doubted`: whose
-    doubts are about them."""
+    """The touched places whose connection broke before the heal. `served`: from the event until the last one was served again.
+    `open`: one was not before the heal, `surely`: beyond doubt, and how many (`number`). `doubted`: whose doubts are about them."""
 
     served: Range
-    last_ns: int
     open: bool
     surely: bool
     number: int
@@ -74,9 +72,8 @@ class _Places:
 
 
 def _places(trial: Trial) -> _Places:
-    """An idle connection is asked once, shortly before the heal: its break says nothing of when a loss ended."""
     busy = [c for c in trial.connections if touches(trial, c.touched) and c.use != "idle"]
-    broken = [c for c in busy if c.broke == "fault"]
+    broken = list(lost_places(trial))
     ranges, never = [], 0
     for c in broken:
         makes, hides, strong, count = strongest(
@@ -96,7 +93,6 @@ def _places(trial: Trial) -> _Places:
     served = worst(ranges)
     return _Places(
         served=Range(served.low, None, served.surely) if hides else served,
-        last_ns=max((c.again_ns or 0 for c in broken), default=0),
         open=any(c.again_ns is None for c in broken),
         surely=never > count,
         number=sum(1 for c in broken if c.again_ns is None),

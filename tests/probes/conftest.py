@@ -76,5 +76,5 @@ def settle(prober: Prober, t1_ns: int) -> None:
 def failed_checks(prober: Prober, t0: int, t1: int) -> set[str]:
     """Names of the trust checks that a prober's own readings of a window fail."""
     reading = read_prober(prober, prober.window(t0, t1))
-    given = TrustInput((reading,), (), 0, 0, None, None, None, None)
+    given = TrustInput((reading,), (), 0, 0)
     return {c.check for c in check_trust(given) if not c.ok}

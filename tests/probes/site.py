@@ -191,7 +191,9 @@ class Peer(asyncio.Protocol):
             self.transport.close()
 
     def raw_goaway(self, last: int, code: int = 0) -> None:
-        """Not by the library, which answers nothing after it."""
+        """Not by the library, which answers nothing after it; but after what it has to say, its settings first of all."""
+        if self.http2 is not None:
+            self.transport.write(self.http2.data_to_send())
         self.transport.write(struct.pack("!IBIII", 8 << 8 | 7, 0, 0, last, code))
 
     def goodbye(self) -> None:

@@ -7,13 +7,14 @@ from dataclasses import replace
 import pytest
 
 from probes.trust import (
+    STARVED,
     ConnectionsReading,
     ProberReading,
     TrustCheck,
     TrustInput,
     WakeupsReading,
     check_trust,
-    disturbed,
+    short_of_cpu,
     trusted,
 )
 
@@ -41,19 +42,20 @@ WELL = TrustInput(
     connections=(CONNECTIONS,),
     control_lost=0,
     control_broken=0,
-    touched_flows=10,
-    touched_connections=10,
-    fault_effective=True,
-    healed=True,
-    cpu_pressure=40.0,
     wakeups=WAKEUPS,
     under_way_ns=4 * MS,
     late_answer_ns=30 * MS,
+    requesters=(replace(PROBER, interval_ns=50 * MS), replace(PROBER, interval_ns=50 * MS, vantage="us-client")),
 )
 
 
 def prober(**changes: object) -> TrustInput:
     return replace(WELL, probers=(PROBER, replace(PROBER, vantage="us-client", **changes)))  # type: ignore[arg-type]
+
+
+def requester(**changes: object) -> TrustInput:
+    first, second = WELL.requesters
+    return replace(WELL, requesters=(first, replace(second, **changes)))  # type: ignore[arg-type]
 
 
 def connector(**changes: object) -> TrustInput:
@@ -99,12 +101,12 @@ FIRES = [
     ("connector-lag", connector(max_lag_ns=1001 * MS, interval_ns=2500 * MS)),
     ("control-loss", replace(WELL, control_lost=1)),
     ("control-broken", replace(WELL, control_broken=1)),
-    ("fault", replace(WELL, fault_effective=False)),
-    ("touched-flows", replace(WELL, touched_flows=9)),
-    ("touched-connections", replace(WELL, touched_connections=9)),
-    ("healed", replace(WELL, healed=False)),
-    ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=81.0)),
-    ("cpu", replace(wakeups(lateness_p99_ns=6_000_000), cpu_pressure=81.0)),
+    ("requester", requester(alive=False)),
+    ("requester", requester(heartbeat_age_ns=1001 * MS)),
+    ("requester-lateness", requester(lateness_p99_ns=50 * MS + 1)),
+    ("requester-lateness", requester(lateness_p99_ns=None)),
+    ("requester-stall", requester(stall_ns=50 * MS + 1)),
+    ("requester-loss", requester(not_sent=1)),
 ]
 
 
@@ -134,13 +136,10 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("connector-lag", connector(max_lag_ns=500 * MS)),
         ("control-loss", WELL),
         ("control-broken", WELL),
-        ("fault", WELL),
-        ("touched-flows", WELL),
-        ("touched-connections", WELL),
-        ("healed", WELL),
-        ("cpu", replace(prober(lateness_p99_ns=6_000_000), cpu_pressure=80.0)),
-        ("cpu", replace(prober(lateness_p99_ns=5_000_000), cpu_pressure=99.0)),
-        ("cpu", replace(wakeups(lateness_p99_ns=5_000_000), cpu_pressure=99.0)),
+        ("requester", requester(heartbeat_age_ns=1000 * MS)),
+        ("requester-lateness", requester(lateness_p99_ns=50 * MS)),
+        ("requester-stall", requester(stall_ns=50 * MS)),
+        ("requester-loss", WELL),
     ],
 )
 def test_a_check_keeps_still_at_its_limit(name: str, given: TrustInput) -> None:
@@ -153,20 +152,9 @@ def test_every_check_has_a_case_in_which_it_fires() -> None:
 
 
 def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
-    given = replace(
-        WELL,
-        healed=None,
-        fault_effective=None,
-        cpu_pressure=None,
-        touched_flows=None,
-        touched_connections=None,
-        wakeups=None,
-        under_way_ns=None,
-        late_answer_ns=None,
-    )
+    given = replace(WELL, wakeups=None, under_way_ns=None, late_answer_ns=None, requesters=(), connections=())
     names = {c.check for c in check_trust(given)}
-    assert names.isdisjoint({"healed", "fault", "cpu", "touched-flows", "touched-connections"})
-    assert not any(name.startswith(("lab-", "under-", "late-")) for name in names)
+    assert not any(name.startswith(("lab-", "under-", "late-", "requester", "connector")) for name in names)
     assert trusted(check_trust(given))
 
 
@@ -185,16 +173,18 @@ def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
         (replace(prober(lateness_p99_ns=11 * MS), control_lost=3, control_broken=1), True),
         (replace(prober(lateness_p99_ns=6 * MS), control_lost=3), True),
         (replace(prober(lateness_p99_ns=5 * MS), control_lost=3), False),  # may be the network's own
-        (replace(prober(lateness_p99_ns=11 * MS), fault_effective=False), True),  # commands starve as routers do
-        (replace(WELL, late_answer_ns=400 * MS, healed=False), True),
-        (replace(WELL, fault_effective=False), False),
-        (replace(WELL, healed=False), False),
+        (requester(lateness_p99_ns=51 * MS), True),
+        (requester(not_sent=1), True),
+        (requester(alive=False), False),
         (prober(alive=False), False),
-        (replace(WELL, touched_flows=9), False),
     ],
 )
-def test_another_try_is_for_what_too_little_cpu_does_and_for_nothing_else(given: TrustInput, again: bool) -> None:
-    assert disturbed(check_trust(given)) is again
+def test_cpus_are_short_where_something_shows_it_and_nowhere_else(given: TrustInput, again: bool) -> None:
+    assert short_of_cpu(check_trust(given)) is again
+
+
+def test_every_check_that_fails_of_too_little_cpu_is_one_that_there_is() -> None:
+    assert {name for name, _ in FIRES} >= STARVED
 
 
 def test_no_checks_are_no_trust() -> None:

@@ -83,6 +83,7 @@ VARIANTS: Mapping[str, Broken] = {
         (Patch("l4/health.py", "self.health.after(result,", "self.health.after(Result.WELL,"),),
     ),
     "edge-without-bfd": Broken(
+        # Its neighbours still ask for BFD, so FRR keeps their sessions down once they have fallen: routes never come back.
         "One of two edges has no BFD: only BGP's hold time, 9 s, notices when it goes silent.",
         edits={("eu-edge-1", "bgpd.conf"): _without_bfd},
     ),

@@ -19,7 +19,19 @@ from scenarios.waiting import pass_time
 from topologies.linux.wire import Instant
 
 
-class SignalledProber(KillFault):
+class SignalledProber(Placebo):
+    """Nothing is broken, and a prober is stopped or killed."""
+
+    def __init__(self, pid: int, number: int) -> None:
+        super().__init__(placebo(["front"]).plan)
+        self._pid, self._number = pid, number
+
+    def inject(self) -> Instant:
+        os.kill(self._pid, self._number)
+        return super().inject()
+
+
+class SilencedKill(KillFault):
     """A silent kill of a node during which a prober is stopped or killed, too."""
 
     def __init__(self, booted: Booted, node: str, pid: int, number: int) -> None:
@@ -31,11 +43,11 @@ class SignalledProber(KillFault):
         return super().inject()
 
 
-class StalledProber(KillFault):
-    """A silent kill of a node, while a prober does not run for a moment that is too short for most of its probes to be late."""
+class StalledProber(Placebo):
+    """Nothing is broken, while a prober does not run for a moment that is too short for most of its probes to be late."""
 
-    def __init__(self, booted: Booted, node: str, pid: int, lasting_ns: int) -> None:
-        super().__init__(booted.lab, kill_node(booted.lab, node).plan)
+    def __init__(self, pid: int, lasting_ns: int) -> None:
+        super().__init__(placebo(["front"]).plan)
         self._pid, self._lasting_ns = pid, lasting_ns
 
     def inject(self) -> Instant:

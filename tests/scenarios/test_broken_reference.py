@@ -230,6 +230,9 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @root
 def test_the_sound_one_has_none_of_the_defects(tmp_path: Path) -> None:
     with serving("sound", tmp_path) as booted:
+        for node in booted.topology.nodes.values():
+            listed = set(booted.contract.processes.get(node.role or "", ()))
+            assert listed <= set(booted.lab.pids(node.name).values()), node.name
         for name, has_defect in DEFECTS.items():
             assert not has_defect(booted), name
             assert becomes(lambda: answered(booted) == 20, 10), f"after the look for {name}"

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from scenarios.phases import Bench
+from scenarios.bench import Bench
 
 
 def _bench(calm_from: int, most: int = 2) -> tuple[Bench, list[str], Any]:

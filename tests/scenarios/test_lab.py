@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from reports.evidence.near import unpack_near
 from reports.evidence.reader import read_evidence
 from reports.evidence.schema import ANSWERED, LATE, LOST, Verdict, unpack_per_flow
 from reports.evidence.writer import EvidenceWriter
+from scenarios import bench as bench_module
 from scenarios import boot as boot_module
-from scenarios import instruments, phases, schedule
+from scenarios import instruments, phases, schedule, standing_watch
+from scenarios.bench import Bench
 from scenarios.boot import Booted, boot
 from scenarios.catalogue import Entry
 from scenarios.faults.base import Fault
@@ -31,22 +34,26 @@ from scenarios.faults.kill_node import kill_node
 from scenarios.faults.placebo import allowing_nothing, placebo
 from scenarios.faults.withdraw import withdraw
 from scenarios.instruments import Instruments
-from scenarios.phases import Bench, Scenario
+from scenarios.phases import Scenario
+from scenarios.verdict import ends
 from tests.scenarios.busy import ATTEMPTS, too_busy
-from tests.scenarios.mischief import Hogged, NoPlacebo, SignalledProber, StalledProber, SteppedClock
+from tests.scenarios.mischief import Hogged, NoPlacebo, SignalledProber, SilencedKill, StalledProber, SteppedClock
 from tests.scenarios.stack import write_stack
 from topologies.impairment import Impairment
 from topologies.oci.destroy import destroy
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 
-SHORT = {
-    "CONTROL_NS": 1_000_000_000,
-    "QUIET_NS": 1_000_000_000,
-    "THRESHOLD_NS": 500_000_000,
-    "OBSERVE_S": 3.0,
-    "STEADY_S": 8.0,
-    "CALM_S": 1.0,
+SHORT: Mapping[ModuleType, Mapping[str, float]] = {
+    phases: {
+        "CONTROL_NS": 1_000_000_000,
+        "QUIET_NS": 1_000_000_000,
+        "CAP_NS": 3_000_000_000,
+        "THRESHOLD_NS": 500_000_000,
+    },
+    bench_module: {"STEADY_S": 8.0, "CALM_S": 1.0},
+    standing_watch: {"RETURN_NS": 10_000_000_000},
+    ends: {"RETURN_NS": 10_000_000_000},
 }
 INTERVAL_NS = 50_000_000
 """Slower than in real runs: how late a probe may leave is measured by it, and tests share their host with other tests."""
@@ -55,12 +62,17 @@ HEARTBEAT_NS = 250_000_000
 """Every connection beats within the shorter control window, else no tap sees which way it goes."""
 
 
+def shorten(patched: pytest.MonkeyPatch) -> None:
+    for module, values in SHORT.items():
+        for name, value in values.items():
+            patched.setattr(module, name, value)
+
+
 @pytest.fixture(scope="module")
 def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
     """One lab for the module, with shorter phases: what is tested is what they lead to, not how long they last."""
     with pytest.MonkeyPatch.context() as patched:
-        for name, value in SHORT.items():
-            patched.setattr(phases, name, value)
+        shorten(patched)
         for module in (schedule, instruments):
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
         patched.setattr(instruments, "MOST_THINNED", 1)
@@ -86,7 +98,8 @@ def bench(booted: Booted, evidence: Path) -> Iterator[Bench]:
 
 
 def played(bench: Bench, fault: Fault, name: str = "tried") -> Verdict:
-    return Scenario(bench, Entry(name, "Tried", "node"), fault, f"./nospof run {name}").run()
+    entry = Entry(name, "Tried", "node", fault=fault.plan.fault)
+    return Scenario(bench, entry, lambda _: fault, lambda _: f"./nospof run {name}").run().verdict
 
 
 def played_in_peace(bench: Bench, fault: Callable[[], Fault], evidence: Path) -> tuple[str, Verdict]:
@@ -123,19 +136,17 @@ def reconcile(evidence: Path, name: str) -> None:
 
 
 def test_hogged_cpus_make_the_verdict_unknown(bench: Bench) -> None:
-    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
-    verdict = played(replace(bench, booted=judged), Hogged())
+    verdict = played(strict(bench), Hogged())
     assert verdict.verdict == "unknown", verdict.headline
     assert "late" in verdict.reason
 
 
 def test_a_step_of_the_wall_clock_makes_the_verdict_unknown(bench: Bench) -> None:
     """Kernel stamps around it are off by as much, whatever they say of the network."""
-    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
     records = bench.booted.lab.places.scratch / f"client-{bench.instruments.thinned}" / "records"
-    verdict = played(replace(bench, booted=judged), SteppedClock(records))
+    verdict = played(strict(bench), SteppedClock(records))
     assert verdict.verdict == "unknown", verdict.headline
-    stepped = re.search(r"The wall clock stepped by ([\d.]+) ms", verdict.reason)
+    stepped = re.search(r"[Tt]he wall clock stepped by ([\d.]+) ms", verdict.reason)
     assert stepped, verdict.reason
     assert float(stepped[1]) == pytest.approx(7, abs=0.2), "what slewing may explain is left out"
 
@@ -171,11 +182,16 @@ def test_a_wire_that_delays_is_in_the_path_of_a_whole_scenario_and_the_report_sa
     )
 
 
-def test_a_kill_of_a_node_that_carries_nothing_is_unknown(bench: Bench) -> None:
-    verdict = played(bench, kill_node(bench.booted.lab, "spare"))
-    assert verdict.verdict == "unknown", verdict.headline
-    assert verdict.touched < 10
-    assert "crossed what was broken" in verdict.reason
+def test_a_node_that_carries_nothing_stands_by_and_its_kill_is_a_pass(bench: Bench, evidence: Path) -> None:
+    _, verdict = played_in_peace(bench, lambda: kill_node(bench.booted.lab, "spare"), evidence)
+    assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
+    assert (verdict.touched, verdict.carried) == (0, False)
+    assert "stood by: none of 51 flows" in verdict.reason
+
+
+def strict(bench: Bench) -> Bench:
+    """The same, where nothing may be lost by what breaks nothing."""
+    return replace(bench, booted=replace(bench.booted, contract=allowing_nothing(bench.booted.contract)))
 
 
 @pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
@@ -184,7 +200,7 @@ def test_a_stopped_or_killed_prober_makes_the_verdict_unknown_and_its_records_ar
 ) -> None:
     pid = bench.instruments.probers["client"].pid
     try:
-        verdict = played(bench, SignalledProber(bench.booted, "way2", pid, number))
+        verdict = played(strict(bench), SignalledProber(pid, number))
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
@@ -197,20 +213,29 @@ def test_a_stopped_or_killed_prober_makes_the_verdict_unknown_and_its_records_ar
     assert all(ANSWERED in states for states in before), "what was measured until then"
 
 
-def test_a_prober_that_missed_the_end_of_an_outage_makes_the_verdict_unknown(bench: Bench) -> None:
+def test_a_killed_prober_hides_no_limit_that_requests_and_connections_broke(bench: Bench) -> None:
+    """Its own rows are unknown, and those of others are not."""
     pid = bench.instruments.probers["client"].pid
-    verdict = played(bench, StalledProber(bench.booted, "way2", pid, 150_000_000))
+    verdict = played(bench, SilencedKill(bench.booted, "way2", pid, signal.SIGKILL))
+    assert verdict.verdict == "fail", verdict.reason
+    assert {"request_fail", "broken"} <= not_kept(verdict)
+    (row,) = (r for r in verdict.judged if r.what == "black_hole")
+    assert row.state == "unknown"
+    assert "prober of client" in row.why
+
+
+def test_a_prober_that_may_have_missed_an_outage_makes_the_verdict_unknown(bench: Bench) -> None:
+    pid = bench.instruments.probers["client"].pid
+    verdict = played(strict(bench), StalledProber(pid, 150_000_000))
     assert verdict.verdict == "unknown", verdict.headline
     assert "prober of client did not run for" in verdict.reason
 
 
 def test_a_placebo_passes_and_one_that_breaks_something_fails(bench: Bench, evidence: Path) -> None:
-    judged = replace(bench.booted, contract=allowing_nothing(bench.booted.contract))
-    strict = replace(bench, booted=judged)
-    _, verdict = played_in_peace(strict, lambda: placebo(["front"]), evidence)
+    _, verdict = played_in_peace(strict(bench), lambda: placebo(["front"]), evidence)
     assert verdict.verdict == "pass", f"{verdict.reason} {verdict.judged}"
     assert verdict.touched == verdict.flows == 51
-    _, verdict = played_in_peace(strict, lambda: NoPlacebo(judged, 4 * INTERVAL_NS), evidence)
+    _, verdict = played_in_peace(strict(bench), lambda: NoPlacebo(bench.booted, 4 * INTERVAL_NS), evidence)
     assert verdict.verdict == "fail", verdict.reason
     assert "`placebo`" in verdict.reason
 
@@ -247,7 +272,9 @@ def test_a_frozen_process_breaks_its_connections_by_stall_and_answers_again_afte
     lab, contract = bench.booted.lab, bench.booted.contract
     name, verdict = played_in_peace(bench, lambda: freeze_process(lab, contract, "server", "python3"), evidence)
     assert verdict.verdict == "fail", verdict.reason
-    assert not_kept(verdict) == {"black_hole"}, "connections that ended at the frozen process are its own"
+    assert not_kept(verdict) == {"black_hole", "request_fail", "ended"}, (
+        "connections that ended at the frozen process are its own"
+    )
     (client,) = verdict.vantages
     assert (client.broken, client.stall) == (100, 100)
     assert verdict.black_hole_ms.censored == 50, "datagrams are not answered until the heal; pings are, by the kernel"
@@ -269,7 +296,9 @@ def test_a_crashed_process_resets_its_connections_and_its_node_is_restarted_by_t
     lab, contract = bench.booted.lab, bench.booted.contract
     name, verdict = played_in_peace(bench, lambda: crash_process(lab, contract, "server", "python3"), evidence)
     assert verdict.verdict == "fail", verdict.reason
-    assert not_kept(verdict) == {"black_hole"}, "connections that ended at the crashed process are its own"
+    assert not_kept(verdict) == {"black_hole", "request_fail", "ended"}, (
+        "connections that ended at the crashed process are its own"
+    )
     (client,) = verdict.vantages
     assert (client.broken, client.stall) == (100, 0), "whose process is gone is told by its kernel"
     assert verdict.black_hole_ms.censored == 50
@@ -297,8 +326,7 @@ def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measure
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Path
 ) -> None:
     monkeypatch.setattr(boot_module, "CONVERGED_WITHIN_S", 4.0)
-    for name, value in SHORT.items():
-        monkeypatch.setattr(phases, name, value)
+    shorten(monkeypatch)
     lab = f"grt{os.getpid()}"
     said: list[str] = []
     booted = boot(write_stack(tmp_path, lab, web="greeting"), say=said.append)
@@ -326,8 +354,7 @@ def test_a_vantage_that_reached_nothing_from_the_start_is_named_and_the_others_m
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Path
 ) -> None:
     monkeypatch.setattr(boot_module, "CONVERGED_WITHIN_S", 4.0)
-    for name, value in SHORT.items():
-        monkeypatch.setattr(phases, name, value)
+    shorten(monkeypatch)
     lab = f"far{os.getpid()}"
     topology = write_stack(tmp_path, lab)
     alone = "    lonely: {labels: {nospof.role: client, nospof.region: two}}\n"

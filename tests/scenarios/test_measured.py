@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -100,8 +97,15 @@ def test_an_answer_that_comes_late_where_nothing_was_touched_is_held_against_the
     found = measured([measure_flow(slow, CLOCK, touched=False)])
     # a probe may be answered after the event though it left before
     counts = not lost and at * STEP >= found.flows[0].start_ns
-    assert found.late_answer_ns == (late - usual if counts else 0) * STEP
-    assert measured([measure_flow(slow, CLOCK, touched=True)]).late_answer_ns is None
+    whole = CLOCK.control_ns, CLOCK.end_ns
+    assert found.late_answer_ns(*whole) == (late - usual if counts else 0) * STEP
+    until_heal, after = (
+        found.late_answer_ns(CLOCK.control_ns, CLOCK.heal_ns),
+        found.late_answer_ns(CLOCK.heal_ns, CLOCK.end_ns),
+    )
+    assert max(until_heal or 0, after or 0) == found.late_answer_ns(*whole), "each part has its own"
+    assert (after == 0) or at >= HEAL
+    assert measured([measure_flow(slow, CLOCK, touched=True)]).late_answer_ns(*whole) is None
 
 
 @given(first=st.integers(EVENT, HEAL - 1), phase=PHASES)
@@ -141,7 +145,7 @@ def test_probes_never_sent_after_a_loss_do_not_end_it() -> None:
 
 
 def phase_of(**times: float | None) -> tuple[str | None, bool]:
-    found = classify_connection(record(**times), CLOCK, touched=True, failed=())  # type: ignore[arg-type]
+    found = classify_connection(record(**times), CLOCK, touched=True, own=False)  # type: ignore[arg-type]
     assert found is not None
     return found.phase, found.at_event
 
@@ -178,22 +182,22 @@ def test_one_that_broke_after_the_end_is_as_if_it_held() -> None:
 
 def test_one_gone_before_control_or_opened_after_the_end_is_none_of_this_scenarios() -> None:
     for other in (record(opened=-50, broken=-1), record(opened=END)):
-        assert classify_connection(other, CLOCK, touched=True, failed=()) is None
+        assert classify_connection(other, CLOCK, touched=True, own=False) is None
 
 
 @given(opened=st.floats(EVENT + 0.01, HEAL - 20), lived=st.floats(0, 10))
 def test_one_opened_during_the_fault_is_no_loss_of_an_established_connection(opened: float, lived: float) -> None:
-    found = classify_connection(record(opened=opened, broken=opened + lived), CLOCK, touched=True, failed=())
+    found = classify_connection(record(opened=opened, broken=opened + lived), CLOCK, touched=True, own=False)
     assert found is not None
     assert not found.at_event
     assert measured(connections=[found]).broken() == []
 
 
-@pytest.mark.parametrize(("backend", "own"), [("l4-1", True), ("l7-1", False)])
-def test_own_is_what_ended_at_a_failed_element(backend: str, own: bool) -> None:
-    found = classify_connection(record(backend=backend), CLOCK, touched=True, failed=("l4-1", "edge-1"))
+@given(at=st.floats(CONTROL, END - 0.01))
+def test_one_that_ended_as_its_service_ends_connections_is_counted_and_not_broken(at: float) -> None:
+    found = classify_connection(record(broken=at, by="closed"), CLOCK, touched=True, own=False, excused=True)
     assert found is not None
-    assert found.own is own
+    assert (found.phase, found.at_event) == (None, round(at * STEP) >= EVENT * STEP)
 
 
 # -- together ------------------------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ def test_a_vantages_figures_are_of_its_touched_flows_and_all_its_connections() -
 
 def test_what_was_whole_again_before_the_event_took_no_time() -> None:
     """A probe under way at the event that is lost, before others that are answered."""
-    found = replace(measured([_early()]), clock=CLOCK)
+    found = measured([_early()])
     assert found.flows[0].fault.lost == 1
     assert found.full_convergence_ns == 0
 

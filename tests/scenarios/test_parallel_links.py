@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
-
-from scenarios.verdict.old import Judged, judge
 
 from probes.attribution.reasons import Cause
-from probes.trust import check_trust
-from scenarios.catalogue import Entry
-from scenarios.conclude import Done
 from scenarios.died import Death, find_deaths
 from scenarios.faults.base import FaultPlan
 from scenarios.measured import Measured
 from scenarios.protocols import UDP
-from scenarios.record import crossed, tuple_of
+from scenarios.record import tuple_of
+from scenarios.touching import Touching
+from scenarios.verdict import Judged, judge
 from scenarios.ways import ways
-from tests.probes.test_trust import WELL
-from tests.scenarios.made import CLOCK, EVENT, HEAL, flow, measured, row, slots
+from tests.scenarios.made import CLOCK, EVENT, HEAL, done, flow, measured, row, slots, trial_of
 from topologies.budget import Budget
 from topologies.linux.sights import CUT, Sight, Sights
 from topologies.linux.wire import Seen
@@ -29,6 +24,7 @@ FIRST = Link((Endpoint("r", "eth1"), Endpoint("b", "eth1")))
 SECOND = Link((Endpoint("r", "eth2"), Endpoint("b", "eth2")))
 UP, OVER_FIRST, OVER_SECOND = 10, 12, 14  # numbers of the ends that send the probes on
 FLOWS = range(12)
+VIP = "203.0.113.20"
 
 
 class Lab(Links):
@@ -55,22 +51,25 @@ def _crossings(over_first: Collection[int]) -> tuple[Crossing, ...]:
 
 def _touched(link: Link, over_first: Collection[int]) -> set[int]:
     """The flows that count as touched by a cut of this link."""
-    entry, before = Entry("cut-link", "Cut of a link", "link"), _crossings(over_first)
-    seen = Done(entry, _plan(link), CLOCK, "", before, (), (), True, True, {}, Sights({})).seen
-    return {n for n in FLOWS if crossed(seen, tuple_of(flow(number=n).trace.flow))}
+    touching = _touching(link, over_first)
+    return {n for n in FLOWS if touching.flow(tuple_of(flow(number=n).trace.flow))}
 
 
-def _judged(link: Link, given: Measured) -> Judged:
-    checks = check_trust(replace(WELL, touched_flows=len(given.touched)))
-    return judge(_plan(link), given, Budget(black_hole_ns=1_000_000_000), "cut-link", checks, 1.0)
+def _touching(link: Link, over_first: Collection[int]) -> Touching:
+    return done(plan=_plan(link), before=_crossings(over_first)).touching
 
 
-def test_a_cut_of_the_link_that_nothing_crossed_touches_nothing_and_is_unknown() -> None:
+def _judged(link: Link, given: Measured, over_first: Collection[int] = FLOWS) -> Judged:
+    carries = _touching(link, over_first).carries({VIP})
+    return judge(trial_of(given, Budget(black_hole_ns=1_000_000_000), plan=_plan(link), carries=carries))
+
+
+def test_a_cut_of_the_link_that_nothing_crossed_touches_nothing_and_it_stood_by() -> None:
     touched = _touched(SECOND, FLOWS)
     found = _judged(SECOND, measured(flow(number=n, touched=n in touched) for n in FLOWS))
     assert touched == set()
-    assert found.verdict == "unknown"
-    assert "0 flows crossed what was broken" in found.reason
+    assert (found.verdict, found.stood_by) == ("pass", True)
+    assert "stood by: none of 12 flows" in found.reason
 
 
 def test_a_cut_of_the_link_that_all_crossed_touches_all_and_is_judged() -> None:
@@ -83,9 +82,8 @@ def test_a_flow_on_the_link_that_stayed_is_judged_as_one_elsewhere() -> None:
     over_first = set(FLOWS[:2])
     touched = _touched(SECOND, over_first)
     lost = range(EVENT, EVENT + 5)
-    found = _judged(
-        SECOND, measured(flow(lost if n in over_first else (), number=n, touched=n in touched) for n in FLOWS)
-    )
+    given = measured(flow(lost if n in over_first else (), number=n, touched=n in touched) for n in FLOWS)
+    found = _judged(SECOND, given, over_first)
     assert touched == {*FLOWS} - over_first
     assert row(found, "black_hole").ok
     assert row(found, "elsewhere.black_hole").ok is False

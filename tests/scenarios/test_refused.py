@@ -29,7 +29,7 @@ WRONG = (
     .replace("vip: [203.0.113.10], port: 80", f"vip: [{VIP}, '{VIP6}'], port: 80")
     .replace("identity: x-backend}", "identity: x-nobody, stream: /}")
     .replace("withdraw: [sh,", "withdraw: [shh,")
-    .replace("actions:\n", "processes: {l7: [pithon3, sh]}\nactions:\n")
+    .replace("actions:\n", "processes: {l7: [pithon3, python3]}\nactions:\n")
 )
 
 

@@ -109,7 +109,7 @@ def test_packets_that_were_only_lost_are_not_listed_once_more() -> None:
 def test_upper_bounds_of_p99_need_299_flows() -> None:
     def figures(size: int) -> float | None:
         flows = tuple(
-            FlowResult(made, True, 0, flow_loss(made.due, made.state, STEP), flow_loss([], [], STEP), 0, 0, 0)
+            FlowResult(made, True, 0, flow_loss(made.due, made.state, STEP), flow_loss([], [], STEP), 0, 0)
             for made in (trace(range(EVENT, EVENT + 1 + n % 5), number=n) for n in range(size))
         )
         return vantage_figures(Measured(STEP, flows, ()), ["us"])[0].p99_upper_ms
@@ -131,7 +131,7 @@ def test_answer_times_are_of_each_phase_and_of_what_was_answered() -> None:
 def test_the_evidence_holds_every_attempt_near_one_that_failed(tmp_path: Path) -> None:
     made = trace(range(EVENT, EVENT + 5))
     (syn,) = plan_flows("us", "10.0.0.1", "web", "203.0.113.10", 80, 1, STEP, transport="tcp")
-    tried = measure_attempts(replace(made, flow=syn), CLOCK)
+    tried = measure_attempts(replace(made, flow=syn), CLOCK, touched=True)
     with EvidenceWriter(tmp_path / "evidence.jsonl") as writer:
         write_attempts(writer, "kill-l4", Measured(STEP, (), (), (tried,), CLOCK), CLOCK)
     (block,) = (r.data for r in read_evidence(tmp_path / "evidence.jsonl").records if isinstance(r, FlowsRecord))

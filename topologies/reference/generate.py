@@ -28,7 +28,7 @@ TOPOLOGIES = Path(__file__).resolve().parents[1]
 CONTRACT = f"""version: 1
 prefixes: [203.0.113.0/24, "2001:db8:f::/48"]
 services:
-  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, http: [1.1, 2], host: {WEB_HOST}, path: /, identity: x-backend}}
+  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, http: [1.1, 2], host: {WEB_HOST}, path: /, stream: /stream, identity: x-backend}}
   web-tls:
     vip: [{WEB[0]}, "{WEB[1]}"]
     port: {TLS_PORT}
@@ -36,9 +36,15 @@ services:
     http: [1.1, 2]
     host: {WEB_HOST}
     path: /
+    stream: /stream
     identity: x-backend
   echo: {{vip: [{ECHO[0]}, "{ECHO[1]}"], port: 7, protocol: udp}}
-processes: {{l4: [l4agent, bgpd, bfdd], l7: [envoy]}}
+processes:
+  transit: [bgpd, bfdd, zebra]
+  edge: [bgpd, bfdd, zebra]
+  l4: [l4agent, bgpd, bfdd, zebra]
+  l7: [envoy, l7agent, echo, bgpd, bfdd, zebra]
+  app: [app]
 events: /run/nospof/events.sock
 actions:
   l4:
@@ -50,19 +56,20 @@ actions:
     drain: [l7ctl, drain]
     undrain: [l7ctl, undrain]
 budgets:
-  drain: {{black_hole: 0ms, broken: 0}}
-  drain/l7: {{black_hole: 0ms, new_fail: 0ms, broken: 0}}
-  withdraw: {{black_hole: 0ms, broken: 0}}
-  cut-link: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
-  crash-process/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  steady: {{latency_steady: 200ms}}
+  drain: {{black_hole: 0ms, new_fail: 0ms, request_fail: 0ms, broken: 0, load_fail: 0%, latency: 500ms, return: 30s}}
+  withdraw: {{black_hole: 0ms, new_fail: 0ms, request_fail: 0ms, broken: 0, load_fail: 0%, latency: 500ms, return: 30s}}
+  # A request that waits for its SYN to be sent again takes a second longer; only one that is not whole within 2 s has failed.
+  cut-link: {{black_hole: 300ms, new_fail: 300ms, request_fail: 400ms, broken: 0, recover: 2s, return: 30s}}
+  crash-process/l7: {{black_hole: 500ms, new_fail: 500ms, request_fail: 500ms, broken: own, recover: 5s, return: 60s}}
   # The kernel goes on accepting for a frozen process: only who waits for an answer loses anything.
-  freeze-process/l7: {{black_hole: 0ms, new_fail: 0ms, broken: own}}
-  kill-node: {{black_hole: 300ms, new_fail: 300ms, broken: own}}
-  kill-node/l4: {{black_hole: 300ms, new_fail: 300ms, broken: 0}}
-  kill-node/l7: {{black_hole: 500ms, new_fail: 500ms, broken: own}}
+  freeze-process/l7: {{black_hole: 0ms, new_fail: 0ms, request_fail: 500ms, broken: own, recover: 5s, return: 60s}}
+  kill-node: {{black_hole: 300ms, new_fail: 300ms, request_fail: 400ms, broken: own, recover: 5s, return: 60s}}
+  kill-node/l4: {{black_hole: 300ms, new_fail: 300ms, request_fail: 400ms, broken: 0, recover: 2s, return: 60s}}
+  kill-node/l7: {{black_hole: 500ms, new_fail: 500ms, request_fail: 500ms, broken: own, recover: 5s, return: 60s}}
   # A region hangs on its transit: who used it moves to another region, and connections do not move along.
-  kill-node/transit: {{black_hole: 500ms, new_fail: 500ms}}
-  kill-region: {{black_hole: 500ms, new_fail: 1s, broken: own}}
+  kill-node/transit: {{black_hole: 500ms, new_fail: 500ms, request_fail: 1s, recover: 6s, return: 60s}}
+  kill-region: {{black_hole: 500ms, new_fail: 1s, request_fail: 1s, broken: own, recover: 10s, return: 90s}}
 availability: 99.99%
 """
 HEAD = """# Made by `python -m topologies.reference.generate`; change that, not this.

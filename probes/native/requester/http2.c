@@ -112,9 +112,9 @@ enum progress hear2(struct request *q, const uint8_t *data, size_t n)
     ssize_t taken = nghttp2_session_mem_recv(q->http2, data, n);
     if (q->progress != MORE)
         return q->progress;
-    if (taken < 0 || !nghttp2_session_want_read(q->http2)) {
-        say(q->series, "HTTP/2: %s", taken < 0 ? nghttp2_strerror((int)taken) : "what came is none");
-        return BROKEN;
-    }
-    return say_owed(q) ? MORE : BROKEN;
+    if (taken >= 0 && say_owed(q) && nghttp2_session_want_read(q->http2))
+        return MORE;
+    /* nghttp2 has given up, and perhaps said goodbye */
+    say(q->series, "HTTP/2: %s", taken < 0 ? nghttp2_strerror((int)taken) : "what came is none");
+    return BROKEN;
 }

@@ -13,7 +13,7 @@ from probes.requests import Outcome, Requester, RequestSeries, RequestTrace, Req
 from probes.requests.trace import IN_TIME_NS, KEPT_OPEN_NS
 from tests.probes import certificates
 from tests.probes.certificates import Certificates
-from tests.probes.conftest import MS, ROOT, run_for, wait_until_ns
+from tests.probes.conftest import MS, ROOT, run_for, wait_until, wait_until_ns
 from tests.probes.wire import CLIENT, CLIENT6, SERVER, SERVER6, Wire
 from topologies.image.native import compile_program
 
@@ -49,15 +49,22 @@ def series(
 
 
 def play(
-    lab: Wire, binary: Path, scratch: Path, *wanted: RequestSeries, ms: int = 400
+    lab: Wire, binary: Path, scratch: Path, *wanted: RequestSeries, ms: int = 400, warmed: bool = False
 ) -> tuple[RequestWindow, Requester]:
-    """Makes requests for a while, and waits until all of them have ended."""
+    """Makes requests for a while (`warmed`: once all are answered), and waits until all of them have ended."""
     with Requester(binary, lab.netns("c"), scheduled(wanted), scratch) as requester:
+        if warmed:
+            warm(requester)
         t0, t1 = run_for(ms)
         wait_until_ns(t1 + IN_TIME_NS + KEPT_OPEN_NS + 100 * MS)
         window = requester.window(t0, t1)
     assert window.settled
     return window, requester
+
+
+def warm(requester: Requester) -> None:
+    """Until neighbours are found, which takes IPv6 a second, and every series is being answered."""
+    wait_until(lambda: requester.quiet_since(now() - 400 * MS, grace_ns=200 * MS), "good requests of every series")
 
 
 def outcomes(trace: RequestTrace) -> set[Outcome]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scenarios.verdict import Act, Doubt, Heal, Held, Load, Lost, Row, Series, Trial, judge
@@ -34,6 +34,7 @@ from tests.scenarios.verdict.strategies import (
 from topologies.budget import BrokenBudget, Budget, Judging
 
 data = st.data()
+fewer = settings(max_examples=60)  # where many an example is not what is asked for
 Data = st.DataObject
 
 
@@ -104,6 +105,7 @@ def _which(row: Row) -> tuple[object, ...]:
 # -- limits --------------------------------------------------------------------------------------------------------
 
 
+@fewer
 @given(trial=trials(), data=data)
 def test_a_tighter_limit_never_improves_a_verdict(trial: Trial, data: Data) -> None:
     assume(any(not j.budget.not_promised for j in trial.judging))
@@ -143,6 +145,7 @@ def test_0_is_never_better_than_1_ms(trial: Trial, key: str) -> None:
     assert not better(zero, one)
 
 
+@fewer
 @given(trial=trials(), data=data)
 def test_a_limit_added_that_replaces_none_never_improves_a_verdict(trial: Trial, data: Data) -> None:
     """`return` replaces a default, and so may `elsewhere`; the limits of connections and probes may be what requests go by.
@@ -240,9 +243,9 @@ def test_to_watch_longer_with_nothing_more_lost_changes_only_what_had_not_ended_
         if row.key == "ended":
             continue
         now = there[_which(row)]
-        assert now.figure == row.figure
-        if not row.censored and row.samples >= LATENCY_SAMPLES:
-            assert now.state == row.state
+        if not row.censored:
+            assert now.figure == row.figure
+            assert now.state == row.state or row.samples < LATENCY_SAMPLES
 
 
 # -- what a verdict says -------------------------------------------------------------------------------------------
@@ -296,9 +299,10 @@ def test_unknown_and_fail_name_the_element_the_row_or_step_the_figure_and_what_w
 
 
 @given(trial=trials())
-def test_a_failed_request_of_its_own_key_is_said_to_be_judged_by_another(trial: Trial) -> None:
+def test_a_request_that_is_judged_by_the_limit_of_another_key_is_said_to_be(trial: Trial) -> None:
     found = judge(trial)
-    stood_in = {r.fallback for r in found.rows if r.fallback and r.state is not None}
+    told_of = ("fail",) if found.verdict == "fail" else ("ok", "unknown")
+    stood_in = {r.fallback for r in found.rows if r.fallback and r.state in told_of}
     if found.counts and not trial.act.refused and not trial.act.not_bitten and "did nothing" not in found.reason:
         assert all(f"`request_fail` has no limit and takes that of `{key}`" in found.reason for key in stood_in)
 

@@ -156,6 +156,8 @@ def test_our_fault_did_not_bite_and_something_was_lost() -> None:
     found = verdict(probes(6_950), *BUSY[1:], budget=KEPT, act=Act(not_bitten="a frame left us-l4-1"))
     assert found.verdict == "unknown"
     assert "black_hole was 6,950 ms, limit 300 ms" in found.reason
+    late = verdict(*BUSY, budget=KEPT, act=Act(not_bitten="a frame left us-l4-1"), heal=Heal(back_ns=61 * S))
+    assert "return was 61,000 ms, limit 60,000 ms" in late.reason
 
 
 def test_a_vip_answers_no_ping_and_speaks_http_only() -> None:

@@ -34,7 +34,10 @@ def by_iproute(lab: LinuxLab, node: str) -> set[str]:
             to = r["dst"]
             if to != "default" and "/" not in to:
                 to += "/32" if family == "-4" else "/128"
-            hops = [h["dev"] for h in r.get("nexthops", [])] or [r["dev"]]
+            ways = [h for h in r.get("nexthops", [r]) if "dead" not in h["flags"]]
+            if not ways:
+                continue
+            hops = [h["dev"] for h in ways]
             via = " ".join(sorted(f"dev {index[h]}" for h in hops))
             table = r.get("table", "main")
             found.add(f"route {to if to != 'default' else 'default/0'} table {tables.get(table, table)} {via}")
@@ -56,3 +59,26 @@ def test_routes_are_read_as_iproute2_reads_them(describe: Describe, up: Up) -> N
     for node in ("a", "r", "b"):
         assert read(lab, node) == by_iproute(lab, node)
     assert any(line.count("dev") == 2 for line in read(lab, "r"))
+
+
+def test_a_way_without_carrier_is_none_where_such_ways_are_ignored(describe: Describe, up: Up) -> None:
+    """Static routes stay in the table then, and the kernel says of them that they are dead."""
+    lab = up(describe(CHAIN))
+    both = "ip route add 198.51.100.0/24 nexthop via 10.0.1.1 nexthop via 10.0.2.1"
+    alone = "ip route add 198.51.101.0/24 via 10.0.2.1"
+    for command in (both, alone):
+        assert lab.exec("r", command.split()).code == 0, command
+    (link,) = (one for one in lab.topology.links_of("r") if one.end_beyond("r").node == "b")
+    number = next(end.index for end in lab.ends["r"] if end.interface == link.end_at("r").interface)
+    for ignored, ways in (("0", 2), ("1", 1)):
+        lab.exec("r", ["sysctl", "-w", f"net.ipv4.conf.all.ignore_routes_with_linkdown={ignored}"])
+        lab.drop_carrier(link)
+        try:
+            lines = read(lab, "r")
+            assert lines == by_iproute(lab, "r")
+            (shared,) = (line for line in lines if line.startswith("route 198.51.100.0/24 "))
+            assert shared.count("dev") == ways
+            assert any(line.startswith("route 198.51.101.0/24 ") for line in lines) == (ways == 2)
+            assert (f"dev {number}" in shared) == (ways == 2)
+        finally:
+            lab.raise_carrier(link)

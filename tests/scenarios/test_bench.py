@@ -1,0 +1,205 @@
+"""A lab that a trial left broken is reset, else deployed anew, else no trial begins; and what carries traffic just now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from probes.child import ProbeError
+from scenarios import bench as bench_module
+from scenarios.bench import Bench, crossed_by
+from scenarios.protocols import UDP
+from scenarios.serving import baseline
+from tests.topologies.files import contract_of, small_topology
+from topologies.linux.wire import Flow, Seen
+from topologies.linux.wired import Crossing
+from topologies.runtime import RuntimeFailure
+
+VIP = "203.0.113.10"
+BOTH = frozenset({f"route {VIP}/32 table 254 dev 2 dev 3"})
+ONE = frozenset({f"route {VIP}/32 table 254 dev 2"})
+LONG = "a-process-of-a-very-long-name"
+WEB = ("client0", "web", VIP)
+
+
+@dataclass
+class Lab:
+    """client0 - l41: its routes, its processes, and what a reset comes to, as a test says."""
+
+    lines: frozenset[str] = BOTH
+    names: tuple[str, ...] = (LONG[:15], "sh")
+    mends: Callable[[Lab], None] = lambda _: None
+    resets: int = 0
+    topology = small_topology("client", "l4")
+
+    def reset(self) -> list[str]:
+        self.resets += 1
+        self.mends(self)
+        return []
+
+    def snapshot(self, node: str) -> frozenset[str]:
+        return self.lines if node == "l41" else frozenset()
+
+    def pids(self, node: str) -> dict[int, str]:
+        return dict(enumerate(self.names, 1)) if node == "l41" else {}
+
+
+@dataclass
+class Made:
+    """A bench and what it was told and said. `silent`: who does not answer whom."""
+
+    bench: Bench
+    lab: Lab
+    said: list[str]
+    silent: set[tuple[str, str, str]] = field(default_factory=set)
+
+
+@pytest.fixture
+def made(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Made:
+    contract = contract_of(tmp_path, CONTRACT)
+    monkeypatch.setattr(bench_module, "WHOLE_S", 0.0)
+    lab, said = Lab(), list[str]()
+    bench = Bench(cast(Any, booted(lab, contract)), cast(Any, "instruments"), cast(Any, None), said.append)
+    bench.baseline = baseline([{"l41": BOTH}], ["l41"], [VIP], {"l41": frozenset({LONG})})
+    found = Made(bench, lab, said)
+    monkeypatch.setattr(bench_module, "unanswered", lambda *_: dict.fromkeys(found.silent, "why"))
+    return found
+
+
+CONTRACT = f"""\
+version: 1
+prefixes: [203.0.113.0/24]
+services:
+  web: {{vip: {VIP}, port: 80, protocol: http}}
+processes: {{l4: [{LONG}]}}
+"""
+
+
+def booted(lab: Lab, contract: object, unreached: tuple[tuple[str, str, str], ...] = ()) -> object:
+    return SimpleNamespace(
+        lab=lab, topology=lab.topology, contract=contract, unreached=dict.fromkeys(unreached, "never answered")
+    )
+
+
+# -- a lab that is whole -------------------------------------------------------------------------------------------
+
+
+def test_a_lab_that_is_whole_is_left_alone(made: Made) -> None:
+    assert made.bench.make_whole() == ""
+    assert (made.lab.resets, made.said) == (0, [])
+
+
+def test_a_reset_mends_it_and_says_why_it_was_needed(made: Made) -> None:
+    made.lab.lines, made.bench.broken = ONE, "the cut of l41:eth1"
+    made.lab.mends = lambda lab: setattr(lab, "lines", BOTH)
+    assert made.bench.make_whole() == made.bench.broken == ""
+    assert made.said == ["the lab is not as it should be (the cut of l41:eth1): it is reset"]
+
+
+def test_after_a_reset_connections_are_opened_once_more(made: Made) -> None:
+    """Those that were opened while something was broken may stand where no new one would be put."""
+    made.bench.broken, made.bench._renewing = "the cut of l41:eth1", True
+    assert made.bench.make_whole() == ""
+    assert not made.bench._renewing
+
+
+def test_a_process_of_a_long_name_that_runs_is_no_dead_one(made: Made) -> None:
+    made.bench.broken = "something"
+    assert made.bench.make_whole() == ""
+
+
+@pytest.mark.parametrize("lacks", ["ways", "process", "answer"])
+def test_what_a_reset_does_not_mend_is_deployed_anew(made: Made, lacks: str) -> None:
+    made.bench.broken = "something"
+    if lacks == "ways":
+        made.lab.lines, why = ONE, f"l41 has 1 of 2 ways to {VIP}"
+    elif lacks == "process":
+        made.lab.names, why = ("sh",), f"{LONG} does not run in l41"
+    else:
+        made.silent, why = {WEB}, f"client0 → web {VIP} does not answer"
+    fresh = booted(Lab(), made.bench.booted.contract)
+    made.bench.redeploy = lambda: cast(Any, (fresh, "fresh instruments"))
+    kept = made.bench.kept
+    assert made.bench.make_whole() == made.bench.broken == ""
+    assert (made.bench.booted, made.bench.instruments) == (fresh, "fresh instruments")
+    assert made.bench.kept is not kept, "what was read of the other lab's nodes is forgotten"
+    assert made.bench.baseline is not None, "and what the stack looked like when it served is not"
+    assert why in made.said[-1]
+    assert made.said[-1].endswith("it is deployed anew")
+
+
+@pytest.mark.parametrize("error", [RuntimeFailure("no such node"), OSError("no such file")])
+def test_a_reset_that_fails_is_no_mended_lab(made: Made, error: Exception) -> None:
+    def fails(_: Lab) -> None:
+        raise error
+
+    made.bench.broken, made.lab.mends = "something", fails
+    assert made.bench.make_whole() == made.bench.broken == str(error)
+    made.bench.redeploy = lambda: cast(Any, (booted(Lab(), made.bench.booted.contract), "fresh instruments"))
+    assert made.bench.make_whole() == ""
+
+
+@pytest.mark.parametrize("error", [RuntimeFailure("lab x did not come into service"), ProbeError("no prober")])
+def test_where_neither_mends_it_it_stays_broken_and_a_lab_that_is_gone_is_not_deployed_twice(
+    made: Made, error: Exception
+) -> None:
+    tries = []
+
+    def fails() -> Any:
+        tries.append(1)
+        raise error
+
+    made.bench.broken, made.lab.lines, made.bench.redeploy = "something", ONE, fails
+    assert made.bench.make_whole() == made.bench.broken == str(error)
+    assert made.bench.make_whole() == made.bench.broken
+    assert len(tries) == 1
+
+
+def test_without_a_way_to_deploy_it_anew_it_stays_broken(made: Made) -> None:
+    made.bench.broken, made.lab.lines = "something", ONE
+    assert "l41 has 1 of 2 ways" in made.bench.make_whole()
+    assert made.bench.broken
+
+
+def test_who_never_answered_is_not_waited_for_and_who_did_is(made: Made) -> None:
+    made.bench.booted = cast(Any, booted(made.lab, made.bench.booted.contract, (WEB,)))
+    made.bench.broken, made.silent = "something", {WEB}
+    assert made.bench.make_whole() == ""
+    made.bench.broken, made.silent = "something", {WEB, ("client0", "echo", VIP)}
+    assert "client0 → echo" in made.bench.make_whole()
+
+
+def test_a_fresh_lab_in_which_less_answers_than_before_is_not_whole(made: Made) -> None:
+    made.bench.broken, made.silent = "something", {WEB}
+    made.bench.redeploy = lambda: cast(Any, (booted(Lab(), made.bench.booted.contract, (WEB,)), "fresh"))
+    assert made.bench.make_whole() == made.bench.broken == f"client0 → web {VIP} does not answer"
+
+
+# -- what carries traffic ------------------------------------------------------------------------------------------
+
+
+def crossing(
+    sender: str, receiver: str, interface: str = "right", *, dst: str = VIP, src: str = "10.0.0.1"
+) -> Crossing:
+    return Crossing(sender, receiver, interface, Flow(src, 20_000, dst, 7, UDP), Seen(1, 2))
+
+
+def test_what_carries_is_what_a_packet_to_or_from_a_vip_crossed_and_who_answered(made: Made) -> None:
+    made.bench.instruments = cast(Any, SimpleNamespace(answering=lambda: frozenset({"l72"})))
+    made.bench.openings = (crossing("client0", "l41"),)
+    assert made.bench.carrying() == {"client0", "l41", "client0:right–l41:left", "l72"}
+    made.bench.openings = (crossing("l41", "client0", "left", src=VIP, dst="10.0.0.1"),)
+    assert "l41" in made.bench.carrying(), "answers count"
+    made.bench.openings = (crossing("client0", "l41", dst="10.9.9.9"),)
+    assert made.bench.carrying() == {"l72"}, "what goes to no VIP is no traffic of the stack"
+
+
+def test_a_forwarder_is_who_sends_on_what_came_in() -> None:
+    seen = [crossing("client0", "edge"), crossing("edge", "l41"), crossing("edge", "l42", dst="10.9.9.9")]
+    assert crossed_by(seen, {VIP}) == {"edge"}
+    answers = [crossing("l41", "edge", src=VIP, dst="10.0.0.1"), crossing("edge", "client0", src=VIP, dst="10.0.0.1")]
+    assert crossed_by(answers, {VIP}) == frozenset(), "who brings answers back needs no route to the VIP"

@@ -1,0 +1,264 @@
+"""By whose budgets a fault is judged, for how long it stands at most, and what a fault that stands still waits for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probes.flows import ANSWERED, LOST, FlowTrace, FlowWindow
+from scenarios.faults.base import FaultPlan
+from scenarios.standing_watch import Watch, cap_of, judging_of, return_limit_ns
+from scenarios.timers.model import Timer
+from scenarios.timers.timers import Timers
+from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
+from tests.topologies.budget.made import read
+from topologies.contract import Contract
+from topologies.model import Endpoint, Link
+
+MS = 1_000_000
+S = 1_000 * MS
+LINK = Link((Endpoint("a", "eth1"), Endpoint("b", "eth1")))
+
+
+def cut(role: str | None, other: str | None, fault: str = "cut-link") -> FaultPlan:
+    return FaultPlan(fault, str(LINK), role, (), f"Cut link {LINK}", f"link {LINK}", (LINK,), other_role=other)
+
+
+def kill(role: str | None, fault: str = "kill-node") -> FaultPlan:
+    return FaultPlan(fault, "b1", role, ("b1",), "Killed b1", "b1")
+
+
+def names(contract: Contract, plan: FaultPlan) -> list[tuple[str, bool]]:
+    return [(j.name, j.kin) for j in judging_of(contract, plan)]
+
+
+# -- by whose budgets ----------------------------------------------------------------------------------------------
+
+
+def test_a_node_is_judged_by_the_budget_of_its_role() -> None:
+    contract = read("kill-node: {black_hole: 300ms}\nkill-node/l4: {black_hole: 200ms}")
+    assert names(contract, kill("l4")) == [("kill-node/l4", False)]
+    assert names(contract, kill("client")) == [("kill-node", False)]
+    assert names(contract, kill(None)) == [("kill-node", False)]
+
+
+def test_a_class_without_a_budget_is_judged_by_that_of_its_kin_and_else_by_none() -> None:
+    assert names(read("kill-node: {black_hole: 300ms}"), kill("l4", "freeze-process")) == [("kill-node", True)]
+    assert names(read("drain: {black_hole: 0ms}"), kill("l4")) == []
+
+
+BOTH = "cut-link/client: {black_hole: 100ms}\ncut-link/l4: {black_hole: 200ms}"
+
+
+@pytest.mark.parametrize("ends", [("client", "l4"), ("l4", "client")])
+def test_at_a_link_the_budgets_of_both_ends_hold(ends: tuple[str, str]) -> None:
+    assert {name for name, _ in names(read(BOTH), cut(*ends))} == {"cut-link/client", "cut-link/l4"}
+
+
+@pytest.mark.parametrize("ends", [("client", "l4"), ("l4", "client"), (None, "l4"), ("l4", None)])
+def test_an_end_without_a_budget_leaves_it_to_the_other(ends: tuple[str | None, str | None]) -> None:
+    assert names(read("cut-link/l4: {black_hole: 200ms}"), cut(*ends)) == [("cut-link/l4", False)]
+
+
+def test_two_ends_with_the_same_budget_are_judged_by_it_once() -> None:
+    contract = read("cut-link: {black_hole: 200ms}")
+    assert names(contract, cut("client", "l4")) == names(contract, cut("l4", "l4")) == [("cut-link", False)]
+
+
+def test_a_link_between_nodes_without_any_role_is_judged_by_the_budget_of_its_class() -> None:
+    assert names(read("cut-link: {black_hole: 200ms}"), cut(None, None)) == [("cut-link", False)]
+
+
+def test_what_is_not_promised_at_one_end_is_left_to_the_other() -> None:
+    contract = read("cut-link/client: not promised\ncut-link/l4: {black_hole: 200ms}")
+    found = {j.name: j.budget.not_promised for j in judging_of(contract, cut("client", "l4"))}
+    assert found == {"cut-link/client": True, "cut-link/l4": False}
+
+
+# -- for how long it stands at most --------------------------------------------------------------------------------
+
+
+def cap_s(contract: Contract, plan: FaultPlan, *, timers: float = 0, watch: float = 0) -> float:
+    return cap_of(contract, plan, int(timers * S), int(watch * S), 20 * S, 5 * S) / S
+
+
+def test_it_stands_at_most_20_s_its_longest_limit_and_5_s() -> None:
+    assert cap_s(read("drain: {black_hole: 0ms}"), kill("l4")) == 25
+    assert cap_s(read("kill-node: {black_hole: 300ms, new_fail: 1s}"), kill("l4")) == 26
+    assert cap_s(read("kill-node: {black_hole: 300ms, recover: 10s}"), kill("l4")) == 35
+
+
+@pytest.mark.parametrize(("timers", "watch", "cap"), [(9, 0, 26), (90, 0, 96), (0, 40, 46), (30, 40, 46), (0, 12, 26)])
+def test_a_timer_or_a_watch_that_is_longer_than_20_s_stands_in_for_them(
+    timers: float, watch: float, cap: float
+) -> None:
+    assert cap_s(read("kill-node: {black_hole: 1s}"), kill("l4"), timers=timers, watch=watch) == cap
+
+
+def test_the_limit_for_the_return_prolongs_no_fault() -> None:
+    assert cap_s(read("kill-node: {black_hole: 1s, return: 4m}"), kill("l4")) == 26
+
+
+def test_at_a_link_the_longest_limit_of_both_ends_counts() -> None:
+    contract = read("cut-link/client: {black_hole: 3s}\ncut-link/l4: {black_hole: 7s}")
+    assert cap_s(contract, cut("client", "l4")) == cap_s(contract, cut("l4", "client")) == 32
+
+
+def test_the_limit_that_stands_in_for_requests_counts_where_there_are_any() -> None:
+    """At least 100 ms: who allows 20 ms of black hole allows requests as much."""
+    assert cap_s(read("kill-node: {black_hole: 20ms}"), kill("l4")) == 25.1
+    assert cap_s(read("kill-node: {black_hole: 20ms}", "udp"), kill("l4")) == 25.02
+
+
+# -- until when it has to serve again ------------------------------------------------------------------------------
+
+
+def test_a_stack_has_to_serve_again_when_the_contract_says_else_by_its_timers() -> None:
+    given_ = read("kill-node: {black_hole: 1s, return: 10s}")
+    assert return_limit_ns(given_, kill("l4"), 0) == 10 * S
+    silent = read("kill-node: {black_hole: 1s}")
+    assert return_limit_ns(silent, kill("l4"), 9 * S) == RETURN_NS
+    assert return_limit_ns(silent, kill("l4"), 90 * S) == 90 * S + RETURN_AFTER_TIMER_NS
+
+
+def test_at_a_link_it_is_waited_for_as_long_as_either_end_allows() -> None:
+    contract = read("cut-link/client: {black_hole: 3s, return: 10s}\ncut-link/l4: {black_hole: 7s, return: 20s}")
+    assert return_limit_ns(contract, cut("client", "l4"), 0) == 20 * S
+
+
+# -- what a fault that stands waits for ----------------------------------------------------------------------------
+
+STEP = 10 * MS
+
+
+@dataclass
+class Prober:
+    """Flows of which these probes were lost, numbered from the start of the control window."""
+
+    start_ns: int
+    lost: frozenset[int]
+
+    def window(self, t0_ns: int, t1_ns: int) -> FlowWindow:
+        first, after = ((t - self.start_ns) // STEP for t in (t0_ns, t1_ns))
+        number = np.arange(first, after, dtype=np.int64)
+        due = self.start_ns + number * STEP
+        state = np.where(np.isin(number, list(self.lost)), LOST, ANSWERED).astype(np.uint8)
+        none = np.zeros(len(due), np.int64)
+        flow = cast(Any, SimpleNamespace(id=0, interval_ns=STEP))
+        trace = FlowTrace(
+            flow, number, due, due, none, due, none.astype(np.uint8), state, none.astype(np.bool_),
+        )  # fmt: skip
+        return FlowWindow(t0_ns, t1_ns, t1_ns, (), (trace,), 0)
+
+
+@dataclass
+class Instruments:
+    """Says what it is told to."""
+
+    losses: Mapping[str, int] = field(default_factory=dict)
+    asked: int | None = None
+    probers: Mapping[str, Prober] = field(default_factory=dict)
+    requesters: Mapping[str, object] = field(default_factory=dict)
+
+    def last_losses(self, since_ns: int) -> Mapping[str, int]:
+        return {who: t for who, t in self.losses.items() if t >= since_ns}
+
+    def asked_ns(self) -> int | None:
+        return time.monotonic_ns() if self.asked is None else self.asked
+
+
+def watch(
+    stood_s: float,
+    instruments: Instruments | None = None,
+    *,
+    timers: Timers | None = None,
+    watch_s: float = 0,
+    ago_s: float = 5,
+) -> Watch:
+    """Of a fault that has stood for so long; the control window began `ago_s` before it."""
+    event = time.monotonic_ns() - int(stood_s * S)
+    return Watch(
+        cast(Any, instruments or Instruments()), event, event - int(ago_s * S), timers or Timers(()), cast(Any, None),
+        quiet_ns=5 * S, watch_ns=int(watch_s * S),
+    )  # fmt: skip
+
+
+def ago(seconds: float) -> int:
+    return time.monotonic_ns() - int(seconds * S)
+
+
+def test_it_has_stood_for_long_enough_after_5_s_without_loss() -> None:
+    assert watch(5.4).missing() == ""
+    assert watch(5.2).missing() == "5 s without loss are not over", "an answer may still be under way"
+
+
+def test_a_loss_begins_its_quiet_anew_and_says_whose_it_was() -> None:
+    lost = Instruments({"requests of eu": ago(3), "probes of us": ago(9)})
+    assert watch(20, lost).missing() == "5 s without loss are not over (probes of us, requests of eu)"
+    assert watch(20, Instruments({"probes of us": ago(5.4)})).missing() == ""
+
+
+def test_a_connection_that_broke_is_a_loss() -> None:
+    assert watch(20, Instruments({"connections of eu": ago(2)})).missing().startswith("5 s without loss are not over")
+
+
+def test_five_seconds_in_which_nothing_was_asked_are_not_quiet() -> None:
+    assert "nothing was asked after" in watch(20, Instruments({"probes of us": ago(10)}, asked=ago(9))).missing()
+
+
+def test_a_watch_of_the_contract_is_waited_for() -> None:
+    assert watch(6, watch_s=12).missing() == "the contract watches for 12 s"
+    assert watch(12.1, watch_s=12).missing() == ""
+
+
+def test_a_timer_that_still_runs_is_named() -> None:
+    running = Timers((Timer("edge", "health check of l7", 60 * S, "HAProxy"),))
+    assert watch(6, timers=running).missing() == "still running: health check of l7 at edge (HAProxy)"
+    over = Timers((Timer("edge", "health check of l7", 3 * S, "HAProxy"),))
+    assert watch(6, timers=over).missing() == ""
+
+
+# -- loss at rest --------------------------------------------------------------------------------------------------
+
+
+def at_rest(lost: set[int], stood_s: float = 12) -> str:
+    """What is missing where these probes were lost, of 500 in the control window and those of the fault after them."""
+    start = time.monotonic_ns() - int((stood_s + 5) * S)
+    last = max(lost)
+    seen = Instruments({"probes of us": start + last * STEP}, probers={"us": Prober(start, frozenset(lost))})
+    seen.losses = {**seen.losses, "control": start + min(lost) * STEP}
+    return watch(stood_s, seen).missing()
+
+
+def test_loss_that_goes_on_as_at_rest_ends_no_quiet() -> None:
+    twice_in_five_seconds = set(range(50, 1700, 250))
+    assert at_rest(twice_in_five_seconds) == ""
+
+
+@pytest.mark.parametrize("more", [set(range(1600, 1640)), set(range(1400, 1600, 5))], ids=["longer", "denser"])
+def test_loss_that_is_longer_or_denser_than_at_rest_does(more: set[int]) -> None:
+    assert at_rest({100, 300} | more).startswith("5 s without loss are not over")
+
+
+def test_a_connection_that_broke_beside_loss_at_rest_is_a_loss_all_the_same() -> None:
+    start = time.monotonic_ns() - 17 * S
+    lost = frozenset(range(50, 1700, 250))
+    seen = Instruments(
+        {"probes of us": start + 50 * STEP, "connections of us": ago(2)}, probers={"us": Prober(start, lost)}
+    )
+    assert watch(12, seen).missing().startswith("5 s without loss are not over")
+
+
+@given(at=st.integers(0, 30), stood=st.integers(0, 30))
+def test_it_never_stands_longer_for_a_loss_than_until_its_quiet(at: int, stood: int) -> None:
+    left = watch(stood + 0.05, Instruments({"probes of us": ago(at)}) if at <= stood else None).missing()
+    since = min(at, stood) if at <= stood else stood
+    assert (left == "") == (since > 5)
