@@ -45,11 +45,13 @@ def is_established(connection: Connection, event_ns: int | None) -> bool:
 
 @dataclass(frozen=True)
 class Ended:
-    """How the connections of one vantage and use ended that were there at the event. `reset` to `unannounced`: broken from the event
+    """How the connections of one vantage and use ended that were there at the event; `use` is null for all of a vantage where nothing
+    happened, and `uses` says which they were. `reset` to `unannounced`: broken from the event
     to the heal; `healed`: broken by the heal; `closed`: as the protocol provides."""
 
     vantage: str
-    use: Use
+    use: Use | None
+    uses: str
     connections: int
     touched: int
     reset: int
@@ -64,6 +66,10 @@ class Ended:
     def broken(self) -> int:
         return self.reset + self.stall + self.moved + self.unannounced
 
+    @property
+    def calm(self) -> bool:
+        return not (self.broken or self.healed or self.closed)
+
 
 def broke_in(connections: Iterable[Connection], phase: str, event_ns: int | None) -> list[Connection]:
     """Those that were there at the event and broke in a phase; in the fault, where none is told."""
@@ -75,23 +81,28 @@ def broke_in(connections: Iterable[Connection], phase: str, event_ns: int | None
 
 
 def ended_by_vantage(connections: Iterable[Connection], event_ns: int | None) -> list[Ended]:
-    """A line per vantage and use, in the order in which vantages come."""
+    """A line per vantage and use, in the order in which vantages come; one for a vantage that was not touched and lost nothing."""
     there = [c for c in connections if is_established(c, event_ns)]
     found = []
     for vantage in dict.fromkeys(c.vantage for c in there):
-        for use in USES:
-            mine = [c for c in there if (c.vantage, c.use) == (vantage, use)]
-            if mine:
-                found.append(_ended(vantage, use, mine, event_ns))
+        mine = [c for c in there if c.vantage == vantage]
+        whole = _ended(vantage, None, mine, event_ns)
+        of = {use: [c for c in mine if c.use == use] for use in USES}
+        found += (
+            [whole]
+            if whole.calm and not whole.touched
+            else [_ended(vantage, use, some, event_ns) for use, some in of.items() if some]
+        )
     return found
 
 
-def _ended(vantage: str, use: Use, mine: list[Connection], event_ns: int | None) -> Ended:
+def _ended(vantage: str, use: Use | None, mine: list[Connection], event_ns: int | None) -> Ended:
     # a break without a word for it is of old evidence, which knew resets alone
     ways = Counter(c.broken_by or "reset" for c in broke_in(mine, "fault", event_ns))
     return Ended(
         vantage=vantage,
         use=use,
+        uses=USES[use] if use else _counted(mine),
         connections=len(mine),
         touched=sum(1 for c in mine if c.touched),
         reset=ways["reset"],
@@ -102,3 +113,9 @@ def _ended(vantage: str, use: Use, mine: list[Connection], event_ns: int | None)
         closed=sum(1 for c in mine if is_closed(c)),
         longest_ms=max((c.longest_answer_ms for c in mine if c.longest_answer_ms is not None), default=None),
     )
+
+
+def _counted(mine: list[Connection]) -> str:
+    """`26 busy, 13 idle, 1 streaming`."""
+    number = Counter(c.use for c in mine)
+    return ", ".join(f"{number[use]:,} {word}" for use, word in USES.items() if number[use])

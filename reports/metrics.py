@@ -110,7 +110,10 @@ def _ended(one: ScenarioEvidence) -> Iterator[_Sample]:
         )
         for how, number in ways:
             if number:
-                yield {"scenario": one.name, "vantage": ended.vantage, "use": ended.use, "how": how}, float(number)
+                yield (
+                    {"scenario": one.name, "vantage": ended.vantage, "use": ended.use or "", "how": how},
+                    float(number),
+                )
 
 
 def _limits(one: ScenarioEvidence) -> Iterator[_Sample]:

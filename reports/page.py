@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from reports import held, rows, told, words
+from reports import rows, told, words
 from reports.charts.calibration import CalibrationChart, draw_calibration
 from reports.charts.layout import lay_out
 from reports.charts.stages import TITLES, longest_ms
@@ -103,7 +103,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals.update(words=words, rows=rows, told=told, NOTHING=words.NOTHING)
-    environment.globals.update(uses=held.USES, stage_titles=_stage_titles)
+    environment.globals.update(stage_titles=_stage_titles)
     environment.tests["calm"] = lambda row, verdict: rows.calm(verdict, row)
     environment.filters.update(
         plain=words.plain, spoken=words.spoken, ms=words.milliseconds, response=words.response, n="{:,}".format

@@ -90,7 +90,8 @@ def tcp_interval_ms(one: ScenarioEvidence) -> float:
 
 def http_interval_ms(one: ScenarioEvidence) -> float:
     """How exactly a failure of new requests is known: the interval of the requests, else that of all probes, in ms."""
-    return _interval_ms(one, "http")
+    asked = one.verdict.new_requests if one.verdict else ()
+    return max((series.interval_ms for series in asked), default=_interval_ms(one, "http"))
 
 
 def _interval_ms(one: ScenarioEvidence, transport: Transport) -> float:

@@ -10,7 +10,7 @@ from probes.connections.target import Target, Use
 
 IDLE_EVERY = 3
 """One connection of so many is idle."""
-PER_STREAM = 4
+PER_STREAM = 1
 """Streams of each target that streams."""
 
 

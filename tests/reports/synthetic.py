@@ -8,11 +8,12 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from reports.evidence.schema import Cpu, Data, Event, Fault, Host, Phase, Run, VerdictWord
 from reports.evidence.writer import EvidenceWriter
 from tests.reports.made import figures
-from tests.reports.made.flows import AFTER, BEFORE, KINDS, SECOND, block, episodes
+from tests.reports.made.flows import AFTER, BEFORE, KINDS, REQUESTED, SECOND, block, episodes, requests
 from tests.reports.made.lab import topology
 from tests.reports.made.plans import DEMO, PLANS, VANTAGES, Plan
 
@@ -74,7 +75,14 @@ def write_scenario(writer: EvidenceWriter, plan: Plan, event_ns: int, seed: int 
         )
     for ms, source, node, what, detail in plan.events:
         put(Event(source=source, what=what, detail=detail), event_ns + ms * 1_000_000, node)
+    families: tuple[Literal[4, 6], ...] = (4, 6)
     blocks = [block(plan, vantage, kind, event_ns, dice, flows) for vantage in VANTAGES for kind in KINDS]
+    blocks += [
+        requests(plan, vantage, service, family, event_ns)
+        for vantage in VANTAGES
+        for service in REQUESTED
+        for family in families
+    ]
     for one in blocks:
         put(one, one.t1_ns)
         for episode in episodes(one, dice):

@@ -127,7 +127,7 @@ def test_the_json_object_has_the_promised_keys_and_nulls(evidence_file: Path) ->
     scenario = told["scenarios"][0]
     assert set(scenario) == {
         *("name", "target", "verdict", "reason", "flows", "touched", "interval_ms", "lateness_p99_ms", "black_hole_ms"),
-        *("elsewhere_black_hole_ms", "connections", "broken", "new_fail_ms", "stages"),
+        *("elsewhere_black_hole_ms", "connections", "broken", "new_fail_ms", "request_fail_ms", "stages"),
     }
     assert set(scenario["black_hole_ms"]) == {"max", "p99", "censored"}
     assert scenario["black_hole_ms"]["p99"] is None, "under 100 touched flows"
@@ -154,7 +154,7 @@ def test_hostile_names_break_neither_xml_nor_a_markdown_table(tmp_path: Path, ho
     evidence = read_evidence(write_run(tmp_path / "evidence.jsonl", [plan], flows=1))
     assert verdicts_of_junit(junit(evidence)) == ["fail"]
     (row,) = [line for line in markdown(evidence).splitlines() if line.startswith("| ✖")]
-    assert len(re.findall(r"(?<!\\)\|", row)) == 10
+    assert len(re.findall(r"(?<!\\)\|", row)) == 12
 
 
 figures_ = st.fixed_dictionaries(

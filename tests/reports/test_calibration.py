@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports import words
+from reports import told as run_wide
 from reports.charts.calibration import BOTTOM, LEFT, RIGHT, TOP, draw_calibration
 from reports.evidence.calibration import Calibrated, Calibration, HoleError
 from reports.evidence.reader import read_evidence
@@ -78,7 +78,7 @@ def test_an_instrument_that_was_wrong_is_called_so(wrong: dict[str, float], said
     def told(one: Calibrated) -> str:
         kept = msgspec.structs.replace(KEPT, intervals=(one,))
         made: Run = msgspec.structs.replace(run("start"), calibration=kept)
-        return words.calibration(made)[1]
+        return run_wide.calibration(made)[1]
 
     assert told(TEN).startswith("✔")
     assert told(msgspec.structs.replace(TEN, **wrong)).startswith("✖")

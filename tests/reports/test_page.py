@@ -14,9 +14,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from reports import words
+from reports import rows, words
 from reports.evidence.reader import read_evidence
-from reports.evidence.schema import BlackHole, Event, Span, Trust, Verdict, VerdictRecord
+from reports.evidence.schema import BlackHole, Event, Judgement, Span, Trust, Verdict, VerdictRecord
 from reports.evidence.writer import EvidenceWriter
 from reports.page import LIMIT, page, render
 from tests.reports.synthetic import DEMO, PLANS, Plan, write_run
@@ -93,13 +93,14 @@ def test_a_verdict_has_a_shape_and_a_word_beside_its_colour(evidence_file: Path)
 
 def test_a_fail_names_the_broken_budget_and_the_element(evidence_file: Path) -> None:
     text = plain(page(read_evidence(evidence_file)))
-    assert "Broken budget at eu-l4-1: black hole 410 ms, budget 300 ms" in text
+    flow = "udp 10.1.2.7 port 40000 → 203.0.113.20 port 7 from eu-client"
+    assert f"Broken budget at eu-l4-1: black hole 410 ms ({flow}), budget 300 ms" in text
 
 
 def test_an_unknown_names_the_fault_of_the_instrument_and_ticks_no_budget(tmp_path: Path) -> None:
     (plan,) = [one for one in PLANS if one.verdict == "unknown"]
     html = page(read_evidence(write_run(tmp_path / "evidence.jsonl", [plan])))
-    assert f"Not judged: {plan.reason}" in plain(html)
+    assert f"Unknown: {plan.reason}" in plain(html)
     assert "✔" not in html[html.index("<nav") : html.index("</nav>")]
 
 
@@ -208,8 +209,13 @@ def test_only_the_vantage_over_its_budget_is_marked(evidence_file: Path) -> None
     verdict = _verdict(evidence_file)
     hit = next(one for one in verdict.vantages if one.touched)
     fine = msgspec.structs.replace(hit, vantage="us", max_ms=200.0)
-    assert words.vantage_budget(verdict, hit).ok is False
-    assert words.vantage_budget(verdict, fine).ok is True
+    assert rows.of_vantage(verdict, hit).state == "fail"
+    assert rows.of_vantage(verdict, fine).state == "ok"
+    untyped = tuple(
+        Judgement(what=one.what, measured=one.measured, budget=one.budget, ok=one.ok) for one in verdict.judged
+    )
+    old = msgspec.structs.replace(verdict, judged=untyped)
+    assert rows.of_vantage(old, hit) == rows.Cell("300 ms", None), "where no number was written down none is read"
 
 
 def test_failed_checks_of_trust_come_first_and_run_wide_ones_are_shown(evidence_file: Path) -> None:
@@ -294,10 +300,3 @@ def _verdict(path: Path) -> Verdict:
     return next(
         one.data for one in read_evidence(path).records if isinstance(one, VerdictRecord) and one.data.verdict == "fail"
     )
-
-
-def test_a_budget_is_said_in_words() -> None:
-    assert words.budget_name("black_hole") == "black hole"
-    assert words.budget_name("elsewhere.broken") == "broken connections elsewhere"
-    assert words.budget_name("reversion.black_hole") == "black hole by the heal"
-    assert words.budget_name("something.new_kind") == "new kind something"

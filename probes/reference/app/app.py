@@ -1,7 +1,7 @@
 """A tiny HTTP/1.1 application that says who it is: the end of every request. It must not know proxies or balancers.
 
 Run as `python3 -m app.app NAME PORT`. Answers / and /healthz with 200 and an `x-origin` header, /stream with the same and a
-line every 200 ms for ever; anything else with 404.
+line every 500 ms for ever; anything else with 404.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _PATHS = {b"/", b"/healthz"}
 _STREAM = b"/stream"
 _MAX_HEAD = 16384
 _MAX_UNREAD = 65536
-LINE_S = 0.2
+LINE_S = 0.5
 
 
 class After(Enum):

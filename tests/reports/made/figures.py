@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from statistics import median
+from typing import Literal
 
 from reports.evidence.schema import (
+    ANSWERED,
+    CORRUPT,
     LOST,
     REFUSED,
     BlackHole,
@@ -19,6 +22,7 @@ from reports.evidence.schema import (
     Judgement,
     Load,
     NewConnections,
+    NewRequests,
     Percentiles,
     Span,
     Stage,
@@ -38,10 +42,10 @@ def verdict(plan: Plan, blocks: Sequence[Flows], event_ns: int) -> Verdict:
     figures = tuple(_vantage(plan, vantage, blocks) for vantage in VANTAGES)
     longest = max((f.max_ms for f in figures if f.max_ms is not None), default=0.0)
     new_fail = max((f.new_fail_ms or 0.0 for f in figures), default=0.0)
-    judged = plan.verdict != "unknown"
-
-    def held(what: str, measured: str, budget: str, ok: bool = True) -> Judgement:
-        return Judgement(what=what, measured=measured, budget=budget, ok=ok if judged else None)
+    asked = tuple(_requests(one) for one in blocks if one.transport == "http")
+    request_fail = max(one.request_fail_ms for one in asked if one.touched)
+    whose = next((flow for one in blocks for flow in one.flows if flow.touched and one.transport == "udp"), None)
+    of_longest = f"udp {whose.src} port {whose.sport} → {whose.dst} port {whose.dport} from {plan.hit}" if whose else ""
 
     ends = [event_ns, *(event_ns + ms * 1_000_000 for _, ms, _, _ in plan.stages)]
     return Verdict(
@@ -62,15 +66,19 @@ def verdict(plan: Plan, blocks: Sequence[Flows], event_ns: int) -> Verdict:
         connections=CONNECTIONS * len(VANTAGES),
         broken=plan.broken,
         new_fail_ms=new_fail,
-        full_convergence_ms=longest + 20 if longest else None,
         vantages=figures,
         judged=(
-            held("black_hole", f"{longest:.0f} ms", f"{plan.budget_ms} ms", longest <= plan.budget_ms),
-            held("new_fail", f"{new_fail:.0f} ms", "500 ms"),
-            held("broken", f"{plan.broken} of {CONNECTIONS}", "own"),
-            held("elsewhere.black_hole", "0 ms", "0 ms"),
-            held("elsewhere.broken", "0 of 80", "0"),
+            timed("black_hole", longest, plan.budget_ms, 10, by=of_longest if longest else ""),
+            timed("new_fail", new_fail, 500, 10, by=f"SYNs of {plan.hit} to web" if new_fail else ""),
+            timed("request_fail", request_fail, 500, 50, given=False, limit_from="new_fail"),
+            *_broken(plan, event_ns),
+            timed("return", 1_240.0, 60_000, 0, part="after", given=False),
+            timed("elsewhere.black_hole", 0.0, 0, 10, where="elsewhere", given=False),
         ),
+        request_fail_ms=request_fail,
+        new_requests=asked,
+        planned=plan.planned,
+        kills=plan.kills,
         new_connections=tuple(_attempts(one) for one in blocks if one.transport == "tcp"),
         convergence=Convergence(
             time=Span(ms=longest + 20, low_ms=longest, high_ms=longest + 30.2, flows=plan.touched * 2),
@@ -94,19 +102,83 @@ def verdict(plan: Plan, blocks: Sequence[Flows], event_ns: int) -> Verdict:
     )
 
 
+def timed(
+    what: str,
+    figure: float,
+    limit: float,
+    step: float,
+    *,
+    where: Literal["touched", "elsewhere"] = "touched",
+    part: Literal["fault", "after"] = "fault",
+    given: bool = True,
+    limit_from: str = "",
+    by: str = "",
+) -> Judgement:
+    """A row of a time, in ms, known within `step`."""
+    low, high = (max(0.0, figure - step), figure + step) if figure else (0.0, 0.0)
+    state: Literal["ok", "fail", "unknown"] = "fail" if low > limit else "ok" if high <= limit else "unknown"
+    return Judgement(
+        what=what,
+        measured=f"{figure:,.0f} ms",
+        budget=f"{limit:,.0f} ms",
+        ok={"ok": True, "fail": False}.get(state),
+        key=what.rpartition(".")[2],
+        where=where,
+        part=part,
+        state=state,
+        figure=figure,
+        low=low,
+        high=high,
+        limit=float(limit),
+        limit_unit="ms",
+        samples=4_800,
+        under="kill-node/l4",
+        given=given,
+        limit_from=limit_from,
+        by=by,
+        why="the limit lies within the accuracy of the figure" if state == "unknown" else "",
+    )
+
+
+def _broken(plan: Plan, event_ns: int) -> Iterator[Judgement]:
+    """A row per use of the connections of the vantage that was hit; those that ended at the failed element may break."""
+    mine = [c for c in connections(plan, event_ns) if c.vantage == plan.hit]
+    for use in ("busy", "idle", "stream"):
+        among = [c for c in mine if c.use == use]
+        broken = float(sum(1 for c in among if c.broken_by))
+        yield Judgement(
+            what="broken",
+            measured=f"{broken:.0f} of {len(among)} {use}",
+            budget="own",
+            ok=True,
+            key="broken",
+            state="ok",
+            unit="connections",
+            figure=broken,
+            low=broken,
+            high=broken,
+            limit_unit="own",
+            samples=len(mine),
+            among=len(among),
+            use=use,  # type: ignore[arg-type]
+            under="kill-node/l4",
+        )
+
+
 def connections(plan: Plan, event_ns: int) -> Iterator[Connection]:
     ended: tuple[tuple[BrokenBy, int], ...] = (
         ("reset", plan.reset),
         ("stall", plan.stall),
         ("other-backend", plan.moved),
-        ("closed", plan.closed),
+        ("closed", plan.unannounced),
     )
-    ways = [way for way, size in ended for _ in range(size)]
+    ways = [*(way for way, size in ended for _ in range(size)), *(["announced"] * plan.closed)]
     for at, vantage in enumerate(VANTAGES):
         hit = vantage == plan.hit
         for n in range(CONNECTIONS):
             way = ways[n] if hit and n < len(ways) else None
             when = event_ns + (300 + 7 * n) * 1_000_000
+            by: BrokenBy | None = None if way in (None, "announced") else way  # type: ignore[assignment]
             yield Connection(
                 vantage=vantage,
                 id=n,
@@ -118,9 +190,10 @@ def connections(plan: Plan, event_ns: int) -> Iterator[Connection]:
                 touched=hit and n < plan.touched,
                 heartbeats=40,
                 backend=f"{vantage.removesuffix('-client')}-l7-{n % 2 + 1}",
-                broken_ns=when if way and way != "closed" else None,
-                broken_by=way if way != "closed" else None,
-                closed_ns=when if way == "closed" else None,
+                broken_ns=when if by else None,
+                broken_by=by,
+                closed_ns=when if way == "announced" else None,
+                use="stream" if n % 20 == 7 else "idle" if n % 3 == 2 else "busy",
                 phase="fault" if way else None,
                 longest_answer_ms=plan.stall_ms if hit and n == 0 and plan.stall_ms else 3.4,
             )
@@ -184,7 +257,7 @@ def trust(plan: Plan) -> Iterator[Trust]:
 
 
 def _vantage(plan: Plan, vantage: str, blocks: Sequence[Flows]) -> VantageFigures:
-    mine = [one for one in blocks if one.vantage == vantage and one.transport != "tcp"]
+    mine = [one for one in blocks if one.vantage == vantage and one.transport not in ("tcp", "http")]
     tcp = [_attempts(one) for one in blocks if one.vantage == vantage and one.transport == "tcp"]
     lost = [
         (flow.touched, state.count(LOST))
@@ -203,6 +276,7 @@ def _vantage(plan: Plan, vantage: str, blocks: Sequence[Flows]) -> VantageFigure
         reset=plan.reset if hit else 0,
         stall=plan.stall if hit else 0,
         other_backend=plan.moved if hit else 0,
+        unannounced=plan.unannounced if hit else 0,
         closed=plan.closed if hit else 0,
         censored=0,
         min_ms=min(touched, default=None),
@@ -210,6 +284,10 @@ def _vantage(plan: Plan, vantage: str, blocks: Sequence[Flows]) -> VantageFigure
         p99_ms=sorted(touched)[-1] if len(touched) >= 100 else None,
         max_ms=max(touched, default=None),
         new_fail_ms=max((one.new_fail_ms for one in tcp), default=None),
+        request_fail_ms=max(
+            (_requests(one).request_fail_ms for one in blocks if one.vantage == vantage and one.transport == "http"),
+            default=None,
+        ),
         stall_ms=plan.stall_ms if hit and plan.stall_ms else 3.4,
         impaired=plan.impaired if hit else None,
     )
@@ -234,4 +312,26 @@ def _attempts(one: Flows) -> NewConnections:
         new_fail_ms=max(failing, default=0.0),
         censored=False,
         accept=Percentiles(n=accepted, p50=0.61, p95=1.02, p99=1.9, max=4.2),
+    )
+
+
+def _requests(one: Flows) -> NewRequests:
+    (state,) = unpack_per_flow(one)
+    heal = (one.event_ns + 8 * SECOND - one.flows[0].first_due_ns) // one.interval_ns
+    start = -(-(one.event_ns - one.flows[0].first_due_ns) // one.interval_ns)
+    due = state[start:heal]
+    failed = len(due) - due.count(ANSWERED)
+    counted = (("timeout", due.count(LOST)), ("wrong status", due.count(CORRUPT)), ("refused", due.count(REFUSED)))
+    return NewRequests(
+        vantage=one.vantage,
+        service=one.service,
+        family=one.family,
+        touched=one.flows[0].touched,
+        requests=len(due),
+        failed=failed,
+        request_fail_ms=failed * one.interval_ns / 1e6,
+        ended=True,
+        interval_ms=one.interval_ns / 1e6,
+        latency=Percentiles(n=len(due) - failed, p50=1.6, p95=4.8, p99=12.7, max=48.2),
+        failed_by=tuple((how, number) for how, number in counted if number),
     )

@@ -13,6 +13,7 @@ from typing import Literal
 from reports.evidence.histogram import histogram, pack_histogram
 from reports.evidence.schema import (
     ANSWERED,
+    CORRUPT,
     LOST,
     NOT_A_BACKEND,
     NOT_SENT,
@@ -29,6 +30,8 @@ from reports.evidence.schema import (
 from tests.reports.made.plans import VANTAGES, Plan
 
 INTERVAL_NS = 10_000_000
+REQUEST_NS = 50_000_000
+REQUESTED = ("web", "web-tls")
 EARLIER = 4_000
 """Probes that the prober sent before the window."""
 SECOND = 1_000_000_000
@@ -122,6 +125,48 @@ def block(plan: Plan, vantage: str, kind: Kind, event_ns: int, dice: random.Rand
     )
 
 
+def requests(plan: Plan, vantage: str, service: str, family: Literal[4, 6], event_ns: int) -> Flows:
+    """New requests of one vantage: each of its series fails while its flows do, and with wrong answers for a while longer."""
+    t0, t1 = event_ns - BEFORE, event_ns + AFTER
+    count = (t1 - t0) // REQUEST_NS
+    number = 2 * REQUESTED.index(service) + (family == 6)
+    first = t0 + number * REQUEST_NS // 4
+    at, hit = VANTAGES.index(vantage), vantage == plan.hit
+    start = -(-(event_ns - first) // REQUEST_NS)
+    lost = -(-plan.outage_ms[1] * 1_000_000 // REQUEST_NS) if hit else 0
+    wrong = plan.slow_ms * 1_000_000 // REQUEST_NS if hit else 0
+    state = bytearray([ANSWERED]) * count
+    state[start : start + lost + wrong] = bytes([LOST]) * lost + bytes([CORRUPT]) * wrong
+    if plan.refused and hit:
+        state[start : start + 4] = bytes([REFUSED]) * 4
+    region = vantage.removesuffix("-client")
+    return Flows(
+        vantage=vantage,
+        service=service,
+        interval_ns=REQUEST_NS,
+        t0_ns=t0,
+        t1_ns=t1,
+        event_ns=event_ns,
+        backends=(f"{region}-l7-1", f"{region}-l7-2"),
+        flows=(
+            Flow(
+                id=number,
+                src=f"10.{at}.2.7" if family == 4 else f"2001:db8:{at}::7",
+                sport=28_000 + 1536 * number,
+                dst="203.0.113.10" if family == 4 else "2001:db8:f::10",
+                dport=80 if service == "web" else 443,
+                touched=hit,
+                first_due_ns=first,
+                count=count,
+            ),
+        ),
+        state=pack_u8(state),
+        backend=pack_u8(bytes(n % 2 if one == ANSWERED else NOT_A_BACKEND for n, one in enumerate(state))),
+        transport="http",
+        family=family,
+    )
+
+
 def answers(plan: Plan, hit: bool, seed: int) -> tuple[AnswerTimes, ...]:
     """How long answers took: about half a millisecond, and while the fault lasts a few of a vantage that it hit much longer."""
     dice = random.Random(seed)
@@ -139,7 +184,7 @@ def episodes(one: Flows, dice: random.Random) -> Iterator[Episode]:
     """The loss period of each touched flow, with the packets around its edges."""
     for flow, state in zip(one.flows, unpack_per_flow(one), strict=True):
         start = state.find(LOST)
-        if start < 0 or not flow.touched or one.transport == "tcp":
+        if start < 0 or not flow.touched or one.transport in ("tcp", "http"):
             continue
         lost = state.count(LOST)
         end = start + lost

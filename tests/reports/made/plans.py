@@ -38,7 +38,8 @@ _L4_STEPS: tuple[Step, ...] = (
 @dataclass(frozen=True)
 class Plan:
     """`outage_ms` bounds the outage of touched flows; `hit` is the vantage they are of, `touched` how many of its UDP
-    flows of each family they are; `reset`, `stall`, `moved` and `closed` how its connections ended."""
+    flows of each family they are; `reset`, `stall`, `moved`, `unannounced` and `closed` how its connections ended; `slow_ms` for how
+    long its new requests failed beyond the outage, each with a wrong answer."""
 
     scenario: str
     fault: str
@@ -53,7 +54,9 @@ class Plan:
     reset: int = 0
     stall: int = 0
     moved: int = 0
+    unannounced: int = 0
     closed: int = 0
+    slow_ms: int = 0
     stall_ms: float | None = None
     refused: bool = False
     unsent: int = 0
@@ -68,7 +71,15 @@ class Plan:
 
     @property
     def broken(self) -> int:
-        return self.reset + self.stall + self.moved
+        return self.reset + self.stall + self.moved + self.unannounced
+
+    @property
+    def planned(self) -> bool:
+        return self.fault in ("drain", "withdraw")
+
+    @property
+    def kills(self) -> bool:
+        return self.fault in ("kill-node", "kill-region")
 
 
 DRAIN_L4 = Plan(
