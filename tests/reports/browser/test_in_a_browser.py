@@ -29,8 +29,8 @@ SECTIONS = {
     *(
         "Every flow",
         "Connections",
-    "Limits",
-    "New requests",
+        "Limits",
+        "New requests",
         "Load by Locust, raw beside corrected",
         "Event log",
         "Can you trust it?",
