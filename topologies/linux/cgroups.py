@@ -16,7 +16,7 @@ HARNESS = "nospof-harness-"
 MOST_SHARES = 262_144  # the most there is; a lab has 8,192
 
 
-def _cgroup_roots() -> list[Path]:
+def cgroup_roots() -> list[Path]:
     """Mount points of every cgroup hierarchy, old and new."""
     lines = Path("/proc/mounts").read_text().splitlines()
     return [Path(f[1]) for f in (line.split() for line in lines) if f[2] in ("cgroup", "cgroup2")]
@@ -40,7 +40,7 @@ def remove_cgroups(group: str, *, deadline_s: float = 3) -> None:
     the lab's yet. Raises RuntimeFailure.
     """
     end = time.monotonic() + deadline_s
-    for root in _cgroup_roots():
+    for root in cgroup_roots():
         top = root / group.lstrip("/")
         for directory, _, _ in os.walk(top, topdown=False):
             while True:
@@ -69,7 +69,7 @@ def served_first() -> Iterator[None]:
     _sweep(top)
     group = top / f"{HARNESS}{os.getpid()}"
     try:
-        placed = _of_process(os.getpid()).get("cpu") == top
+        placed = groups_by_controller(os.getpid()).get("cpu") == top
         if placed:
             group.mkdir()
             (group / "cpu.shares").write_text(str(MOST_SHARES))
@@ -93,7 +93,7 @@ def _sweep(top: Path) -> None:
             group.rmdir()
 
 
-def _of_process(pid: int) -> dict[str, Path]:
+def groups_by_controller(pid: int) -> dict[str, Path]:
     """Controller (or `unified`) → the directory of the process's group, as cgroups(7) has it."""
     found = {}
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
@@ -108,14 +108,14 @@ def _of_process(pid: int) -> dict[str, Path]:
 def groups_of_process(pid: int) -> list[Path]:
     """Files that a process has to be written into (`0`, by itself) to be where this one is."""
     with contextlib.suppress(OSError):
-        return sorted({group / "cgroup.procs" for group in _of_process(pid).values()})
+        return sorted({group / "cgroup.procs" for group in groups_by_controller(pid).values()})
     return []
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU seconds that the process's group has spent; 0 where the host accounts for none."""
     with contextlib.suppress(OSError, ValueError):
-        groups = _of_process(pid)
+        groups = groups_by_controller(pid)
         if "cpuacct" in groups:
             return int((groups["cpuacct"] / "cpuacct.usage").read_text()) / 1e9
         lines = (groups["unified"] / "cpu.stat").read_text().split()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from topologies.linux import netns
 from topologies.linux.impair import doing as impairments
-from topologies.linux.processes import by_namespace, kill_and_wait, namespace_id
+from topologies.linux.processes import kill_everyone, namespace_id
 from topologies.linux.state import Places
 
 
@@ -27,11 +27,7 @@ def end_processes(places: Places) -> None:
         for node, path in spaces.items()
         if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev
     }
-    for _ in range(3):  # a process may have been forked while the list was read
-        pids = [pid for found in by_namespace(spaces).values() for pid in found]
-        if not pids:
-            break
-        kill_and_wait(pids)
+    kill_everyone(spaces)
 
 
 def clear(places: Places) -> None:

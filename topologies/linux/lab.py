@@ -14,7 +14,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,9 @@ from topologies.linux import links
 from topologies.linux.copying import copy_in, copy_out
 from topologies.linux.ends import End, ends_of
 from topologies.linux.entering import argv_into
-from topologies.linux.processes import by_namespace, kill_and_wait
+from topologies.linux.freezer import held_still
+from topologies.linux.processes import by_namespace, kill_everyone
+from topologies.linux.signals import send, signal_all
 from topologies.linux.snapshot import snapshot
 from topologies.linux.state import Places
 from topologies.linux.wire import Instant, Wire
@@ -34,12 +36,6 @@ AT_ONCE = 2
 START_S = 5.0
 STOP_S = 2.0
 EXEC_S = 60.0
-
-
-def _signal_all(pids: Iterable[int], number: int) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 def _nobody(_: str) -> None:
@@ -174,11 +170,8 @@ class LinuxLab(Links, ABC):
     def freeze(self, nodes: Sequence[str]) -> None:
         """Stops every process of these nodes; their kernels go on: ARP, listening sockets, XDP. `thaw` undoes it. Returns when
         they stand; raises RuntimeFailure for those that do not."""
-        stopped: set[int] = set()
-        # Again until nobody new is there: one may have been forked while the list was read.
-        while fresh := {pid for found in self._processes_of(nodes) for pid in found} - stopped:
-            stopped |= fresh
-            _signal_all(fresh, signal.SIGSTOP)
+        with held_still(self._everyone(nodes)):
+            stopped = signal_all(lambda: self._everyone(nodes), signal.SIGSTOP, contextlib.nullcontext)
         tick, end = threading.Event(), time.monotonic() + STOP_S
         while moving := [pid for pid in stopped if Path(f"/proc/{pid}").exists() and not self.stopped(pid)]:
             if time.monotonic() > end:
@@ -188,10 +181,10 @@ class LinuxLab(Links, ABC):
             tick.wait(0.002)
 
     def thaw(self, nodes: Sequence[str]) -> None:
-        _signal_all({pid for found in self._processes_of(nodes) for pid in found}, signal.SIGCONT)
+        send(self._everyone(nodes), signal.SIGCONT)
 
-    def _processes_of(self, nodes: Sequence[str]) -> list[dict[int, str]]:
-        return list(by_namespace({n: self.netns(n) for n in nodes}).values())
+    def _everyone(self, nodes: Sequence[str]) -> set[int]:
+        return {pid for found in by_namespace({n: self.netns(n) for n in nodes}).values() for pid in found}
 
     def run_execs(self, nodes: Sequence[str]) -> None:
         """Each node's `exec` lines, once its links are there; no shell reads them. One that fails is told and does not keep the
@@ -220,13 +213,9 @@ class LinuxLab(Links, ABC):
         return {address.version: str(address) for address in found}
 
     def signal(self, node: str, process: str, number: int) -> tuple[int, ...]:
-        """Sends a signal to every process of that command name in the node; the pids that got it."""
-        sent = []
-        for pid in self.processes(node, process):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, number)
-                sent.append(pid)
-        return tuple(sent)
+        """Sends a signal to every process of that command name in the node, and to those that they fork meanwhile; the pids that
+        got it. Raises RuntimeFailure where they fork too fast and the node cannot be held still."""
+        return signal_all(lambda: self.processes(node, process), number, lambda: held_still(self._everyone([node])))
 
     def processes(self, node: str, process: str) -> tuple[int, ...]:
         """Pids of the node's processes of that command name (the kernel keeps its first 15 bytes)."""
@@ -244,7 +233,7 @@ class LinuxLab(Links, ABC):
         instant = self.wire.cut_nodes([self.numbers[n] for n in nodes])
         found = by_namespace({n: self.netns(n) for n in nodes})
         self._ran.update({node: Counter(pids.values()) for node, pids in found.items() if pids})
-        kill_and_wait([pid for pids in found.values() for pid in pids])
+        kill_everyone({n: self.netns(n) for n in nodes})
         for node in nodes:
             links.detach_xdp(self.netns(node), self.ends[node])
             self.places.pid(node).unlink(missing_ok=True)

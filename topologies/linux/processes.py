@@ -12,6 +12,9 @@ from pathlib import Path
 
 from topologies.runtime import RuntimeFailure
 
+AT_ONCE = 200
+"""Processes that are ended in one step: each takes a descriptor."""
+
 
 def namespace_id(path: Path) -> tuple[int, int] | None:
     """Device and inode of a held namespace; None where nothing is held."""
@@ -52,6 +55,28 @@ def by_argument(programs: Collection[str], below: Path) -> list[int]:
 
 def _is_below(text: str, path: Path) -> bool:
     return text == str(path) or text.startswith(f"{path}/")
+
+
+def leads_a_namespace(pid: int) -> bool:
+    """Whether the kernel ends a whole pid namespace with this process, whoever forks in it meanwhile (pid_namespaces(7))."""
+    with contextlib.suppress(OSError):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        numbers = next((line.split()[1:] for line in lines if line.startswith("NSpid:")), [])
+        return len(numbers) > 1 and numbers[-1] == "1"
+    return False
+
+
+def kill_everyone(namespaces: Mapping[str, Path], *, deadline_s: float = 5) -> None:
+    """Ends every process that lives in one of these namespaces, those too that are forked meanwhile.
+
+    First those whose end is the end of all below them, so that a node that forks without pause ends whole; then what else came in,
+    until nobody is there. Raises RuntimeFailure naming those that stayed.
+    """
+    end = time.monotonic() + deadline_s
+    while pids := [pid for found in by_namespace(namespaces).values() for pid in found]:
+        if time.monotonic() > end:
+            raise RuntimeFailure(f"processes {sorted(pids)[:10]} live on {deadline_s:g} s after all had got SIGKILL")
+        kill_and_wait([pid for pid in pids if leads_a_namespace(pid)] or pids[:AT_ONCE], deadline_s=deadline_s)
 
 
 def kill_and_wait(pids: Iterable[int], *, deadline_s: float = 5) -> None:

@@ -58,12 +58,13 @@ def share(lab: str, node: str) -> None:
 
 
 def groups_of(lab: str, node: Node) -> list[Path]:
-    """Files that a command of the node's has to be written into (`0`, by itself) to get CPU and limits as the node does."""
+    """Files that a command of the node's has to be written into (`0`, by itself) to get CPU and limits, and
+    to be held still, as the node does."""
     group, limits = Places(lab).cgroup.lstrip("/"), node.limits
     if not (V1_SHARES / group).exists():
         return [V2 / group / node.name / "cgroup.procs"]
-    wanted = {"cpu": True, "memory": limits.memory is not None, "cpuset": limits.cpu_set is not None}
-    roots = [V1_SHARES.parent / controller / group for controller, has in wanted.items() if has]
+    wanted = {"cpu": True, "memory": limits.memory is not None, "cpuset": limits.cpu_set is not None, "freezer": True}
+    roots = [root for name, has in wanted.items() if has and (root := V1_SHARES.parent / name / group).exists()]
     alone = [root != V1_SHARES / group or limits.cpus is not None for root in roots]
     return [(root / node.name if own else root) / "cgroup.procs" for root, own in zip(roots, alone, strict=True)]
 

@@ -1,0 +1,77 @@
+"""Holds every process of a control group still for a moment, by the freezer of either version. It knows no node.
+
+Nobody forks, ends or answers meanwhile, so a list of them is whole. It never holds a group that we are in ourselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from topologies.linux.cgroups import cgroup_roots, groups_by_controller
+from topologies.runtime import RuntimeFailure
+
+STILL_S = 2.0
+
+
+@contextlib.contextmanager
+def held_still(pids: Iterable[int]) -> Iterator[None]:
+    """While the block runs, the groups of these processes stand still. A process of no group of its own goes on.
+
+    Raises RuntimeFailure for a group that does not come to rest; it goes on then, as after the block.
+    """
+    with ExitStack() as stack:
+        for group in {group for pid in pids if (group := _group_of(pid)) is not None}:
+            stack.callback(_write, group, frozen=False)
+            _write(group, frozen=True)
+            _await(group)
+        yield
+
+
+def release_all(group: str) -> None:
+    """Lets go what a killed harness left held below a group: of version 1 nothing could end it."""
+    for root in cgroup_roots():
+        top = root / group.lstrip("/")
+        for directory, _, _ in os.walk(top):
+            _write(Path(directory), frozen=False)
+
+
+def _group_of(pid: int) -> Path | None:
+    """The group by which a process is frozen; None for one that is gone, and where it would be ours too."""
+    with contextlib.suppress(OSError):
+        theirs, ours = groups_by_controller(pid), groups_by_controller(os.getpid())
+        for controller in ("freezer", "unified"):
+            group = theirs.get(controller)
+            if group is None or not any((group / name).exists() for name in ("freezer.state", "cgroup.freeze")):
+                continue
+            own = ours.get(controller)
+            return None if own is None or own.is_relative_to(group) else group
+    return None
+
+
+def _write(group: Path, *, frozen: bool) -> None:
+    for name, words in (("freezer.state", ("THAWED", "FROZEN")), ("cgroup.freeze", ("0", "1"))):
+        file = group / name
+        if file.exists():
+            with contextlib.suppress(FileNotFoundError, OSError) if not frozen else contextlib.nullcontext():
+                file.write_text(words[frozen])
+
+
+def _await(group: Path) -> None:
+    end = time.monotonic() + STILL_S
+    while not _stands(group):
+        if time.monotonic() > end:
+            raise RuntimeFailure(f"the processes of control group {group} do not stand still within {STILL_S:g} s")
+        os.sched_yield()
+
+
+def _stands(group: Path) -> bool:
+    """Reading the state has the kernel of version 1 look again at those that were not frozen yet."""
+    state = group / "freezer.state"
+    if state.exists():
+        return state.read_text().strip() == "FROZEN"
+    return "frozen 1" in (group / "cgroup.events").read_text()
