@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +27,7 @@ from scenarios.dropped import kernel_drops
 from scenarios.own_cpu import OwnCpu
 from scenarios.schedule import HEARTBEAT_NS, INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
 from topologies.image.native import compile_program
+from topologies.linux.private import discard, in_memory
 from topologies.runtime import RuntimeFailure
 
 CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS = 100, 2000
@@ -69,8 +69,9 @@ class Instruments:
     def __enter__(self) -> Instruments:
         self._directory = self.booted.lab.places.scratch
         self._stack = ExitStack()
-        self._stack.callback(shutil.rmtree, self._directory, ignore_errors=True)
         try:
+            in_memory(self._directory)
+            self._stack.callback(discard, self._directory)
             vantages = [v.name for v in self.booted.topology.nodes_with_role("client")]
             self._start_watch()
             # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.

@@ -6,17 +6,21 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from topologies.linux.private import MINE, private, safe_parent
 from topologies.linux.state import Places
 from topologies.runtime import LabExists, RuntimeFailure
 
 
 def claim(places: Places) -> None:
-    """Makes the lab's directory. Raises LabExists when there is one: up, being made, or left by a harness that was killed."""
+    """Makes the lab's directory, which only we can enter. Raises LabExists when there is one: up, being made, or left by a harness
+    that was killed; RuntimeFailure where somebody else has made what it would lie in."""
+    labs = places.root.parent
     while True:
-        # Another lab's end may remove their common parent in between: then it is made again.
-        places.root.parent.mkdir(parents=True, exist_ok=True)
+        # Another lab's end may remove what they have in common in between: then it is made again.
         try:
-            places.root.mkdir()
+            safe_parent(labs.parent)
+            private(labs)
+            places.root.mkdir(MINE)
         except FileNotFoundError:
             continue
         except FileExistsError:

@@ -38,7 +38,6 @@ def clear(places: Places) -> None:
     mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     for target in sorted((m for m in mounted if m.startswith(prefix)), reverse=True):
         netns.unmount(Path(target))
-    shutil.rmtree(places.scratch, ignore_errors=True)
     shutil.rmtree(places.root)
     with contextlib.suppress(OSError):
         places.root.parent.rmdir()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 CLONE_NEWNET = 0x40000000
-MS_BIND = 0x1000
+MS_NOSUID, MS_NODEV, MS_BIND = 2, 4, 0x1000
 MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 T = TypeVar("T")
