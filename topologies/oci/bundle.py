@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from topologies.image.store import ImageConfig
 from topologies.limits import Limits
 from topologies.model import Node, Topology
+from topologies.oci.emptied import EMPTIED
 from topologies.oci.users import ROOT, User
 
 GATE, INIT = "/run/nospof-gate", "/run/nospof-init"
@@ -19,8 +20,6 @@ IDLE = ("sleep", "infinity")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OURS = ImageConfig()
 CFS_PERIOD_US = 100_000  # as containerlab has it
-
-_MODES = {"/tmp": "1777"}
 
 Json = dict[str, object]
 
@@ -97,11 +96,11 @@ def config_of(
     cgroup: str,
     capabilities: Sequence[str],
     user: User = ROOT,
-    fresh: Sequence[str] = ("/run", "/tmp"),
+    fresh: Mapping[str, Sequence[str]] = EMPTIED,
 ) -> Json:
     """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has.
 
-    `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories that are empty and in memory.
+    `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories in memory, anew at each start, and how.
     """
     binds = []
     for bind in node.binds:
@@ -125,7 +124,7 @@ def config_of(
             _mount("tmpfs", "/dev", ("nosuid", "mode=755")),
             _mount("devpts", "/dev/pts", ("newinstance", "ptmxmode=0666", "mode=0620")),
             _mount("tmpfs", "/dev/shm", ("nosuid", "nodev", "mode=1777", *_shm_size(node.limits))),
-            *(_mount("tmpfs", to, ("nosuid", f"mode={_MODES.get(to, '755')}")) for to in fresh),
+            *(_mount("tmpfs", to, ("nosuid", *how)) for to, how in fresh.items()),
             _mount("sysfs", "/sys", ("nosuid", "noexec", "nodev")),
             _bind(str(gate), GATE),
             _bind(str(init), INIT, "ro"),

@@ -23,6 +23,7 @@ from topologies.linux.state import Places
 from topologies.model import Topology
 from topologies.oci.accounting import share
 from topologies.oci.bundle import OURS, config_of, process_of
+from topologies.oci.emptied import EMPTIED, emptied
 from topologies.oci.users import look_up
 from topologies.runtime import RuntimeFailure
 
@@ -91,8 +92,7 @@ def _run(topology: Topology, places: Places, node: str) -> None:
         cgroup=f"{places.cgroup}/{node}",
         capabilities=host_capabilities(),
         user=user,
-        # What another image has there may be what its programs need.
-        fresh=() if brought else ("/run", "/tmp"),
+        fresh=emptied(brought.root) if brought else EMPTIED,
     )
     (bundle / "config.json").write_bytes(msgspec.json.encode(config))
     shutil.rmtree(places.runc / node, ignore_errors=True)  # what runc remembers of a killed predecessor
