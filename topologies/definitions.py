@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from topologies import keys
+from topologies.capabilities import NAMES, PREFIX, named
 from topologies.document import Value, shown
 from topologies.env_files import RULE, read_env_file
 from topologies.image.store import canonical
@@ -44,11 +45,10 @@ _NODE_SYSCTL = re.compile(r"(net\.|fs\.mqueue\.|kernel\.(msg|sem|shm))[A-Za-z0-9
 _MAGIC = re.compile(r"__clab\w*__")
 _EXAMPLES = {
     "binds": "a list such as [conf/a.conf:/etc/a.conf:ro]",
-    "cap-add": "a list of capabilities such as [NET_ADMIN]",
+    "cap-add": "a list of capabilities such as [SYS_TIME]",
     "env-files": "a list of paths such as [conf/common.env]",
     "exec": "a list of command lines",
 }
-_CAPABILITY = re.compile(r"(CAP_)?[A-Z_]{3,40}|ALL", re.IGNORECASE)
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?")
 ONLY_NODES = ("mgmt-ipv4", "mgmt-ipv6")
 _PULL_POLICIES = ("IfNotPresent", "Never")
@@ -143,6 +143,7 @@ class Definitions:
             line=at.key_line,
             group=group or None,
             limits=_limits(layers),
+            capabilities=_capabilities(layers),
             user=_user(layers),
             env_files=tuple(str(path) for _, path in self._env_files(layers, name)),
             stages=joined(layer.stages for layer in layers),
@@ -313,9 +314,6 @@ def _sysctls(layers: Sequence[Definition]) -> dict[str, str]:
 
 def _check_container(layers: Sequence[Definition]) -> None:
     """What a container may be told that makes no difference here, as long as it says what is so anyway."""
-    for value, text in _joined(layers, "cap-add"):
-        if not _CAPABILITY.fullmatch(text):
-            value.complain("a capability's name such as NET_ADMIN")
     privileged, policy = _last(layers, "privileged"), _last(layers, "image-pull-policy")
     if privileged and _last_text(layers, "privileged").lower() not in ("true", "yes", "on"):
         privileged.complain(
@@ -323,6 +321,16 @@ def _check_container(layers: Sequence[Definition]) -> None:
         )
     if policy and _last_text(layers, "image-pull-policy").lower() not in (p.lower() for p in _PULL_POLICIES):
         policy.complain(f"{one_of(_PULL_POLICIES)}: there is no registry to ask")
+
+
+def _capabilities(layers: Sequence[Definition]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for value, text in _joined(layers, "cap-add"):
+        if (name := named(text)) is None:
+            value.complain(f"a capability's name such as NET_ADMIN{closest(text.upper().removeprefix(PREFIX), NAMES)}")
+        else:
+            found[name] = None
+    return tuple(found)
 
 
 def _limits(layers: Sequence[Definition]) -> Limits:

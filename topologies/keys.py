@@ -53,7 +53,11 @@ MGMT = (
 
 NODE = (
     _yes("binds", "`HOST:NODE` or `HOST:NODE:ro`; a more specific level replaces the same target"),
-    _yes("cap-add", "names of capabilities; a node has all that the host can give anyway"),
+    _yes(
+        "cap-add",
+        "names of capabilities; a node has all that the host can give, but `SYS_MODULE`, `SYS_RAWIO`, `SYS_BOOT`, `SYS_TIME` and "
+        "`MKNOD`, which reach beyond it, only where it asks for them",
+    ),
     _yes("cmd", "split as a shell would"),
     _yes("cpu", "CPUs, by CFS quota"),
     _yes("cpu-set", "the CPUs a node may run on"),
@@ -79,7 +83,7 @@ NODE = (
         "network-mode",
         "`none`; where nothing is said, `eth0` in the management network: closed, and a path around faults of links",
     ),
-    _yes("privileged", "`true`, containerlab's default"),
+    _yes("privileged", "`true`, containerlab's default; see `cap-add` for what a node is not given all the same"),
     _yes("shm-size", "of `/dev/shm`"),
     _yes("stages", "`wait-for` and `exec` of each; links are there before the first node starts"),
     _yes("startup-delay", "in seconds, before the node is started"),

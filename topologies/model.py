@@ -69,7 +69,8 @@ class Node:
 
     `cmd` and `entrypoint` are argument vectors, `exec` command lines run in the node once its links are there; `env` has what
     `env_files` (absolute paths) say, too; `binds` are `HOST_PATH:NODE_PATH` or `HOST_PATH:NODE_PATH:ro` with absolute paths;
-    `startup_delay` in seconds; `user` is `user[:group]`, empty where the image says; `line` is that of its name."""
+    `startup_delay` in seconds; `user` is `user[:group]`, empty where the image says; `capabilities` are those it asks for beyond
+    the usual ones; `line` is that of its name."""
 
     name: str
     kind: str
@@ -88,6 +89,7 @@ class Node:
     env_files: tuple[str, ...] = ()
     stages: Stages = field(default_factory=dict, hash=False)
     healthcheck: Healthcheck | None = None
+    capabilities: tuple[str, ...] = ()
     startup_delay: int = 0
     user: str = ""
 

@@ -48,7 +48,7 @@ def _config(node: Node = NODE) -> dict[str, Any]:
         gate=Path("/labs/lab1/gate"),
         init=Path("/cache/init"),
         cgroup="/nospof/lab1/r1",
-        capabilities=["CAP_NET_ADMIN", "CAP_BPF"],
+        capabilities=["NET_ADMIN", "BPF"],
     )
     decoded: dict[str, Any] = json.loads(msgspec.json.encode(made))
     return decoded

@@ -66,7 +66,8 @@ def test_a_nodes_limits_are_those_of_the_most_specific_level(tmp_path: Path) -> 
     [
         ("memory: much", "512MiB"), ("shm-size: 1 2", "512MiB"), ("cpu: 0", "0.01"), ("cpu: -1", "0.01"),
         ("cpu: half", "0.01"), ("cpu-set: 3-1", "0-1"), ("cpu-set: all", "0-1"),
-        ("privileged: false", "'true'"), ("cap-add: [\"!\"]", "NET_ADMIN"), ("image-pull-policy: Always", "Never"),
+        ("privileged: false", "'true'"), ("cap-add: [\"!\"]", "NET_ADMIN"), ("cap-add: [SYS_TIEM]", "SYS_TIME"),
+        ("image-pull-policy: Always", "Never"),
         ("env-files: [absent.env]", "a file of variables"),
     ],
 )  # fmt: skip

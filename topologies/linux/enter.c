@@ -1,4 +1,5 @@
-/* Runs a command in a node: where its first process is, as whom it is, weighed and limited as it is. It knows no lab.
+/* Runs a command in a node: where its first process is, as whom it is, with the rights it has, weighed and limited as it is. It
+ * knows no lab.
  *
  * usage: enter PID UID GID [CGROUP_PROCS]... -- [NAME=VALUE]... -- COMMAND [ARGUMENT]...
  * The environment is what is given and nothing else. Static and ours: a node's image need have nothing but the command, and one
@@ -59,6 +60,30 @@ static char **after_dashes(char **words)
     return words + 1;
 }
 
+/* The capabilities that the process, and so what it starts, can have. */
+static unsigned long long bounds_of(pid_t pid)
+{
+    char path[64], line[256];
+    unsigned long long bounds = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", pid);
+    FILE *status = fopen(path, "re");
+    if (!status)
+        die("the node's first process", 125);
+    while (fgets(line, sizeof line, status) && sscanf(line, "CapBnd: %llx", &bounds) != 1)
+        ;
+    fclose(status);
+    return bounds;
+}
+
+/* Whatever is executed from now on gets no others, root's programs too. */
+static void limit_rights(unsigned long long bounds)
+{
+    for (int number = 0; number < 64; number++)
+        if (!(bounds >> number & 1) && prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1 &&
+            prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0)
+            die("the node's capabilities", 125);
+}
+
 static void enter(pid_t pid)
 {
     char path[64];
@@ -91,7 +116,9 @@ int main(int argc, char **argv)
     gid_t group = atoi(groups[2]);
     for (groups += 3; *groups; groups++)
         join(*groups);
+    unsigned long long bounds = bounds_of(pid);
     enter(pid);
+    limit_rights(bounds);
     environ = variables;
     if ((user || group) && (setgroups(0, NULL) < 0 || setgid(group) < 0 || setuid(user) < 0))
         die("the node's user", 125);

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from topologies.capabilities import PREFIX
 from topologies.image.store import ImageConfig
 from topologies.limits import Limits
 from topologies.model import Node, Topology
@@ -98,7 +99,7 @@ def config_of(
     user: User = ROOT,
     fresh: Mapping[str, Sequence[str]] = EMPTIED,
 ) -> Json:
-    """`config.json` of a node. It joins an existing network namespace and asks only for capabilities that the host has.
+    """`config.json` of a node. It joins an existing network namespace and has these capabilities, by their names here.
 
     `gate`, `init`: the host's files that GATE and INIT are. `fresh`: directories in memory, anew at each start, and how.
     """
@@ -106,7 +107,7 @@ def config_of(
     for bind in node.binds:
         source, to, *mode = bind.split(":")
         binds.append(_bind(source, to, *mode))
-    granted = list(capabilities)
+    held = [f"{PREFIX}{name}" for name in capabilities]
     return {
         "ociVersion": "1.0.2",
         "hostname": node.name,
@@ -116,7 +117,7 @@ def config_of(
             "args": list(process.args),
             "env": list(process.env),
             "cwd": process.directory,
-            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), granted),
+            "capabilities": dict.fromkeys(("bounding", "effective", "permitted"), held),
         },
         "root": {"path": str(rootfs), "readonly": False},
         "mounts": [

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from topologies.capabilities import beyond, granted, of_bits
 from topologies.image import store
 from topologies.image.native import compile_program
 from topologies.image.recipe import layers
@@ -28,22 +29,20 @@ from topologies.oci.users import look_up
 from topologies.runtime import RuntimeFailure
 
 STARTERS = 2 * (os.cpu_count() or 1)
-# Linux capability numbers in order, capabilities(7); a host may lack some in its bounding set.
-CAPABILITIES = (
-    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
-    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
-    "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
-    "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
-    "PERFMON BPF CHECKPOINT_RESTORE"
-).split()
 
 
 @lru_cache
 def host_capabilities() -> tuple[str, ...]:
-    """Names of the capabilities in this process's bounding set: asking for another makes runc fail."""
+    """What this process's bounding set has: asking for another makes runc fail."""
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("CapBnd:"))
-    bits = int(line.split()[1], 16)
-    return tuple(f"CAP_{name}" for number, name in enumerate(CAPABILITIES) if bits >> number & 1)
+    return of_bits(int(line.split()[1], 16))
+
+
+def refuse_capabilities(topology: Topology) -> None:
+    """Raises RuntimeFailure for a node that asks for what this host cannot give."""
+    for node in topology.nodes.values():
+        if missing := beyond(host_capabilities(), node.capabilities):
+            raise RuntimeFailure(f"node {node.name} asks by `cap-add` for {missing[0]}, which this host cannot give us")
 
 
 @lru_cache
@@ -90,7 +89,7 @@ def _run(topology: Topology, places: Places, node: str) -> None:
         gate=places.gate,
         init=init_program(),
         cgroup=f"{places.cgroup}/{node}",
-        capabilities=host_capabilities(),
+        capabilities=granted(host_capabilities(), spec.capabilities),
         user=user,
         fresh=emptied(brought.root) if brought else EMPTIED,
     )

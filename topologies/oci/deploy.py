@@ -94,6 +94,7 @@ def deploy(topology: Topology, *, say: Say = lambda _: None) -> Deployed:
     Raises LabExists, ImageError, RuntimeFailure; in each case nothing of this attempt is left on the host.
     """
     places = Places(topology.name)
+    containers.refuse_capabilities(topology)
     for image in {node.image for node in topology.nodes.values()}:
         layers(image, say)
     claim(places)
