@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from topologies.image import store
 from topologies.linux.lab import Deployed, LinuxLab
+from topologies.linux.room import refuse_larger
 from topologies.linux.state import Places, labs
 from topologies.model import IMAGES, Topology
 from topologies.runtime import NoSuchLab, Say
@@ -21,8 +22,10 @@ def images_of(runtime: str) -> frozenset[str] | None:
 def deploy(topology: Topology, *, runtime: str = "oci", say: Say = lambda _: None) -> Deployed:
     """The topology as a running lab.
 
-    Raises LabExists, ImageError, RuntimeMissing, RuntimeFailure; in each case nothing of this attempt is left on the host.
+    Raises BadInput for one that is too large, LabExists, ImageError, RuntimeMissing, RuntimeFailure; in each case nothing of this
+    attempt is left on the host.
     """
+    refuse_larger(topology)
     # Imported when asked for: who has no Docker needs none of its packages, and starts sooner.
     if runtime == "containerlab":
         from topologies.containerlab.deploy import deploy as made  # noqa: PLC0415
