@@ -77,6 +77,9 @@ def entry() -> int:
     except (RuntimeFailure, RuntimeMissing, ImageError, CompileError, HostFailure) as error:
         explain(str(error))
         return 3
+    except OSError as error:  # a full disk, a closed pipe
+        explain(str(error))
+        return 3
 
 
 if __name__ == "__main__":

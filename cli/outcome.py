@@ -36,5 +36,6 @@ def stamp() -> Callable[[str], None]:
 
 
 def print_json(value: object) -> None:
-    """One JSON document on the output stream, last."""
+    """One JSON document on the output stream, last. Raises OSError where it cannot be written."""
     sys.stdout.write(json.dumps(value) + "\n")
+    sys.stdout.flush()

@@ -15,7 +15,7 @@ from cli.given_back import give_back
 from cli.lab import HERE
 from cli.outcome import BadUsage, console, explain
 from reports import summary, words
-from reports.evidence.reader import read_evidence
+from reports.evidence.reader import EvidenceError, read_evidence
 from reports.page import render
 from scenarios.catalogue import ENTRIES
 from scenarios.phases import unused
@@ -106,7 +106,11 @@ def play(
         return 2
     if not (out / "evidence.jsonl").exists():
         return code
-    return _tell(out, as_json=as_json, code=code)
+    try:
+        return _tell(out, as_json=as_json, code=code)
+    except (OSError, EvidenceError) as error:
+        explain(f"there is no report: {error}")
+        return code or 3
 
 
 def _tell(out: Path, *, as_json: bool, code: int) -> int:

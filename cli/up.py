@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
 from cli.lab import REFERENCE, runtime_option, served_first
 from cli.outcome import console, print_json, stamp
-from scenarios.boot import Alone, Booted, boot, boot_alone
+from scenarios.boot import Alone, Booted, boot, boot_alone, take_down
 from topologies.contract import contract_path_for
 
 
@@ -25,13 +26,22 @@ def command(topology: Path, runtime: str, as_json: bool) -> int:
     """
     say = stamp()
     booted: Booted | Alone
-    if contract_path_for(topology).exists():
-        booted = boot(topology, runtime=runtime, say=say)
-        ready = "every service answers from every vantage"
-    else:
-        booted = boot_alone(topology, runtime=runtime, say=say)
-        ready = "its routes are settled"
+    with ExitStack() as stack:
+        if contract_path_for(topology).exists():
+            booted = boot(topology, runtime=runtime, say=say)
+            ready = "every service answers from every vantage"
+        else:
+            booted = boot_alone(topology, runtime=runtime, say=say)
+            ready = "its routes are settled"
+        stack.callback(take_down, booted.lab)
+        _tell(booted, runtime, ready, as_json=as_json)
+        stack.pop_all()
     booted.lab.close()
+    return 0
+
+
+def _tell(booted: Booted | Alone, runtime: str, ready: str, *, as_json: bool) -> None:
+    """Says that it is up; a lab of which nobody was told that it is up is one that is left behind. Raises OSError."""
     count = len(booted.topology.nodes)
     if as_json:
         print_json(
@@ -48,4 +58,3 @@ def command(topology: Path, runtime: str, as_json: bool) -> int:
             f"lab {booted.topology.name} is up: {count} nodes in {booted.runtime_s:.2f} s ({count / booted.runtime_s:.0f} nodes/s), "
             f"{ready} after {booted.seconds:.1f} s"
         )
-    return 0

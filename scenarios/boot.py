@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from scenarios.steady import Asked, Stillness, unanswered
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
-from topologies.linux.lab import LinuxLab
+from topologies.linux.lab import Deployed, LinuxLab
 from topologies.model import Topology
-from topologies.runtime import RuntimeFailure, Say
+from topologies.runtime import NoSuchLab, RuntimeFailure, Say
 from topologies.runtimes import deploy, destroy, images_of
 from topologies.source import load_topology
 from topologies.stages import waited_for
@@ -46,6 +47,15 @@ class Alone:
     seconds: float
 
 
+def take_down(lab: LinuxLab) -> None:
+    """Lets go of the lab and takes it off the host; one that somebody took down already is gone. Raises RuntimeFailure."""
+    try:
+        lab.close()
+    finally:
+        with suppress(NoSuchLab):
+            destroy(lab.topology.name)
+
+
 def refuse_ended(lab: LinuxLab) -> None:
     """Raises RuntimeFailure for nodes whose command has ended, with their last words; not for those that are there to end."""
     meant = {
@@ -67,18 +77,16 @@ def boot_alone(topology_path: Path, *, runtime: str = "oci", say: Say = lambda _
     """Deploys and waits until the routes have settled. Raises as `boot` does."""
     topology = load_topology(topology_path, images_of(runtime))
     began = time.monotonic()
-    deployed = deploy(topology, runtime=runtime, say=say)
-    try:
+    with ExitStack() as stack:
+        deployed = deploy(topology, runtime=runtime, say=say)
+        stack.callback(take_down, deployed.lab)
         try:
             wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
         except DeadlineMissed as late:  # a lab may be one that never rests
             say(str(late))
         refuse_ended(deployed.lab)
         deployed.lab.prefer()
-    except BaseException:
-        deployed.lab.close()
-        destroy(topology.name)
-        raise
+        stack.pop_all()
     return Alone(topology, deployed.lab, deployed.seconds, time.monotonic() - began)
 
 
@@ -91,39 +99,45 @@ def boot(
     """
     topology, contract = load_checked(topology_path, contract_path, images=images_of(runtime))
     began = time.monotonic()
-    deployed = deploy(topology, runtime=runtime, say=say)
-    count, seconds = len(topology.nodes), deployed.seconds
-    say(f"{count} nodes and {len(topology.links)} links in {seconds:.2f} s ({count / seconds:.0f} nodes/s)")
-    try:
-        unreached: dict[Asked, str] = {}
-
-        def missing() -> str:
-            refuse_ended(deployed.lab)
-            unreached.clear()
-            unreached.update(unanswered(deployed.lab, contract))
-            return "; ".join(unreached.values())
-
+    with ExitStack() as stack:
+        deployed = deploy(topology, runtime=runtime, say=say)
+        stack.callback(take_down, deployed.lab)
+        count, seconds = len(topology.nodes), deployed.seconds
+        say(f"{count} nodes and {len(topology.links)} links in {seconds:.2f} s ({count / seconds:.0f} nodes/s)")
         try:
-            wait_until(missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.2, what="services that do not answer")
-            say(f"every service answers from every vantage after {time.monotonic() - began:.1f} s")
-        except DeadlineMissed as late:
-            if len(unreached) == len(topology.nodes_with_role("client")) * sum(
-                len(s.vip) for s in contract.services.values()
-            ):
-                raise  # nothing answers anybody: there is nothing to measure
-            say(f"going on with the rest, which cannot pass: {late}")
-        seconds = time.monotonic() - began
-        deployed.lab.prefer()
-        wait_until(Stillness(deployed.lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
-        say(f"routes are settled after {time.monotonic() - began:.1f} s")
-    except BaseException as error:
-        logs = {n: deployed.lab.log(n).strip().splitlines()[-1:] for n in topology.nodes}
-        deployed.lab.close()
-        destroy(topology.name)
-        if isinstance(error, DeadlineMissed):
+            booted = _in_service(deployed, topology, contract, began, say)
+        except DeadlineMissed as error:
+            logs = {n: deployed.lab.log(n).strip().splitlines()[-1:] for n in topology.nodes}
             said = "; ".join(f"{n}: {line[0]}" for n, line in logs.items() if line)
             raise RuntimeFailure(
                 f"lab {topology.name} did not come into service: {error}. Last words of its nodes: {said}"[:4000]
             ) from error
-        raise
-    return Booted(topology, contract, deployed.lab, deployed.seconds, seconds, unreached)
+        stack.pop_all()
+    return booted
+
+
+def _in_service(deployed: Deployed, topology: Topology, contract: Contract, began: float, say: Say) -> Booted:
+    """Waits until services answer and routes are settled. Raises DeadlineMissed, RuntimeFailure."""
+    lab = deployed.lab
+    unreached: dict[Asked, str] = {}
+
+    def missing() -> str:
+        refuse_ended(lab)
+        unreached.clear()
+        unreached.update(unanswered(lab, contract))
+        return "; ".join(unreached.values())
+
+    try:
+        wait_until(missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.2, what="services that do not answer")
+        say(f"every service answers from every vantage after {time.monotonic() - began:.1f} s")
+    except DeadlineMissed as late:
+        if len(unreached) == len(topology.nodes_with_role("client")) * sum(
+            len(s.vip) for s in contract.services.values()
+        ):
+            raise  # nothing answers anybody: there is nothing to measure
+        say(f"going on with the rest, which cannot pass: {late}")
+    seconds = time.monotonic() - began
+    lab.prefer()
+    wait_until(Stillness(lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
+    say(f"routes are settled after {time.monotonic() - began:.1f} s")
+    return Booted(topology, contract, lab, deployed.seconds, seconds, unreached)

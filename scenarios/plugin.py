@@ -6,13 +6,8 @@ A failed verdict fails its test, an unknown one is an error; neither is ever a s
 from __future__ import annotations
 
 import contextlib
-import os
-import platform
 import shlex
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,24 +18,22 @@ from probes.child import ProbeError
 from probes.load import LoadError, check_locustfile
 from reports.evidence import schema
 from reports.evidence.again import again
-from reports.evidence.writer import EvidenceWriter
-from scenarios.boot import Booted, boot
-from scenarios.calibration.kept import kept
+from scenarios.boot import Booted
 from scenarios.catalogue import ENTRIES, Entry
 from scenarios.faults.base import Fault
-from scenarios.instruments import CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS, Instruments
+from scenarios.instruments import CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS
 from scenarios.phases import Bench, Scenario, unused
+from scenarios.running import Asked, running, shown
 from scenarios.telling import Teller
 from topologies.contract import contract_path_for
 from topologies.model import Link
 from topologies.problems import BadInput
 from topologies.runtime import LabExists
-from topologies.runtimes import RUNTIMES, destroy
+from topologies.runtimes import RUNTIMES
 
 HERE = Path(__file__).resolve().parents[1]
 REFERENCE = HERE / "topologies/reference/reference.clab.yml"
 OUT = HERE / "reports/out"
-VERSION = "0.1.0"
 SECOND_TRIES = 3
 CALM_AGAIN_S = 30.0
 
@@ -107,17 +100,11 @@ def out_directory(config: pytest.Config) -> Path:
 def _differing(config: pytest.Config) -> list[str]:
     """The options of this run that are not the defaults, for a command that repeats it."""
     topology, runtime = Path(config.getoption("--topology")), str(config.getoption("--runtime"))
-    words = [] if topology == REFERENCE else ["--topology", _shown(topology)]
+    words = [] if topology == REFERENCE else ["--topology", shown(topology)]
     held = int(config.getoption("--connections"))
     words += [] if held == CONNECTIONS_PER_VANTAGE else ["--connections", str(held)]
     words += ["--per-hop"] if config.getoption("--per-hop") else []
     return words if runtime == "oci" else [*words, "--runtime", runtime]
-
-
-def _shown(path: Path) -> str:
-    """A path as a user would type it: from the clone's root where it lies in it."""
-    whole = path.resolve()
-    return str(whole.relative_to(HERE) if whole.is_relative_to(HERE) else whole)
 
 
 TELLER = Teller()
@@ -127,46 +114,7 @@ def _say(message: str) -> None:
     TELLER.say(message)
 
 
-def _commit() -> str | None:
-    try:
-        done = subprocess.run(
-            # root may look at the clone of whoever came through sudo
-            ["git", "-C", str(HERE), "-c", f"safe.directory={HERE}", "rev-parse", "--short", "HEAD"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    except OSError:
-        return None
-    return done.stdout.strip() or None
-
-
-def _host() -> schema.Host:
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-    return schema.Host(cores=os.cpu_count() or 1, kernel=platform.release(), memory_mib=memory)
-
-
-def _describe(booted: Booted) -> schema.Topology:
-    topology = booted.topology
-    return schema.Topology(
-        name=topology.name,
-        nodes=tuple(
-            schema.TopologyNode(name=n.name, kind=n.kind, role=n.role, region=n.region) for n in topology.nodes.values()
-        ),
-        links=tuple(
-            schema.TopologyLink(a=a.node, a_if=a.interface, b=b.node, b_if=b.interface, mtu=link.mtu)
-            for link in topology.links
-            for a, b in [link.endpoints]
-        ),
-        services=tuple(
-            schema.TopologyService(name=s.name, vip=s.vip, port=s.port, protocol=s.protocol)
-            for s in booted.contract.services.values()
-        ),
-        digest=topology.digest,
-    )
-
-
-def _worst(verdicts: list[schema.Verdict]) -> schema.VerdictWord:
+def _worst(verdicts: Sequence[schema.Verdict]) -> schema.VerdictWord:
     words = {v.verdict for v in verdicts}
     if "fail" in words:
         return "fail"
@@ -178,73 +126,21 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The lab in service, measured from every vantage, for the whole run; taken down at its end."""
     config = request.config
     topology = Path(config.getoption("--topology"))
-    contract = Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology)
-    runtime = str(config.getoption("--runtime"))
-    TELLER.now("the lab comes up")
+    asked = Asked(
+        topology,
+        Path(config.getoption("--contract")) if config.getoption("--contract") else contract_path_for(topology),
+        str(config.getoption("--runtime")),
+        out_directory(config),
+        shlex.join(["./nospof", "run", *_differing(config)]),
+        config.getoption("--connections"),
+        config.stash[SESSION].locustfile,
+        config.getoption("--per-hop"),
+    )
     try:
-        booted = boot(topology, contract, runtime=runtime, say=_say)
-    except (BadInput, LabExists) as error:
-        TELLER.close()
-        pytest.exit(f"nospof: {error}", returncode=2)
-    began = time.monotonic()
-    out = out_directory(config)
-    writer = EvidenceWriter(out / "evidence.jsonl")
-    try:
-        reproduce = shlex.join(["./nospof", "run", *_differing(config)])
-        common = schema.Run(
-            event="start",
-            run_id=out.name,
-            started_utc=datetime.now(UTC).isoformat(timespec="seconds"),
-            argv=tuple(sys.argv[1:]),
-            version=VERSION,
-            commit=_commit(),
-            host=_host(),
-            topology=_shown(topology),
-            contract=_shown(contract),
-            reproduce=reproduce,
-            boot_s=round(booted.seconds, 2),
-            calibration=kept(),
-        )
-        writer.write(common, t_ns=time.monotonic_ns())
-        writer.write(_describe(booted), t_ns=time.monotonic_ns())
-        TELLER.now("probers, connections and load start")
-        with Instruments(booted, config.stash[SESSION].locustfile, config.getoption("--connections")) as instruments:
-            made = Bench(booted, instruments, writer, _say, TELLER.now, config.getoption("--per-hop"))
-            lab_before, own_before, since = (
-                booted.lab.cpu_seconds(),
-                instruments.cpu_seconds(),
-                time.monotonic(),
-            )
+        with running(asked, TELLER, _worst) as made:
             yield made
-            wall = time.monotonic() - since
-            cpu = schema.Cpu(
-                lab_cores=round((booted.lab.cpu_seconds() - lab_before) / wall, 2),
-                instrument_cores=round((instruments.cpu_seconds() - own_before) / wall, 2),
-            )
-        verdict = _worst(made.verdicts)
-        ended = schema.Run(
-            event="end",
-            run_id=common.run_id,
-            started_utc=common.started_utc,
-            argv=common.argv,
-            version=VERSION,
-            commit=common.commit,
-            host=common.host,
-            topology=common.topology,
-            contract=common.contract,
-            reproduce=reproduce,
-            boot_s=common.boot_s,
-            verdict=verdict,
-            wall_s=round(time.monotonic() - began + booted.seconds, 1),
-            cpu=cpu,
-            calibration=common.calibration,
-        )
-        writer.write(ended, t_ns=time.monotonic_ns())
-    finally:
-        TELLER.close()
-        writer.close()
-        booted.lab.close()
-        destroy(booted.topology.name)
+    except (BadInput, LabExists) as error:
+        pytest.exit(f"nospof: {error}", returncode=2)
 
 
 class Judge:
