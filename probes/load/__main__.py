@@ -23,6 +23,7 @@ from locust import User
 from locust.argument_parser import get_parser
 from locust.env import Environment
 
+from probes.load.channel import address_in, meet_by_path
 from probes.load.dispatch import SameEverywhere
 from probes.load.locustfile import load_users
 from probes.load.master import Gathering, SteadyMaster, begin
@@ -45,8 +46,8 @@ def environment_of(plan: Plan, classes: Sequence[type[User]]) -> Environment:
     )
 
 
-def fork_worker(plan: Plan, environment: Environment, vantage: VantagePlan) -> tuple[int, int]:
-    """A worker that waits for the master's port. Returns its pid and where to write the port."""
+def fork_worker(plan: Plan, environment: Environment, vantage: VantagePlan, meeting: str) -> tuple[int, int]:
+    """A worker that waits for its master. Returns its pid and where to write a word once the master listens."""
     heard, told = os.pipe()
     parent = os.getpid()
     if pid := os.fork():
@@ -58,9 +59,8 @@ def fork_worker(plan: Plan, environment: Environment, vantage: VantagePlan) -> t
         log = os.open(vantage.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        port = os.read(heard, 16)
-        if port:
-            run_worker(environment, vantage, int(port), plan.targets)
+        if os.read(heard, 16):
+            run_worker(environment, vantage, meeting, plan.targets)
         os._exit(0)
     except BaseException:
         logging.exception("the worker of %s ended", vantage.name)
@@ -76,17 +76,20 @@ def main(plan: Plan) -> None:
     path = plan.locustfile
     classes: Sequence[type[User]] = load_users(Path(path), path) if path else paced_users(plan)
     environment = environment_of(plan, classes)
-    workers = [fork_worker(plan, environment, vantage) for vantage in plan.vantages]
+    os.umask(0o077)
+    meet_by_path()
+    meeting = address_in(Path(plan.directory))
+    workers = [fork_worker(plan, environment, vantage, meeting) for vantage in plan.vantages]
 
     stop = Event()
     gevent.signal_handler(signal.SIGTERM, stop.set)
     gevent.spawn(wait_read, 0).link(lambda _: stop.set())
-    runner = SteadyMaster(environment, plan.users)
+    runner = SteadyMaster(environment, plan.users, meeting)
     environment.runner = runner
     gathering = Gathering(runner, [vantage.name for vantage in plan.vantages])
     environment.events.init.fire(environment=environment, runner=runner, web_ui=None)
     for _, told in workers:
-        os.write(told, str(runner.port).encode())
+        os.write(told, b"listening")
         os.close(told)
     begun = gevent.spawn(begin, runner, gathering, plan.first_answer_s)
     begun.link_value(lambda _: os.write(ready, b"begun\n"))

@@ -1,8 +1,9 @@
-"""A worker whose requests leave from a client's network namespace while it talks to its master on the host's loopback.
+"""A worker whose requests leave from a client's network namespace while it talks to its master by a Unix socket of the host's.
 
-A network namespace belongs to a thread. ZeroMQ opens, reopens and serves its connections in an I/O thread of its own,
-born with the first socket of a context; gevent opens every other socket in the main thread. So the worker makes its
-channel first, then moves the main thread alone. Knows not what is asked there.
+Nobody but us can reach that socket: it lies in a directory that only we can enter. A network namespace belongs to a thread. ZeroMQ
+opens, reopens and serves its connections in an I/O thread of its own, born with the first socket of a context; gevent opens every
+other socket in the main thread. So the worker makes its channel first, then moves the main thread alone. Knows not what is asked
+there.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from locust.runners import WorkerRunner
 
 CLONE_NEWNET = 0x40000000
 AI_NUMERICHOST = 0x0004
+MEETING = "master"
 
 
 def enter_netns(netns: Path) -> None:
@@ -40,22 +42,42 @@ class NumericOnly(Resolver):  # type: ignore[misc]
         return super().getaddrinfo(host, port, family, type, proto, flags | AI_NUMERICHOST)
 
 
-class HostClient(zmqrpc.Client):
-    """A new socket to the master on a context whose threads exist already, and are where they were born."""
+def address_in(directory: Path) -> str:
+    """Where master and workers meet, as each of them sees it: by a descriptor that they inherit, since a socket's path is short."""
+    return f"/proc/self/fd/{os.open(directory, os.O_PATH | os.O_DIRECTORY)}/{MEETING}"
 
-    def __init__(self, context: zmq.Context[Any], host: str, port: int, identity: str) -> None:
-        # not Locust's own constructor: that makes a new context, whose I/O thread would be born in the lab
-        self.socket = context.socket(zmq.DEALER)
+
+class UnixServer(zmqrpc.Server):
+    """Locust's server, bound to a path where Locust says a host."""
+
+    def __init__(self, host: str, port: int) -> None:
+        # not Locust's own constructor: that knows TCP alone
+        self.socket = zmq.Context().socket(zmq.ROUTER)
+        self.socket.bind(f"ipc://{host}")
+        self.port = port
+
+
+class UnixClient(zmqrpc.Client):
+    """Its client. `context`: one whose threads exist already, and are where they were born; without one a new one is made."""
+
+    def __init__(self, host: str, port: int, identity: str, context: zmq.Context[Any] | None = None) -> None:
+        del port
+        self.socket = (context or zmq.Context()).socket(zmq.DEALER)
         self.socket.setsockopt(zmq.IDENTITY, identity.encode())
-        self.socket.connect(f"tcp://{host}:{port}")
+        self.socket.connect(f"ipc://{host}")
+
+
+def meet_by_path() -> None:
+    """Has every runner of this process talk by Unix sockets from now on."""
+    vars(zmqrpc).update(Server=UnixServer, Client=UnixClient)
 
 
 class NamespacedWorker(WorkerRunner):
-    """Locust's worker, in two places at once."""
+    """Locust's worker, in two places at once. `meeting`: the master's address; call `meet_by_path` before."""
 
-    def __init__(self, environment: Environment, port: int, netns: Path) -> None:
+    def __init__(self, environment: Environment, meeting: str, netns: Path) -> None:
         self._netns: Path | None = netns
-        super().__init__(environment, "127.0.0.1", port)
+        super().__init__(environment, meeting, 0)
 
     def connect_to_master(self) -> None:
         """Enters the namespace once the channel's threads exist, and before the master can ask for the first user."""
@@ -65,7 +87,8 @@ class NamespacedWorker(WorkerRunner):
         super().connect_to_master()  # type: ignore[no-untyped-call]
 
     def reset_connection(self) -> None:
-        """Locust's answer to a broken channel, without leaving the host's network."""
+        """Locust's answer to a broken channel, without leaving the host's network: by a new context its thread would be born in
+        the lab."""
         context = self.client.socket.context
         self.client.close(linger=0)
-        self.client = HostClient(context, self.master_host, self.master_port, self.client_id)
+        self.client = UnixClient(self.master_host, 0, self.client_id, context)

@@ -60,6 +60,7 @@ class LoadRun(Started):
             raise ValueError(f"load needs a target for {', '.join(idle)}: none is reached from there")
         self._directory = directory
         self._plan = Plan(
+            directory=str(directory),
             vantages=tuple(
                 VantagePlan(
                     name, str(netns), str(directory / f"{name}.jsonl"), str(directory / f"{name}.log"), reached[name]
@@ -92,7 +93,8 @@ class LoadRun(Started):
         Raises LoadError saying who had no answer, and why, `deadline_s` after the users began; that they begin at all
         may take BEGIN_S more, for importing Locust keeps a CPU busy for more than a second.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        self._directory.mkdir(0o700, parents=True, exist_ok=True)
+        self._directory.chmod(0o700)  # who can enter could talk to the master
         for vantage in self._plan.vantages:
             for path in (vantage.lines, vantage.log):
                 Path(path).write_bytes(b"")

@@ -19,16 +19,11 @@ GATHER_S = 15.0
 
 
 class SteadyMaster(MasterRunner):
-    """Locust's master, with a total that follows the number of workers. Binds a free port of the host's loopback."""
+    """Locust's master, with a total that follows the number of workers. It listens at `meeting`: call `meet_by_path` before."""
 
-    def __init__(self, environment: Environment, users_per_worker: int) -> None:
+    def __init__(self, environment: Environment, users_per_worker: int, meeting: str) -> None:
         self._users = users_per_worker
-        super().__init__(environment, "127.0.0.1", 0)
-
-    @property
-    def port(self) -> int:
-        """The TCP port that it listens on."""
-        return int(self.server.port)
+        super().__init__(environment, meeting, 0)
 
     def start(
         self, user_count: int, spawn_rate: float, wait: bool = False, user_classes: list[type[User]] | None = None

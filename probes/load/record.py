@@ -34,8 +34,10 @@ class VantagePlan(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What one master and its workers do. `users` and `rate_per_s` are those of each vantage, over all targets."""
+    """What one master and its workers do. `users` and `rate_per_s` are those of each vantage, over all targets; `directory` is where
+    they meet."""
 
+    directory: str
     vantages: tuple[VantagePlan, ...]
     targets: tuple[Target, ...]
     users: int

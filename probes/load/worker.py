@@ -45,7 +45,7 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def run_worker(environment: Environment, vantage: VantagePlan, port: int, targets: Sequence[Target]) -> None:
+def run_worker(environment: Environment, vantage: VantagePlan, meeting: str, targets: Sequence[Target]) -> None:
     """Connects to the master, enters the namespace, and serves until the master says quit."""
     gevent.get_hub().resolver = NumericOnly()
     first = FirstAnswers(vantage.targets)
@@ -57,7 +57,7 @@ def run_worker(environment: Environment, vantage: VantagePlan, port: int, target
     environment.events.request.add_listener(recorder.on_request)
     environment.events.user_error.add_listener(recorder.on_user_error)
     environment.stats = RequestStats(use_response_times_cache=False)  # as Locust does for its own workers
-    runner = NamespacedWorker(environment, port, Path(vantage.netns))
+    runner = NamespacedWorker(environment, meeting, Path(vantage.netns))
     environment.runner = runner
     environment.events.init.fire(environment=environment, runner=runner, web_ui=None)
     recorder.started()

@@ -24,9 +24,8 @@ MOST_LINKS = MOST_ENDS // 2
 
 def _lab(tmp_path: Path, nodes: int, links: int, *, managed: bool = False) -> Topology:
     mode = "" if managed else ", network-mode: none"
-    lines = [
-        f"name: large\nmgmt: {{ipv4-subnet: 10.64.0.0/16}}\ntopology:\n  defaults: {{kind: linux, image: nospof/base:latest{mode}}}\n  nodes:"
-    ]
+    lines = ["name: large", "mgmt: {ipv4-subnet: 10.64.0.0/16}", "topology:"]
+    lines += [f"  defaults: {{kind: linux, image: nospof/base:latest{mode}}}", "  nodes:"]
     lines += [f"    n{i}: {{}}" for i in range(nodes)]
     lines += ["  links:" if links else ""]
     lines += [f"    - endpoints: [n0:a{i}, n1:a{i}]" for i in range(links)]
