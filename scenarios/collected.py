@@ -54,6 +54,11 @@ class Collected:
                 self._kept.popleft()
                 self._forgotten += 1
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what was dropped before."""
+        with self._lock:
+            self._kept = deque(drop for drop in self._kept if drop.t_ns >= before_ns)
+
     def between(self, t0_ns: int, t1_ns: int) -> list[KernelDrop]:
         """What was dropped in [t0, t1), oldest first."""
         if not self._detector.unavailable and not self._failed:

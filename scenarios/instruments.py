@@ -229,10 +229,19 @@ class Instruments:
 
     def renew(self) -> None:
         """Long-lived connections opened anew, as before every fault: those that were opened during the last one
-        would else carry it on. Raises ProbeError."""
+        would else carry it on. What earlier trials left is let go of. Raises ProbeError."""
+        self.forget(time.monotonic_ns())
         with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
             for _ in pool.map(Connections.renew, self.connections.values()):
                 pass
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what was over by then: a trial that is concluded needs no memory, however many follow."""
+        for held in self.connections.values():
+            held.forget(before_ns)
+        for part in (self.load, self.watch, self.dropped):
+            if part is not None:
+                part.forget(before_ns)
 
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""

@@ -94,6 +94,17 @@ class Ledger:
             if (ended := life.ended_ns) is None or ended >= since_ns
         ]
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what was over by then: connections that had ended, attempts that had failed, pulses but the last."""
+        newest = {id(life) for life in self._newest.values()}
+        self._lives = {
+            key: life
+            for key, life in self._lives.items()
+            if (ended := life.ended_ns) is None or ended >= before_ns or id(life) in newest
+        }
+        self.refusals = [refusal for refusal in self.refusals if refusal.t_ns >= before_ns]
+        self.pulses = [pulse for pulse in self.pulses[:-1] if pulse.t_ns >= before_ns] + self.pulses[-1:]
+
     def _record(self, key: tuple[int, int], life: _Life) -> ConnectionRecord:
         opened, broken, closed = life.opened, life.broken, life.closed
         beats = tuple(map(Heartbeat, life.sent, life.answered, life.status, life.backends))

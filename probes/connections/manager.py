@@ -16,6 +16,7 @@ from probes.connections.client import RENEW, Plan
 from probes.connections.ledger import Ledger
 from probes.connections.log import AnyLine, ConnectionRecord, Refusal
 from probes.connections.target import Target
+from probes.given_back import give_back
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -158,6 +159,12 @@ class Connections(Started):
         """Every failed attempt to open a connection, with when it began and when it failed."""
         self._catch_up()
         return list(self._ledger.refusals)
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what was over by then, in the ledger and in the log."""
+        self._catch_up()
+        self._ledger.forget(before_ns)
+        give_back(self._log, self._read)
 
     def _missing(self) -> str:
         reasons = {r.reason for r in self.refusals()}

@@ -171,6 +171,11 @@ class LoadRun(Started):
             t1_ns=t1_ns,
         )
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of requests that had ended by then; of what is asked about later times, nothing is lost."""
+        for follower in self._followers.values():
+            follower.forget(before_ns)
+
     def _ledger(self, vantage: str) -> Ledger:
         return self._followers[vantage].catch_up()
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from probes.given_back import give_back
+
 
 class Target(msgspec.Struct, frozen=True):
     """One HTTP service on one of its addresses, as the contract names it."""
@@ -137,6 +139,10 @@ class Ledger:
                 case Started():
                     self.pid = line.pid
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of requests that had ended by then."""
+        self.requests = [request for request in self.requests if request.end_ns >= before_ns]
+
 
 class Follower:
     """Reads a growing log by whole lines into a ledger. A log that is not there yet is an empty one."""
@@ -159,3 +165,8 @@ class Follower:
         self._read += len(whole)
         self.ledger.add(self._decoder.decode_lines(whole))
         return self.ledger
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what had ended by then, in the ledger and in the log."""
+        self.catch_up().forget(before_ns)
+        give_back(self._path, self._read)

@@ -39,6 +39,10 @@ class Drops:
         self._kept.extend(drops)
         return [self._kept.popleft() for _ in range(len(self._kept) - self._most)]
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of those that were over by then."""
+        self._kept = deque(drop for drop in self._kept if drop.last_ns >= before_ns)
+
     def between(self, t0_ns: int, t1_ns: int) -> list[HandedDrop]:
         """Those of which some packet may have been dropped in [t0, t1), in order of their first."""
         found = (drop for drop in self._kept if max(drop.first_ns, t0_ns) <= min(drop.last_ns, t1_ns - 1))

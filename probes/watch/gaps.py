@@ -16,6 +16,10 @@ class Gaps:
         """Something may be missing, or placed badly, in [begin, end]."""
         self._found.append((begin_ns, end_ns, sentence))
 
+    def forget(self, before_ns: int) -> None:
+        """Lets go of those that were over by then."""
+        self._found = [gap for gap in self._found if gap[1] >= before_ns]
+
     def between(self, t0_ns: int, t1_ns: int) -> list[str]:
         """The sentences that concern [t0, t1], in order of time; one that stands more than once says how often."""
         often = Counter(text for begin, end, text in sorted(self._found) if begin <= t1_ns and end >= t0_ns)

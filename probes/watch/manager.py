@@ -17,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from probes.child import Child, ProbeError, Started
+from probes.given_back import give_back
 from probes.watch.drops import Drops, HandedDrop
 from probes.watch.event import TimelineEvent
 from probes.watch.follow import Follower
@@ -171,6 +172,16 @@ class Watch(Started):
                 if count > 1:
                     found.append(f"{node} handed over {count} lines that cannot be used so far")
             return found
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of what happened before, in memory and in the journal."""
+        with self._lock:
+            self._collect()
+            self._events = [event for event in self._events if event.t_ns >= before_ns]
+            self._drops.forget(before_ns)
+            self._gaps.forget(before_ns)
+            self._overheard.forget(before_ns)
+            give_back(self._journal, self._read)
 
     def _catch_up(self) -> None:
         with self._lock:

@@ -41,6 +41,7 @@ class Overheard:
         self._ends = ends
         self._sessions = bfd.Sessions()
         self._streams: dict[tuple[int, str, int, str, int], Stream] = {}
+        self._spoken_ns: dict[tuple[int, str, int, str, int], int] = {}
         self.problems: Counter[str] = Counter()
 
     def add(self, heard: Heard) -> list[TimelineEvent]:
@@ -58,10 +59,18 @@ class Overheard:
         on_link = sent.hops in ON_LINK or sent.dst.startswith("fe80:")
         peer = neighbour if on_link else sent.dst
         said = self._bfd if sent.protocol == packet.UDP else self._bgp
+        if sent.protocol != packet.UDP:
+            self._spoken_ns[_connection(heard.index, sent)] = heard.t_ns
         return [
             TimelineEvent(heard.t_ns, ACC_NS, node, source, what, detail, peer, interface, prefix)
             for source, what, detail, prefix in said(heard.index, f"{node} {interface}", sent)
         ]
+
+    def forget(self, before_ns: int) -> None:
+        """Lets go of connections that said nothing new since then: whoever breaks and makes one leaves the old. One that speaks again
+        is taken up where it is."""
+        self._spoken_ns = {key: t_ns for key, t_ns in self._spoken_ns.items() if t_ns >= before_ns}
+        self._streams = {key: stream for key, stream in self._streams.items() if key in self._spoken_ns}
 
     def _bfd(self, index: int, where: str, sent: packet.Packet) -> Iterator[tuple[str, str, str, str | None]]:
         try:
@@ -73,7 +82,7 @@ class Overheard:
             yield "bfd", control.state, control.reason if control.diagnostic else "", None
 
     def _bgp(self, index: int, where: str, sent: packet.Packet) -> Iterator[tuple[str, str, str, str | None]]:
-        stream = self._streams.setdefault((index, sent.src, sent.sport, sent.dst, sent.dport), Stream())
+        stream = self._streams.setdefault(_connection(index, sent), Stream())
         skipped = stream.skipped
         messages = stream.feed(sent.seq, sent.payload, sent.missing)
         if stream.skipped > skipped:
@@ -86,6 +95,10 @@ class Overheard:
                 continue
             for what, detail, prefix in told(message):
                 yield "bgp", what, detail, prefix
+
+
+def _connection(index: int, sent: packet.Packet) -> tuple[int, str, int, str, int]:
+    return index, sent.src, sent.sport, sent.dst, sent.dport
 
 
 def told(message: bgp.Message) -> Iterator[tuple[str, str, str | None]]:
