@@ -28,8 +28,13 @@ BASE_SYSCTLS = (
     ("net.ipv6.conf.all.keep_addr_on_down", "1"),
     ("net.ipv6.conf.default.keep_addr_on_down", "1"),
     ("net.ipv6.conf.default.router_solicitations", "0"),
+    ("net.ipv4.ip_forward", "1"),
+    ("net.ipv4.conf.all.rp_filter", "0"),
+    ("net.ipv4.conf.default.rp_filter", "0"),
 )
-"""Link-local addresses without waiting for duplicates that cannot be, and kept through a link's fall."""
+"""Link-local addresses without waiting for duplicates that cannot be, and kept through a link's fall. What a new namespace would take
+from the host (ip-sysctl, devconf_inherit_init_net) is set, so that a lab is the same on every host: forwarding, which Docker turns on
+there, and no filter by the way back, the kernel's own default. A node's file has the last word."""
 IFF_UP = 1
 RTPROT_STATIC = 4  # rtnetlink(7): higher numbers are routing daemons
 

@@ -42,7 +42,7 @@ def build_house(topology: Topology, places: Places) -> None:
             rtnl.link("set", index=BRIDGE_INDEX, state="up")
             _give(rtnl, BRIDGE_INDEX, gateways)
 
-    links.write_sysctls(places.netns(HOUSE), links.BASE_SYSCTLS)
+    links.write_sysctls(places.netns(HOUSE), [*links.BASE_SYSCTLS, ("net.ipv4.ip_forward", "0")])
     inside(places.netns(HOUSE), body)
 
 

@@ -239,6 +239,12 @@ def test_nodes_go_through_their_stages_in_the_files_order(describe: Describe, up
     ]
 
 
+def test_a_node_forwards_unless_its_file_says_no_whatever_its_host_does(describe: Describe, up: Up) -> None:
+    """A new namespace has its host's word for it: a lab of routers that were never told to forward worked on hosts of Docker alone."""
+    lab = up(describe("  nodes:\n    a: {}\n    b: {sysctls: {net.ipv4.ip_forward: 0}}\n"))
+    assert [_out(lab, node, "cat", "/proc/sys/net/ipv4/ip_forward") for node in "ab"] == ["1\n", "0\n"]
+
+
 def test_a_lab_in_the_style_of_containerlabs_examples_works_unchanged(
     runtime: str, up: Up, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -250,6 +256,7 @@ def test_a_lab_in_the_style_of_containerlabs_examples_works_unchanged(
     request.addfinalizer(lambda: destroy(name))
     lab = up(load_topology(path))
     pairs = [("PC1", "192.168.13.2"), ("PC2", "192.168.11.2"), ("PC3", "192.168.12.2")]
+    # Hellos each second, on links of two; a neighbour that missed the first answer is asked again after 5 s, twice at most.
     wait_until(lambda: all(ping(lab, pc, far) for pc, far in pairs), "OSPF's convergence", deadline_s=40)
     neighbours = json.loads(_out(lab, "router1", "vtysh", "-c", "show ip ospf neighbor json"))["neighbors"]
     assert sorted(neighbours) == ["10.10.10.2", "10.10.10.3"]
