@@ -13,7 +13,7 @@ from docker import DockerClient
 from pyroute2 import IPRoute
 
 from topologies.containerlab import containers, tool
-from topologies.linux.destroy import clear
+from topologies.linux.destroy import clear, let_go
 from topologies.linux.state import LabState, Places
 from topologies.runtime import NoSuchLab, RuntimeFailure, RuntimeMissing
 
@@ -51,6 +51,7 @@ def destroy(lab: str) -> None:
     places = Places(lab)
     if not places.root.exists():
         raise NoSuchLab(f"lab {lab} is not up")
+    let_go(places)
     with containers.engine() as client:
         if shutil.which("containerlab") and containers.of_lab(client, lab):
             with contextlib.suppress(RuntimeFailure, RuntimeMissing):  # half made, it may not know it; Docker does

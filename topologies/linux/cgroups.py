@@ -16,7 +16,7 @@ HARNESS = "nospof-harness-"
 MOST_SHARES = 262_144  # the most there is; a lab has 8,192
 
 
-def cgroup_roots() -> list[Path]:
+def _cgroup_roots() -> list[Path]:
     """Mount points of every cgroup hierarchy, old and new."""
     lines = Path("/proc/mounts").read_text().splitlines()
     return [Path(f[1]) for f in (line.split() for line in lines) if f[2] in ("cgroup", "cgroup2")]
@@ -40,7 +40,7 @@ def remove_cgroups(group: str, *, deadline_s: float = 3) -> None:
     the lab's yet. Raises RuntimeFailure.
     """
     end = time.monotonic() + deadline_s
-    for root in cgroup_roots():
+    for root in _cgroup_roots():
         top = root / group.lstrip("/")
         for directory, _, _ in os.walk(top, topdown=False):
             while True:

@@ -6,9 +6,9 @@ import contextlib
 import shutil
 from pathlib import Path
 
-from topologies.linux import netns
+from topologies.linux import freezer, netns
 from topologies.linux.impair import doing as impairments
-from topologies.linux.processes import kill_everyone, namespace_id
+from topologies.linux.processes import by_namespace, kill_everyone, namespace_id
 from topologies.linux.state import Places
 
 
@@ -17,17 +17,26 @@ def _namespaces(places: Places) -> dict[str, Path]:
     return {p.name: p for p in held.iterdir()} if held.exists() else {}
 
 
-def end_processes(places: Places) -> None:
-    """Kills what runs in the lab's namespaces, ours included. Raises RuntimeFailure."""
-    spaces = _namespaces(places)
+def _held(places: Places) -> dict[str, Path]:
+    """Node → namespace, of those that really are some: one whose mount never happened is a plain file, and the host's own must never
+    be taken for a lab's."""
     own = namespace_id(Path("/proc/self/ns/net"))
-    # A namespace whose mount never happened is a plain file; the host's own must never be taken for a lab's.
-    spaces = {
+    return {
         node: path
-        for node, path in spaces.items()
+        for node, path in _namespaces(places).items()
         if namespace_id(path) != own and path.stat().st_dev != places.root.stat().st_dev
     }
-    kill_everyone(spaces)
+
+
+def let_go(places: Places) -> None:
+    """Has go on what a killed harness left held still: nobody could end it."""
+    freezer.release(pid for found in by_namespace(_held(places)).values() for pid in found)
+
+
+def end_processes(places: Places) -> None:
+    """Kills what runs in the lab's namespaces, ours included. Raises RuntimeFailure."""
+    let_go(places)
+    kill_everyone(_held(places))
 
 
 def clear(places: Places) -> None:

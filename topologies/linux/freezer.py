@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from topologies.linux.cgroups import cgroup_roots, groups_by_controller
+from topologies.linux.cgroups import groups_by_controller
 from topologies.runtime import RuntimeFailure
 
 STILL_S = 2.0
@@ -32,12 +32,10 @@ def held_still(pids: Iterable[int]) -> Iterator[None]:
         yield
 
 
-def release_all(group: str) -> None:
-    """Lets go what a killed harness left held below a group: of version 1 nothing could end it."""
-    for root in cgroup_roots():
-        top = root / group.lstrip("/")
-        for directory, _, _ in os.walk(top):
-            _write(Path(directory), frozen=False)
+def release(pids: Iterable[int]) -> None:
+    """Lets go of the groups of these processes, which a killed harness may have left held: of version 1 nothing could end them."""
+    for group in {group for pid in pids if (group := _group_of(pid)) is not None}:
+        _write(group, frozen=False)
 
 
 def _group_of(pid: int) -> Path | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from topologies.linux.cgroups import remove_cgroups
 from topologies.linux.destroy import clear, end_processes
-from topologies.linux.freezer import release_all
 from topologies.linux.processes import by_argument, kill_and_wait
 from topologies.linux.state import Places
 from topologies.oci.accounting import release
@@ -18,7 +17,6 @@ def destroy(lab: str) -> None:
         raise NoSuchLab(f"lab {lab} is not up")
     # What a killed harness had begun goes on without it: the containers of these would appear behind our back.
     kill_and_wait(by_argument(("runc",), places.root))
-    release_all(places.cgroup)
     end_processes(places)
     release(lab)
     remove_cgroups(places.cgroup)

@@ -17,22 +17,23 @@ pytestmark = [pytest.mark.lab, both_runtimes]
 # Each lives for a moment and leaves the next: a list of them is old before it is read.
 CHAIN = """
 import os, time
-end = time.monotonic() + 60
+end = time.monotonic() + 20
 while time.monotonic() < end:
     if os.fork():
         os._exit(0)
 """
-# Both go on forking, up to so many at a time.
+# A hundred a second, each of which leaves one more: some hundred at a time, at little cost to who shares the host.
 BOMB = """
-import os, time
-end = time.monotonic() + 60
+import os, signal, time
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+end = time.monotonic() + 20
 while time.monotonic() < end:
-    try:
-        if len(os.listdir("/proc")) < 400:
-            os.fork()
-    except OSError:
-        pass
-    time.sleep(0.001)
+    if os.fork() == 0:
+        time.sleep(0.2)
+        os.fork()
+        time.sleep(0.2)
+        os._exit(0)
+    time.sleep(0.01)
 """
 
 
@@ -49,7 +50,7 @@ def lab(describe: Describe, up: Up) -> LinuxLab:
     return up(describe(PAIR))
 
 
-@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 100)], ids=["chain", "bomb"])
+@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 30)], ids=["chain", "bomb"])
 def test_a_kill_ends_them_all(lab: LinuxLab, program: str, least: int) -> None:
     _set_off(lab, "a", program, "forker", least)
     others = lab.pids("b")
@@ -60,7 +61,7 @@ def test_a_kill_ends_them_all(lab: LinuxLab, program: str, least: int) -> None:
     assert lab.processes("a", "forker") == ()
 
 
-@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 100)], ids=["chain", "bomb"])
+@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 30)], ids=["chain", "bomb"])
 def test_a_crash_by_name_ends_them_all_and_nobody_else(lab: LinuxLab, program: str, least: int) -> None:
     _set_off(lab, "a", program, "forker", least)
     others = {pid for pid, name in lab.pids("a").items() if name != "forker"}
@@ -69,7 +70,7 @@ def test_a_crash_by_name_ends_them_all_and_nobody_else(lab: LinuxLab, program: s
     assert lab.pids("a").keys() == others
 
 
-@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 100)], ids=["chain", "bomb"])
+@pytest.mark.parametrize(("program", "least"), [(CHAIN, 1), (BOMB, 30)], ids=["chain", "bomb"])
 def test_a_freeze_stops_them_all_and_they_go_on_afterwards(lab: LinuxLab, program: str, least: int) -> None:
     _set_off(lab, "a", program, "forker", least)
     lab.freeze(["a"])
