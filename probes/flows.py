@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from probes.packets import ProbeFlow, Transport
 
 ANSWERED, LOST, LATE, CORRUPT, NOT_SENT, REFUSED, RESET = range(7)
-"""A probe's state, as the evidence has it. NOT_SENT: the harness never sent it, which says nothing of the network.
+"""A probe's state, as the evidence has it. NOT_SENT: the harness never sent it, or ended before its answer had to be there, which
+says nothing of the network.
 REFUSED: told no, by a RST that acknowledges our SYN or by an ICMP error; RESET: by a RST that acknowledges nothing."""
 
 FORWARDING_DELAY_THRESHOLD_NS = 2_000_000_000
@@ -45,6 +46,11 @@ class FlowTrace:
     @property
     def transport(self) -> Transport:
         return self.flow.transport
+
+    def heard_until(self, t_ns: int) -> FlowTrace:
+        """The same of a prober that listened until then and no longer: what had 2 s less to be answered is not known to be lost."""
+        unheard = (self.state == LOST) & (self.due > t_ns - FORWARDING_DELAY_THRESHOLD_NS)
+        return replace(self, state=np.where(unheard, NOT_SENT, self.state).astype(np.uint8))
 
     def left_ns(self, first: int = 0, after: int | None = None) -> Ints:
         """When each probe (of [first, after)) left, by the kernel's stamp where there is one; 0 for those never sent."""

@@ -31,6 +31,7 @@ from probes.impaired import ImpairmentScan
 from probes.offsets import clock_step_ns
 from probes.packets import ProbeFlow, template
 from probes.rings import due_between, slots
+from probes.trust import HEARTBEAT_LIMIT_NS
 
 DEFAULT_GRACE_NS = 300_000_000
 """How long a probe may stay unanswered before it counts as impaired while things are still running."""
@@ -77,6 +78,7 @@ class Prober(Started):
         self._status: Any = None
         self._rings: Any = None
         self._scans: dict[int, ImpairmentScan] = {}
+        self._stopped = False
 
     def start(self, deadline_s: float = 5.0) -> None:
         """Returns when every flow has sent its first probe. Raises ProbeError saying what was missing."""
@@ -97,6 +99,7 @@ class Prober(Started):
 
     def stop(self) -> None:
         """Ends sending; what was recorded stays readable."""
+        self._stopped = True
         if self._child is not None:
             self._child.stop()
 
@@ -140,13 +143,15 @@ class Prober(Started):
     def window(self, t0_ns: int, t1_ns: int) -> FlowWindow:
         """Every probe due in [t0, t1). Ask 2 s after t1 if late answers are to be told from lost ones (`settled`).
 
-        A probe that the prober has not come to send counts as NOT_SENT. Raises ValueError for a window in the future,
-        ProbeError for one that the records no longer hold.
+        A probe that the prober has not come to send counts as NOT_SENT, and so does one whose answer it did not live, or run, to see.
+        Raises ValueError for a window in the future, ProbeError for one that the records no longer hold.
         """
         now = time.monotonic_ns()
         if t1_ns > now:
             raise ValueError(f"the window ends {(t1_ns - now) / 1e9:.3f} s in the future")
         traces = tuple(self._trace(i, t0_ns, t1_ns) for i in range(len(self.flows)))
+        if not self._stopped and (not self.alive() or self.heartbeat_age_ns() > HEARTBEAT_LIMIT_NS):
+            traces = tuple(trace.heard_until(int(self._mapped()["heartbeat_ns"])) for trace in traces)
         return FlowWindow(t0_ns, t1_ns, now, self.backends(), traces, self._clock_step_ns(t0_ns, t1_ns))
 
     def last_impaired_ns(self, since_ns: int, grace_ns: int = DEFAULT_GRACE_NS) -> Ints:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -229,6 +230,25 @@ def test_records_outlive_a_killed_prober(lab: Wire, scratch: Path, prober_binary
         dead = prober.window(t2, t3)
         assert dead.count(NOT_SENT) == sum(len(t.state) for t in dead.flows) > 0
         assert {"prober", "harness-loss", "lateness"} <= failed_checks(prober, t2, t3)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_a_prober_did_not_live_to_hear_of_is_no_loss(
+    lab: Wire, scratch: Path, prober_binary: Path, number: int
+) -> None:
+    """Nobody answers: what was sent 2 s before the prober's end is lost, and of what was sent after that nobody knows."""
+    with Prober(prober_binary, lab.netns("c"), flows(2), scratch) as prober:
+        t0, _ = run_for(2500)
+        os.kill(prober.pid, number)
+        end = time.monotonic_ns()
+        _, t1 = run_for(1200)
+        window = prober.window(t0, t1)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(prober.pid, signal.SIGCONT)
+    for trace in window.flows:
+        lost = trace.due[(trace.state != NOT_SENT) & (trace.state != ANSWERED)]
+        assert lost.size, "of the first half second it is known"
+        assert lost.max() == pytest.approx(end - 2_000 * MS, abs=200 * MS)
 
 
 def test_a_killed_harness_leaves_no_prober(lab: Wire, scratch: Path, prober_binary: Path) -> None:
