@@ -48,6 +48,7 @@ from scenarios.record import (
     write_trust,
 )
 from scenarios.standing_watch import judging_of
+from scenarios.timers.model import Timer
 from scenarios.told import drops_of
 from scenarios.touching import Touching, at_element
 from scenarios.trial import at_rest, held_of, latencies_of, series_of, silent
@@ -86,6 +87,7 @@ class Done:
     quiet: bool
     quiet_ns: int
     longest_timer_ns: int
+    timers: tuple[Timer, ...]
     watched: str
     counters: Mapping[str, Counters]
     counters_at_heal: Mapping[str, Counters]

@@ -83,7 +83,6 @@ def verdict_of(found: Found) -> schema.Verdict:
         new_fail_ms=_ms(measured.new_fail_ns(touched=True)),
         request_fail_ms=_ms(measured.request_fail_ns(touched=True)),
         recover_ms=_ms(whole.after_ns) if whole and not whole.censored else None,
-        full_convergence_ms=_ms(measured.full_convergence_ns),
         convergence=convergence(measured),
         route_convergence=route_convergence(measured),
         failover=failover(measured),
@@ -94,8 +93,8 @@ def verdict_of(found: Found) -> schema.Verdict:
         hops_cost=done.hops_cost,
         vantages=with_impaired(vantage_figures(measured, vantages), measured),
         new_connections=new_connections(measured),
-        new_requests=tuple(_new_requests(r) for r in measured.requests),
-        stages=stages(plan, done.clock, measured, done.after, found.events),
+        new_requests=tuple(_new_requests(r, done.clock.heal_ns) for r in measured.requests),
+        stages=stages(plan, done.clock, measured, done.after, found.events, timers=done.timers),
         paths=ways(
             {flow: f.trace.flow.vantage for flow, f in flows.items()},
             {flow for flow, f in flows.items() if f.touched},
@@ -138,6 +137,7 @@ def judgement(row: Row) -> schema.Judgement:
         use=row.use,
         under=row.budget,
         given=row.given,
+        limit_from=row.fallback,
         by=row.by,
         why=row.why,
     )
@@ -152,9 +152,10 @@ def _limit(row: Row) -> tuple[float | None, schema.LimitUnit | None]:
     return (row.limit / 1e6, "ms") if row.unit == "ns" else (row.limit, "percent")
 
 
-def _new_requests(r: RequestsResult) -> schema.NewRequests:
+def _new_requests(r: RequestsResult, heal_ns: int) -> schema.NewRequests:
     series, trace = r.trace.series, r.trace
-    took = np.sort(trace.latency_ns()[trace.good() & (trace.due >= r.start_ns)]) / 1e6
+    chosen = trace.good() & (trace.due >= r.start_ns) & (trace.due < heal_ns)
+    took = np.sort(trace.latency_ns()[chosen]) / 1e6
     return schema.NewRequests(
         vantage=series.vantage,
         service=series.service,

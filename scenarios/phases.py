@@ -191,6 +191,7 @@ class _Trial:
             quiet=self.quiet,
             quiet_ns=QUIET_NS,
             longest_timer_ns=self.timers.stack_ns,
+            timers=tuple(self.timers.timers),
             watched=self.watched,
             counters=counters,
             counters_at_heal=at_heal,

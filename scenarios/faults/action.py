@@ -90,8 +90,11 @@ class ActionFault:
         return f"{self.plan.target} still carries {len(new)} new flows to a VIP" if new else ""
 
     def _new_flows(self) -> list[Crossing]:
-        """Flows to a VIP that began after the action had ended, and that the node answers or passes on: of TCP its SYNs, since the last
-        packets of what ended elsewhere may come by. Of UDP services alone, where nothing begins, all flows."""
+        """Flows to a VIP that began after the action had ended, and that the node answers or passes on.
+
+        Of TCP these are its SYNs, since the last packets of what ended elsewhere may come by. Of UDP services alone, where nothing
+        begins, they are all flows.
+        """
         vips = {vip for service in self.contract.services.values() for vip in service.vip}
         begin_anew = any(service.transport == "tcp" for service in self.contract.services.values())
         now = time.monotonic_ns()

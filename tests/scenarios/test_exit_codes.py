@@ -202,7 +202,9 @@ OWN = {
     "a failed assertion": "def test_own():\n    assert 1 == 2\n",
     "a call of pytest.fail": "import pytest\n\ndef test_own():\n    pytest.fail('no')\n",
     "a fixture that cannot be made": "import pytest\n\n@pytest.fixture\ndef made():\n    raise OSError\n\ndef test_own(made): pass\n",
-    "a teardown that fails": "import pytest\n\n@pytest.fixture\ndef made():\n    yield\n    raise OSError\n\ndef test_own(made): pass\n",
+    "a teardown that fails": (
+        "import pytest\n\n@pytest.fixture\ndef made():\n    yield\n    raise OSError\n\ndef test_own(made): pass\n"
+    ),
     "a failed teardown of a scenario": (
         "import pytest\n\n@pytest.fixture\ndef made():\n    yield\n    raise OSError\n\n"
         "def test_own(made, judge):\n"

@@ -28,7 +28,15 @@ TOPOLOGIES = Path(__file__).resolve().parents[1]
 CONTRACT = f"""version: 1
 prefixes: [203.0.113.0/24, "2001:db8:f::/48"]
 services:
-  web:  {{vip: [{WEB[0]}, "{WEB[1]}"], port: 80, protocol: http, http: [1.1, 2], host: {WEB_HOST}, path: /, stream: /stream, identity: x-backend}}
+  web:
+    vip: [{WEB[0]}, "{WEB[1]}"]
+    port: 80
+    protocol: http
+    http: [1.1, 2]
+    host: {WEB_HOST}
+    path: /
+    stream: /stream
+    identity: x-backend
   web-tls:
     vip: [{WEB[0]}, "{WEB[1]}"]
     port: {TLS_PORT}
@@ -139,9 +147,8 @@ def _l4(net: Network, member: Member) -> dict[str, object]:
         "services": _services(),
         "backends": [{"name": m.name, "address": m.loopback} for m in net.of("l7", member.region)],
         "check": {
-            # Two checks and eight more at once, all without an answer, each by a connection of its own: 600 to 700 ms. Shorter ones took a
-            # busy host for a dead node. A link
-            # that is cut silently is out of use sooner than that.
+            # Two checks and eight more at once, all without an answer, each by a connection of its own: 600 to 700 ms. With half
+            # of it a busy host passed for a dead node. A link that is cut silently is out of use sooner than that.
             "interval_ms": 100,
             "timeout_ms": 300,
             "again": 8,
