@@ -210,7 +210,8 @@ def done(*, plan: FaultPlan = PLAN, **more: Any) -> Done:
     values: dict[str, Any] = {
         "key": entry.name, "entry": entry, "plan": plan, "clock": CLOCK, "reproduce": "./nospof run kill-l4",
         "before": (), "openings": (), "after": (), "doubts": (), "act": Act(), "heal": Heal(), "quiet": True,
-        "quiet_ns": QUIET_NS, "longest_timer_ns": 0, "timers": (), "watched": "", "counters": {}, "counters_at_heal": {}, "sights": Sights({}),
+        "quiet_ns": QUIET_NS, "longest_timer_ns": 0, "timers": (), "watched": "", "counters": {}, "counters_at_heal": {},
+        "sights": Sights({}),
     }  # fmt: skip
     return Done(**{**values, **more})
 
