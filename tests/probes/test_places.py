@@ -43,4 +43,4 @@ def test_none_is_idle_where_none_is_wanted() -> None:
 def test_a_hundred_have_halves_of_nearly_seventeen() -> None:
     made = places_of(targets(8), 100, targets(4))
     assert [sum(1 for p in made if p.half == half) for half in (0, 1)] == [17, 16]
-    assert sum(1 for p in made if p.use == "stream") == 16
+    assert sum(1 for p in made if p.use == "stream") == 4

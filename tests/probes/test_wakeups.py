@@ -31,7 +31,7 @@ def wakeups(scratch: Path) -> Iterator[Wakeups]:
 
 
 def doubted(wakeups: Wakeups, t0: int, t1: int) -> set[str]:
-    given = TrustInput((), (), 0, 0, None, None, None, None, wakeups=read_wakeups(wakeups, t0, t0, t1))
+    given = TrustInput((), (), 0, 0, wakeups=read_wakeups(wakeups, t0, t0, t1))
     return {c.check for c in check_trust(given) if c.check.startswith("lab-") and not c.ok}
 
 

@@ -176,7 +176,7 @@ def test_envoy_speaks_either_version_by_tls_and_in_the_clear(
     asyncio.run(until(lambda: healthy(front.port), "a healthy Envoy", 20))
     for port, security in ((front.port, None), (front.tls_port, Security(str(tmp_path / "ca.pem")))):
         target = Target("", host, port, "web.test", http=version, tls=security)
-        assert ask_once(target, 5.0) == Answer(200, "eu-l7-1")
+        assert ask_once(target, 5.0)[0] == Answer(200, "eu-l7-1")
 
 
 def test_a_drain_with_an_idle_connection_says_so_in_time(envoy: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ def test_a_stream_names_its_backend_and_outlasts_every_timeout_of_other_answers(
         lines.append(stream.readline())
         gaps.append(time.monotonic())
     assert lines == [f"{origin} {number}\n".encode() for number in range(1, len(lines) + 1)], "each once, in order"
-    assert len(lines) > 15
+    assert len(lines) > 8, "two a second"
     assert max(b - a for a, b in itertools.pairwise(gaps)) < 2
     connection.close()
 
