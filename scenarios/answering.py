@@ -41,6 +41,12 @@ class Answering:
         asked = dict.fromkeys((service, vip) for _, service, vip in self.unreached if service in served)
         return {one: self._why(*one) for one in asked if one not in here}
 
+    def never_answered(self, contract: Contract) -> tuple[str, ...]:
+        """Why a service does not answer a vantage that asked, where `steady` does not judge it: a part of what was promised is not
+        there to be measured."""
+        gone = self.gone(contract)
+        return tuple(why for (_, service, vip), why in self.unreached.items() if (service, vip) not in gone)
+
     def _why(self, service: str, vip: str | None = None) -> str:
         told = (
             why

@@ -336,7 +336,7 @@ def _trial(
         act=done.act,
         heal=done.heal,
         doubts=doubts,
-        silent=silent(measured),
+        silent=(*booted.answering.never_answered(booted.contract), *silent(measured)),
         lateness_ns=lateness,
         longest_timer_ns=done.longest_timer_ns,
         watched=done.watched,

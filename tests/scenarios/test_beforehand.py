@@ -106,6 +106,19 @@ def test_a_family_that_answers_nobody_fails_steady_and_one_vantage_that_hears_no
     assert alone.gone(contract_of(WEB)) == {}
 
 
+def test_what_never_answered_and_steady_does_not_judge_was_not_there_to_be_measured() -> None:
+    """A service that answers nobody, or one vantage that hears nothing; a family that is silent to all fails `steady`."""
+    contract = contract_of(WEB)
+    nobody = {one: f"{one[0]} → web {one[2]} (refused)" for one in everything(VANTAGES, contract)}
+    assert set(Answering(VANTAGES, nobody).never_answered(contract)) == set(nobody.values())
+    alone = {("eu", "web", V6): "eu → web (refused)"}
+    assert Answering(VANTAGES, alone).never_answered(contract) == ("eu → web (refused)",)
+    family = {(v, "web", V6): "silence" for v in VANTAGES}
+    assert Answering(VANTAGES, family).never_answered(contract) == ()
+    excused = Answering(VANTAGES, not_asked={("eu", "web", V6): "eu has no IPv6 address"})
+    assert excused.never_answered(contract) == ()
+
+
 def test_a_family_without_an_address_is_not_asked_and_told_and_one_without_any_is_asked() -> None:
     contract = contract_of(WEB, PORT)
     excused = not_to_ask({"eu": frozenset({4}), "us": frozenset({4, 6}), "lost": frozenset()}, contract)

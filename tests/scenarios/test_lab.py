@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -116,11 +117,25 @@ def not_kept(verdict: Verdict) -> set[str]:
     return {row.what for row in verdict.judged if row.ok is False}
 
 
+def all_but_half_of_the_idle(verdict: Verdict, evidence: Path, name: str) -> int:
+    """How many connections break where all that are asked do: of the idle ones half are asked before the heal."""
+    recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
+    known = Counter((c.use, c.phase) for c in recorded.connections if c.opened_ns < recorded.flows[0].event_ns)
+    assert known["busy", None] == 0, known
+    asked, waiting = known["idle", "fault"], known["idle", None]
+    assert asked > 0
+    assert abs(asked - waiting) <= 1, "the other half is asked after the heal, and answers"
+    assert verdict.connections == 100
+    return 100 - waiting
+
+
 def reconcile(evidence: Path, name: str) -> None:
     """What the evidence says of its probes in several ways adds up: every answer is in a histogram, every loss has its stamps."""
     recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
     lost = 0
     for block in recorded.flows:
+        if block.transport == "http":
+            continue  # of requests no stamps are kept
         states = unpack_per_flow(block)
         answered = sum(state.count(ANSWERED) + state.count(LATE) for state in states)
         assert sum(unpack_histogram(one.histogram).n for one in block.answers) == answered
@@ -276,7 +291,8 @@ def test_a_frozen_process_breaks_its_connections_by_stall_and_answers_again_afte
         "connections that ended at the frozen process are its own"
     )
     (client,) = verdict.vantages
-    assert (client.broken, client.stall) == (100, 100)
+    broken = all_but_half_of_the_idle(verdict, evidence, name)
+    assert (client.broken, client.stall) == (broken, broken)
     assert verdict.black_hole_ms.censored == 50, "datagrams are not answered until the heal; pings are, by the kernel"
     assert verdict.died is not None
     assert verdict.died.lost == verdict.died.attributed > 0
@@ -386,7 +402,7 @@ def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench:
     assert "front" in verdict.reason
     assert "`kill-node`" in verdict.reason
     assert verdict.black_hole_ms.censored == 51
-    assert verdict.broken == verdict.connections == 100
+    assert verdict.broken == all_but_half_of_the_idle(verdict, evidence, name)
     assert verdict.convergence is not None
     assert verdict.convergence.time.high_ms is None, "it was the heal that ended it"
     assert verdict.failover is None
