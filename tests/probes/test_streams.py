@@ -38,6 +38,7 @@ def connect(lab: Wire, scratch: Path, kind: str, path: str = "/stream") -> Conne
         vantage="c",
         targets=[Target(CLIENT, SERVER, 443, "web.test", http=version, tls=tls)],
         streams=[Target(CLIENT, SERVER, 443, "web.test", path, http=version, tls=tls)],
+        per_stream=STREAMS,
         count=COUNT,
         interval_ns=200 * MS,
         stall_ns=600 * MS,
