@@ -102,7 +102,7 @@ def answered(booted: Booted) -> int:
 
     def one() -> bool:
         with contextlib.suppress(OSError):
-            return ask(Target("", WEB[0], 80, WEB_HOST), 0.5).status == 200
+            return ask(Target("", WEB[0], 80, WEB_HOST), 0.5)[0].status == 200
         return False
 
     return inside(booted.lab.netns("eu-client"), lambda: sum(one() for _ in range(20)))

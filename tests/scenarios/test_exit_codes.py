@@ -252,13 +252,13 @@ def test_a_kill_of_the_only_way_of_a_real_stack_ends_with_one_and_leaves_evidenc
         from scenarios.faults.kill_node import kill_node
 
         def test_kill(judge):
-            judge.node("kill-l4", lambda b, node: kill_node(b.lab, node))
+            judge.node("kill-l7", lambda b, node: kill_node(b.lab, node))
     """
     stack = write_stack(tmp_path, lab)
     for number in range(ATTEMPTS):
         out = tmp_path / f"out-{number}"
-        found = ran(tmp_path, tests, conftest, f"--topology={stack}", f"--out={out}", "--target=front")
-        if not too_busy(out / "evidence.jsonl", "kill-l4"):
+        found = ran(tmp_path, tests, conftest, f"--topology={stack}", f"--out={out}", "--target=server")
+        if not too_busy(out / "evidence.jsonl", "kill-l7"):
             break
     assert found.code == 1, found.said
     assert (found.tests, found.failures, found.errors) == (1, 1, 0)
