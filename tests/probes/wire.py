@@ -129,7 +129,8 @@ def wire() -> Iterator[Wire]:
                 node=r,
             )
             ip(f"route add default via {g4}", f"route add default via {g6}", node=node)
-        built.sysctl("r", "ipv4/ip_forward").write("1")
+        for node in "crs":  # a new namespace inherits it from the host, where Docker turns it on
+            built.sysctl(node, "ipv4/ip_forward").write(str(int(node == "r")))
         built.sysctl("r", "ipv6/conf/all/forwarding").write("1")
         yield built
     finally:
