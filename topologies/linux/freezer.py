@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -15,7 +16,8 @@ from pathlib import Path
 from topologies.linux.cgroups import groups_by_controller
 from topologies.runtime import RuntimeFailure
 
-STILL_S = 2.0
+STILL_S = 5.0
+AGAIN_S = 0.25
 
 
 @contextlib.contextmanager
@@ -27,8 +29,7 @@ def held_still(pids: Iterable[int]) -> Iterator[None]:
     with ExitStack() as stack:
         for group in {group for pid in pids if (group := _group_of(pid)) is not None}:
             stack.callback(_write, group, frozen=False)
-            _write(group, frozen=True)
-            _await(group)
+            _hold(group)
         yield
 
 
@@ -59,12 +60,33 @@ def _write(group: Path, *, frozen: bool) -> None:
                 file.write_text(words[frozen])
 
 
-def _await(group: Path) -> None:
-    end = time.monotonic() + STILL_S
-    while not _stands(group):
+def _hold(group: Path) -> None:
+    """Freezes the group. Where its processes fork and end all the time the kernel may miss that the last one stands: then it is
+    let go for a moment and frozen again."""
+    tick, end = threading.Event(), time.monotonic() + STILL_S
+    while True:
+        _write(group, frozen=True)
+        again = time.monotonic() + AGAIN_S
+        while not (stands := _stands(group)) and time.monotonic() < again:
+            tick.wait(0.001)
+        if stands:
+            return
         if time.monotonic() > end:
-            raise RuntimeFailure(f"the processes of control group {group} do not stand still within {STILL_S:g} s")
-        os.sched_yield()
+            raise RuntimeFailure(
+                f"the processes of control group {group} do not stand still within {STILL_S:g} s: {_states(group)}"
+            )
+        _write(group, frozen=False)
+
+
+def _states(group: Path) -> str:
+    """Its processes with their states (proc_pid_stat(5)) and the function of the kernel that each waits in."""
+    found = []
+    for pid in (group / "cgroup.procs").read_text().split():
+        with contextlib.suppress(OSError):
+            process = Path("/proc") / pid
+            begin, _, rest = process.joinpath("stat").read_text().rpartition(")")
+            found.append(f"{begin}) {rest.split()[0]} {process.joinpath('wchan').read_text()}")
+    return ", ".join(found) or "none is left"
 
 
 def _stands(group: Path) -> bool:
