@@ -164,6 +164,19 @@ def test_a_repeated_opening_packet_does_not_move_a_pinned_flow(plane: DataPlane)
     assert chosen(plane, "S", range(1, 100)) == before
 
 
+def test_a_connection_that_is_opened_from_an_old_ones_ports_does_not_go_to_a_backend_that_is_being_drained(
+    plane: DataPlane,
+) -> None:
+    serve(plane, FIRST)
+    assert set(chosen(plane, "S", range(1, 100)).values()) == FIRST
+    assert set(chosen(plane, "A", range(1, 50)).values()) == FIRST
+    drained = {"web": SECOND, "echo": SECOND}
+    plane.serve(drained, {"web": BOTH, "echo": BOTH})
+    assert set(chosen(plane, "A", range(1, 50)).values()) == FIRST, "what is open stays"
+    assert set(chosen(plane, "S", range(1, 100)).values()) == SECOND
+    assert set(chosen(plane, "A", range(1, 100)).values()) == SECOND, "and what was opened stays there"
+
+
 def test_a_flow_pinned_to_a_dead_backend_is_hashed_again(plane: DataPlane) -> None:
     serve(plane, FIRST)
     assert set(chosen(plane, "A", range(1, 100)).values()) == FIRST

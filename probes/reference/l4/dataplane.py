@@ -58,7 +58,7 @@ class DataPlane:
                     self._object.map("vips").update(address_key(vip), index_key(index))
                 for key in service_keys(vip, service):
                     self._object.map("services").update(key, index_key(index))
-        self._write_backends(nobody)
+        self._write_backends(nobody, nobody)
         for index in range(len(config.services)):
             self._write_ring(index, frozenset())
 
@@ -69,11 +69,14 @@ class DataPlane:
         new flow, and one that came up is known before it is chosen. Without `pinned` it is those in the ring.
         """
         keeping = ring if pinned is None else {name: ring[name] | pinned[name] for name in ring}
-        self._write_backends({name: keeping[name] | self._pinned[name] for name in keeping})
+        self._write_backends(
+            {name: keeping[name] | self._pinned[name] for name in keeping},
+            {name: ring[name] | self._ring[name] for name in ring},
+        )
         for index, service in enumerate(self._config.services):
             if ring[service.name] != self._ring[service.name]:
                 self._write_ring(index, ring[service.name])
-        self._write_backends(keeping)
+        self._write_backends(keeping, ring)
         self._ring, self._pinned = dict(ring), dict(keeping)
 
     def prepare(self) -> None:
@@ -82,11 +85,15 @@ class DataPlane:
             for name in names:
                 self._slots(names - {name})
 
-    def _write_backends(self, serving: Mapping[str, frozenset[str]]) -> None:
+    def _write_backends(self, serving: Mapping[str, frozenset[str]], taking: Mapping[str, frozenset[str]]) -> None:
+        """By service: who keeps the flows it has, and who gets new ones."""
+
+        def bits(of: Mapping[str, frozenset[str]], name: str) -> int:
+            return sum(1 << at for at, service in enumerate(self._config.services) if name in of[service.name])
+
         for index, backend in enumerate(self._config.backends):
-            services = enumerate(self._config.services)
-            bits = sum(1 << at for at, service in services if backend.name in serving[service.name])
-            value = address_key(backend.address) + struct.pack("II", _FIRST_GENERATION, bits)
+            state = struct.pack("III", _FIRST_GENERATION, bits(serving, backend.name), bits(taking, backend.name))
+            value = address_key(backend.address) + state
             self._object.map("backends").update(index_key(index), value)
 
     def _slots(self, names: frozenset[str]) -> bytes:

@@ -62,7 +62,8 @@ static __always_inline struct backend *hashed(__u32 service, __u64 hash, __u32 *
 	return *id == NO_BACKEND ? NULL : bpf_map_lookup_elem(&backends, id);
 }
 
-/* The pinned backend if it still serves, else Maglev's choice, which becomes the pin. An error report never pins. */
+/* The pinned backend if it still serves, else Maglev's choice, which becomes the pin. An error report never pins. What opens
+ * a connection has the ports of an older one by chance: it does not follow its pin to a backend that is being drained. */
 static __always_inline struct backend *choose(__u32 service, __u64 hash, bool opens, bool error)
 {
 	__u32 index = (hash >> 40) & (FLOW_BUCKETS - 1), way = TRIAL, id;
@@ -82,7 +83,8 @@ static __always_inline struct backend *choose(__u32 service, __u64 hash, bool op
 		id = entry & 0xffff;
 		backend = bpf_map_lookup_elem(&backends, &id);
 		if (backend && (backend->serves >> (service % MAX_SERVICES) & 1)
-		    && (backend->generation & 0xff) == (entry >> 16 & 0xff)) {
+		    && (backend->generation & 0xff) == (entry >> 16 & 0xff)
+		    && (!opens || backend->takes >> (service % MAX_SERVICES) & 1)) {
 			/* A repeated SYN proves nothing: spoofed ones are repeated too. */
 			if (i == TRIAL && !opens && !error)
 				promote(bucket, entry, hash);

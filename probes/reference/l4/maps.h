@@ -5,7 +5,7 @@
 #include "../bpf/drops.h"
 
 #define RING_SIZE 65537       /* prime; l4/maglev.py has the same */
-#define MAX_SERVICES 32       /* bits of backend.serves */
+#define MAX_SERVICES 32       /* bits of backend.serves and .takes */
 #define MAX_BACKENDS 4096
 #define FLOW_BUCKETS (1 << 16)
 #define WAYS 8
@@ -42,7 +42,8 @@ struct flow {
 struct backend {
 	struct address address;
 	__u32 generation;     /* 1..255; another one when the slot is given to another backend */
-	__u32 serves;         /* bit per service: healthy for it */
+	__u32 serves;         /* bit per service: healthy for it, keeps the flows it has */
+	__u32 takes;          /* bit per service: gets new flows, too */
 };
 
 struct ring { __u16 slot[RING_SIZE]; };
