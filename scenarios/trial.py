@@ -209,11 +209,21 @@ def _again(measured: Measured, clock: Clock) -> Mapping[tuple[str, int], int | N
 
 def at_rest(measured: Measured) -> tuple[int, int]:
     """What was lost in the control window: how many samples of all series, and the longest stretch of one, ns, each as its figure is
-    told: of probes all that a flow lost, of SYNs and requests those less than a second apart."""
-    found = [(f.control_lost, f.control_lost * f.trace.flow.interval_ns) for f in measured.flows]
+    told: of probes all that a flow lost, of SYNs and requests those less than a second apart. What a flow lost is taken for as long
+    as the fault stood, or its end was watched: a figure that adds up grows with the time."""
+    longer = _longer(measured.clock)
+    found = [(f.control_lost, round(f.control_lost * f.trace.flow.interval_ns * longer)) for f in measured.flows]
     found += [(a.control_failed, attempts_of(a.trace, t1_ns=a.start_ns).new_fail_ns) for a in measured.attempts]
     found += [(r.control.failed, r.control.request_fail_ns) for r in measured.requests]
     return sum(lost for lost, _ in found), max((longest for _, longest in found), default=0)
+
+
+def _longer(clock: Clock | None) -> float:
+    """How many times as long as the control window the longer of the two windows is that are judged; 1 at least."""
+    if clock is None:
+        return 1.0
+    judged = max(clock.heal_ns - clock.event_ns, clock.end_ns - clock.heal_ns)
+    return max(1.0, judged / max(1, clock.event_ns - clock.control_ns))
 
 
 def silent(measured: Measured) -> tuple[str, ...]:

@@ -277,9 +277,15 @@ def _runs(lost: list[int]) -> list[list[int]]:
 
 def test_at_rest_all_series_count_and_the_longest_stretch_is_of_one() -> None:
     given_ = measured(
-        [flow([10, 11]), flow([20], number=1)], attempts=[attempts([30])], requests=[asked(range(40, 43))]
+        [flow([10, 11]), flow([20], number=1)], attempts=[attempts([30])], requests=[asked(range(40, 45))]
     )
-    assert at_rest(given_) == (7, 3 * STEP)
+    assert at_rest(given_) == (9, 5 * STEP)
+
+
+def test_what_a_flow_loses_at_rest_is_taken_for_as_long_as_the_fault_stood() -> None:
+    """A fault of twice the control window's time would sum up twice as much of it: that broke a budget which nothing had broken."""
+    assert (HEAL - EVENT) == 2 * (EVENT - CONTROL)
+    assert at_rest(measured([flow([10, 11])])) == (2, 4 * STEP)
 
 
 @pytest.mark.parametrize("kind", ["syn", "request"])
