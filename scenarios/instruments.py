@@ -27,14 +27,24 @@ from scenarios.boot import Booted
 from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
 from scenarios.requested import requested, streamed
-from scenarios.schedule import HEARTBEAT_NS, INTERVAL_NS, MOST_THINNED, Reached, connected_to, flows_of, heartbeat_ns
+from scenarios.schedule import (
+    HEARTBEAT_NS,
+    INTERVAL_NS,
+    MOST_THINNED,
+    Reached,
+    connected_to,
+    flows_of,
+    heartbeat_ns,
+    thinned_at_first,
+)
 from topologies.image.native import compile_program
 from topologies.linux.private import discard, in_memory
 from topologies.runtime import RuntimeFailure
 
 CONNECTIONS_PER_VANTAGE, MOST_CONNECTIONS = 100, 2000
-OPENED_PER_S, OPENED_WITHIN_S = 100, 5
-"""Connections of a vantage are opened at this pace, or at one that opens all of them within this time."""
+OPENED_PER_S, OPENED_WITHIN_S = 25, 5
+"""Connections of a vantage are opened at this pace, or at one that opens all of them within this time: handshakes by the hundred at
+once keep a small host's routers from BFD's next packet."""
 LOAD_USERS = 10
 LOAD_PER_S = 20.0
 CONNECTED_S = 30.0
@@ -83,8 +93,12 @@ class Instruments:
             self._start_watch()
             # Locust first: it takes two seconds of CPU to begin, and from then on gives way to the probers.
             self._start_load(vantages)
+            self._known = {vantage: self._reached(vantage) for vantage in vantages}
+            self._begin_thinned(vantages)
             for number, vantage in enumerate(vantages):
-                self._start(vantage, number)
+                self._start_prober(vantage, number, self._known[vantage])
+                self._start_requester(vantage, number, self._known[vantage])
+            self._start_connections(vantages)
             self._start_wakeups()
         except BaseException:
             self._stack.close()
@@ -101,6 +115,11 @@ class Instruments:
         if source is None:
             raise RuntimeFailure(f"vantage {vantage} has no route to {vip}")
         return source
+
+    @property
+    def cores(self) -> int:
+        """Of those that the host has, which this process may use."""
+        return len(os.sched_getaffinity(0))
 
     @property
     def interval_ns(self) -> int:
@@ -122,15 +141,16 @@ class Instruments:
             if (vantage, service.name, vip) in answered
         ]
 
-    def _start(self, vantage: str, number: int) -> None:
-        reached = self._known[vantage] = self._reached(vantage)
-        self._start_prober(vantage, number, reached)
-        self._start_requester(vantage, number, reached)
-        self._start_connections(vantage, reached)
+    def _begin_thinned(self, vantages: Sequence[str]) -> None:
+        """As densely as the host's cores carry: what starves at its start flaps, and is not what it was before."""
+        flows = [f for n, v in enumerate(vantages) for f in flows_of(v, n, self._known[v], no_ping=self._no_ping(v))]
+        self.thinned = thinned_at_first(flows, self.cores)
+
+    def _no_ping(self, vantage: str) -> set[str]:
+        return {vip for one, vip in self.booted.no_ping if one == vantage}
 
     def _start_prober(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
-        no_ping = {vip for one, vip in self.booted.no_ping if one == vantage}
-        flows = flows_of(vantage, number, reached, self.thinned, no_ping)
+        flows = flows_of(vantage, number, reached, self.thinned, self._no_ping(vantage))
         if flows:
             netns, directory = self.booted.lab.netns(vantage), self._directory / f"{vantage}-{self.thinned}"
             prober = Prober(compile_program(PROBER), netns, flows, directory)
@@ -159,22 +179,25 @@ class Instruments:
             self._start_prober(vantage, number, self._known[vantage])  # whose routes may be away just now
         return True
 
-    def _start_connections(self, vantage: str, reached: Sequence[Reached]) -> None:
-        targets = connected_to(reached)
-        if targets:
-            held = Connections(
-                self.booted.lab.netns(vantage),
-                self._directory / vantage,
-                vantage=vantage,
-                targets=targets,
-                streams=streamed(reached),
-                count=self.held,
-                interval_ns=heartbeat_ns(self.held),
-                attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
-            )
-            self._stack.callback(held.stop)
-            held.start(CONNECTED_S)
-            self.connections[vantage] = held
+    def _start_connections(self, vantages: Sequence[str]) -> None:
+        """Of all vantages at a time: each opens its own at its own pace."""
+        for vantage in vantages:
+            reached = self._known[vantage]
+            if targets := connected_to(reached):
+                held = self.connections[vantage] = Connections(
+                    self.booted.lab.netns(vantage),
+                    self._directory / vantage,
+                    vantage=vantage,
+                    targets=targets,
+                    streams=streamed(reached),
+                    count=self.held,
+                    interval_ns=heartbeat_ns(self.held),
+                    attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
+                )
+                self._stack.callback(held.stop)
+        with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
+            for _ in pool.map(lambda held: held.start(CONNECTED_S), self.connections.values()):
+                pass
 
     def _start_watch(self) -> None:
         """Routing protocols, kernels' routes and nodes' own events, on one timeline."""

@@ -75,6 +75,9 @@ class _Deployment:
         """Starts the instruments. Raises ProbeError, RuntimeFailure."""
         self.teller.now("probers, connections and load start")
         instruments = self.stack.enter_context(Instruments(booted, self.asked.locustfile, self.asked.connections))
+        if instruments.thinned > 1:
+            every_ms = instruments.interval_ns / 1e6
+            self.teller.say(f"one probe every {every_ms:g} ms: {instruments.cores} cores carry no more beside the lab")
         lab_s, own_s = booted.lab.cpu_seconds(), instruments.cpu_seconds()
 
         def account() -> None:

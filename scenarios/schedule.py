@@ -23,6 +23,8 @@ HEARTBEATS_PER_S = 400
 still seen to stall before the heal, which comes 5 s after the last impairment at the earliest."""
 MOST_THINNED = 4
 """Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
+PROBES_PER_S_AND_CORE = 2500
+"""A probe and its answer cross a dozen interfaces, which costs some 50 us of CPU: an eighth of a core is what they may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,18 @@ def flows_of(
             used[transport] = made[-1].sport + made[-1].ports
             flows += made
     return flows
+
+
+def thinned_at_first(flows: Sequence[ProbeFlow], cores: int) -> int:
+    """How many times the interval a run of these flows (of all vantages) begins with: as dense as so many cores carry beside a lab.
+
+    A host that turns out to be busier is given fewer probes later.
+    """
+    per_s = sum(1e9 / flow.interval_ns for flow in flows)
+    thinned = 1
+    while thinned < MOST_THINNED and per_s / thinned > PROBES_PER_S_AND_CORE * cores:
+        thinned *= 2
+    return thinned
 
 
 def connected_to(reached: Sequence[Reached]) -> list[Target]:

@@ -19,6 +19,8 @@ from probes.connections.target import Target
 from probes.given_back import give_back
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+NICE = 0
+"""Not first in line: hundreds of handshakes at once, none of them urgent, would keep the lab's routers from BFD's next packet."""
 
 
 class Connections(Started):
@@ -94,7 +96,7 @@ class Connections(Started):
         # -P: the tree we are of, not the one that happens to be the current directory
         argv = [sys.executable, "-P", "-m", "probes.connections", str(plan)]
         environment = {"PYTHONPATH": str(REPOSITORY)}
-        self._child = Child(argv, self._netns, self._directory / "connections.log", environment)
+        self._child = Child(argv, self._netns, self._directory / "connections.log", environment, NICE)
         try:
             self._child.wait_ready(deadline_s, self._missing)
         except ProbeError as error:

@@ -13,12 +13,15 @@ from scenarios.schedule import (
     HEARTBEAT_NS,
     HEARTBEATS_PER_S,
     INTERVAL_NS,
+    MOST_THINNED,
+    PROBES_PER_S_AND_CORE,
     SLOWEST_HEARTBEAT_NS,
     SYN_INTERVAL_NS,
     Reached,
     connected_to,
     flows_of,
     heartbeat_ns,
+    thinned_at_first,
 )
 from topologies.services import Service
 
@@ -88,6 +91,19 @@ def test_thinned_flows_have_the_same_ways_and_longer_intervals(
     assert [f.interval_ns for f in thin] == [f.interval_ns * thinned for f in dense]
     # A SYN has a port of its own each time; a slower schedule needs fewer.
     assert [f.sport for f in thin if f.transport != "tcp"] == [f.sport for f in dense if f.transport != "tcp"]
+
+
+@given(vantages=st.integers(1, 40), cores=st.integers(1, 64))
+def test_a_run_begins_as_densely_as_its_cores_carry_and_no_thinner(vantages: int, cores: int) -> None:
+    flows = [f for number in range(vantages) for f in flows_of("v", number, _reached(WEB, ECHO))]
+    thinned, per_s = thinned_at_first(flows, cores), sum(1e9 / f.interval_ns for f in flows)
+    assert thinned == MOST_THINNED or per_s / thinned <= PROBES_PER_S_AND_CORE * cores
+    assert thinned == 1 or per_s / (thinned / 2) > PROBES_PER_S_AND_CORE * cores
+
+
+def test_the_reference_is_probed_every_40_ms_on_two_cores_every_20_on_four_and_every_10_on_eight() -> None:
+    flows = [f for number in range(3) for f in flows_of("v", number, _reached(WEB, TLS, ECHO))]
+    assert [thinned_at_first(flows, cores) for cores in (2, 4, 8)] == [4, 2, 1]
 
 
 @given(numbers=st.lists(st.integers(0, 50), min_size=2, max_size=4, unique=True))

@@ -13,9 +13,9 @@ V1 = Path("/sys/fs/cgroup/cpuacct")
 V2 = Path("/sys/fs/cgroup")
 V1_SHARES = Path("/sys/fs/cgroup/cpu")
 OURS = ".instrument"  # no node is called so
-MOST_SHARES = (
-    8192  # less than the instrument at its priority of -20 (88761): it is suspected first, so it is served first
-)
+SHARES = 8_192
+"""What a lab weighs; a process of the host's weighs 1024. What must be on time beside it, probers and requesters, has a real-time
+priority; what may wait for some of its milliseconds, connections, weighs less."""
 
 
 def cpu_seconds(lab: str) -> float:
@@ -36,7 +36,7 @@ def prefer(lab: str) -> None:
     """Weighs the lab as what it is, many machines: its groups would else count for one task against the host's others."""
     group = Places(lab).cgroup.lstrip("/")
     for path in (group.rpartition("/")[0], group):
-        _weigh(path, MOST_SHARES)
+        _weigh(path, SHARES)
 
 
 def share(lab: str, node: str) -> None:

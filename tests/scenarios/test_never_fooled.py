@@ -1,0 +1,55 @@
+"""What is broken on purpose fails, with the right element and a true sentence; the same scenarios pass where nothing is broken."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.broken_reference import variant
+from tests.scenarios.busy import ATTEMPTS, too_busy
+from tests.scenarios.test_whole_way import run
+
+pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
+# variant, what is played at what, and what the sentence has to say of it
+FOOLED = [
+    ("never-withdraws", "withdraw-l4", "eu-l4-1", r"did nothing"),
+    ("never-withdraws", "drain-l4", "eu-l4-1", r"did nothing"),
+    ("closes-listeners", "drain-l7", "eu-l7-1", r"new_fail|request_fail|broken"),
+    ("always-well", "freeze-l7", "eu-l7-1", r"request_fail was"),
+    ("never-announces-again", "withdraw-l4", "eu-l4-1", r"return"),
+    ("edge-without-bfd", "kill-node", "eu-edge-1", r"black_hole was"),
+    ("other-seeds", "withdraw-l4", "eu-l4-1", r"broken was"),
+]
+
+
+def played(directory: Path, name: str, *words: str) -> dict[str, dict[str, str]]:
+    """By scenario: what came of it in the first run that is not left unknown by the host's load alone."""
+    topology = variant(name, directory, f"fool{os.getpid()}")
+    for number in range(ATTEMPTS):
+        out = directory / f"out{number}"
+        code, result, said = run(topology, out, *words)
+        doubted = [s["name"] for s in result["scenarios"] if s["verdict"] == "unknown"]
+        if not doubted or not all(too_busy(out / "evidence.jsonl", name) for name in doubted):
+            break
+    words_of = {s["verdict"] for s in result["scenarios"]}
+    assert code == (1 if "fail" in words_of else 3 if "unknown" in words_of else 0), said
+    return {s["name"]: s for s in result["scenarios"]}
+
+
+@pytest.mark.parametrize(("name", "scenario", "target", "says"), FOOLED, ids=[f"{n}:{s}" for n, s, *_ in FOOLED])
+def test_what_is_broken_fails_and_is_named(name: str, scenario: str, target: str, says: str, tmp_path: Path) -> None:
+    found = played(tmp_path, name, scenario, "--target", target)[scenario]
+    assert (found["verdict"], found["target"]) == ("fail", target), found["reason"]
+    assert target in found["reason"]
+    assert re.search(says, found["reason"]), found["reason"]
+
+
+def test_what_is_sound_passes_the_same(tmp_path: Path) -> None:
+    scenarios = sorted({scenario for _, scenario, *_ in FOOLED} - {"kill-node"})
+    found = played(tmp_path, "sound", *scenarios)
+    assert {name: s["verdict"] for name, s in found.items()} == dict.fromkeys(scenarios, "pass"), [
+        s["reason"] for s in found.values()
+    ]
