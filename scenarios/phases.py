@@ -307,8 +307,7 @@ class _Trial:
             return ""
 
     def _watch_ns(self) -> int:
-        plan = self.fault.plan
-        return self.bench.booted.contract.watched_ns(plan.fault, plan.role) or 0
+        return standing_watch.watched_ns(self.bench.booted.contract, self.fault.plan)
 
     def _stand(self) -> list[Crossing]:
         """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are

@@ -26,9 +26,17 @@ CLOSER_LOOK_S = 1.0
 
 def judging_of(contract: Contract, plan: FaultPlan) -> tuple[Judging, ...]:
     """The budgets that a fault is held against: of a link those of both its ends, where an end without one leaves it to the other."""
-    roles = dict.fromkeys((plan.role, plan.other_role) if plan.links else (plan.role,))
-    found = (contract.judged_by(plan.fault, role) for role in roles)
+    found = (contract.judged_by(plan.fault, role) for role in _roles(plan))
     return tuple({j.name: j for j in found if j is not None}.values())
+
+
+def _roles(plan: FaultPlan) -> tuple[str | None, ...]:
+    return tuple(dict.fromkeys((plan.role, plan.other_role) if plan.links else (plan.role,)))
+
+
+def watched_ns(contract: Contract, plan: FaultPlan) -> int:
+    """For how long the contract wants the fault watched at least, ns; of a link by the end that wants longer. 0 where it says nothing."""
+    return max(contract.watched_ns(plan.fault, role) or 0 for role in _roles(plan))
 
 
 def cap_of(contract: Contract, plan: FaultPlan, timers_ns: int, watch_ns: int, shortest_ns: int, quiet_ns: int) -> int:

@@ -18,6 +18,8 @@ from topologies.runtime import RuntimeFailure
 
 IDLE_NS = 500_000_000
 """A flow of which for so long no packet came is over."""
+SHOWN_NS = 500_000_000
+"""By then a new flow has come to a node that still gets any: every service is asked at least that often."""
 
 
 def _began_ns(c: Crossing) -> int:
@@ -87,7 +89,12 @@ class ActionFault:
             left = self._routes()
             return f"{left[0]}" if left else ""
         new = self._new_flows()
-        return f"{self.plan.target} still carries {len(new)} new flows to a VIP" if new else ""
+        if new:
+            return f"{self.plan.target} still carries {len(new)} new flows to a VIP"
+        early = time.monotonic_ns() - self._ended_ns < SHOWN_NS
+        return (
+            f"new flows to {self.plan.target} would show {SHOWN_NS / 1e9:g} s after its {self.action}" if early else ""
+        )
 
     def _new_flows(self) -> list[Crossing]:
         """Flows to a VIP that began after the action had ended, and that the node answers or passes on.

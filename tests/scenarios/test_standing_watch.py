@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from probes.flows import ANSWERED, LOST, FlowTrace, FlowWindow
 from scenarios.faults.base import FaultPlan
-from scenarios.standing_watch import Watch, cap_of, judging_of, return_limit_ns
+from scenarios.standing_watch import Watch, cap_of, judging_of, return_limit_ns, watched_ns
 from scenarios.timers.model import Timer
 from scenarios.timers.timers import Timers
 from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
@@ -66,6 +66,13 @@ def test_at_a_link_the_budgets_of_both_ends_hold(ends: tuple[str, str]) -> None:
 @pytest.mark.parametrize("ends", [("client", "l4"), ("l4", "client"), (None, "l4"), ("l4", None)])
 def test_an_end_without_a_budget_leaves_it_to_the_other(ends: tuple[str | None, str | None]) -> None:
     assert names(read("cut-link/l4: {black_hole: 200ms}"), cut(*ends)) == [("cut-link/l4", False)]
+
+
+@pytest.mark.parametrize("ends", [("client", "l4"), ("l4", "client")])
+def test_a_link_is_watched_for_as_long_as_either_end_wants(ends: tuple[str, str]) -> None:
+    watched = "cut-link/client: {black_hole: 100ms}\ncut-link/l4: {black_hole: 200ms, watch: 40s}"
+    assert watched_ns(read(watched), cut(*ends)) == 40 * S
+    assert watched_ns(read(BOTH), cut(*ends)) == 0
 
 
 def test_two_ends_with_the_same_budget_are_judged_by_it_once() -> None:

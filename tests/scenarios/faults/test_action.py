@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from scenarios.faults import action
 from scenarios.faults.action import ActionFault
 from scenarios.faults.base import ActionRefused
 from scenarios.faults.drain import drain
@@ -63,6 +64,12 @@ class Lab:
         return self.routes.get(node, frozenset())
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New flows have had their time to show."""
+    monkeypatch.setattr(action, "SHOWN_NS", 0)
+
+
 def contract(*protocols: str, within: str = "") -> Contract:
     actions = ACTIONS.replace("announce]}", f"announce], within: {within}}}") if within else ACTIONS
     return read("drain: {black_hole: 0ms}", *protocols, top=actions)
@@ -105,6 +112,17 @@ def test_a_drained_node_that_carries_only_what_was_established_is_drained() -> N
     lab.seen = [*through(tcp(), first_s=30), *through(Flow(CLIENT, 20_000, ECHO, 7, UDP), first_s=30)]
     assert fault.missing_effect() == fault.missing_at_heal() == ""
     assert lab.ran == [("l4ctl", "drain")]
+
+
+def test_a_node_is_not_drained_before_a_new_flow_would_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that goes on announcing has none in the first milliseconds: its drain was called effective, and what came later not held."""
+    lab = Lab()
+    fault = made(lab)
+    monkeypatch.setattr(action, "SHOWN_NS", 60_000_000_000)
+    fault.inject()
+    assert fault.missing_effect() == "new flows to l41 would show 60 s after its drain"
+    monkeypatch.setattr(action, "SHOWN_NS", 0)
+    assert fault.missing_effect() == ""
 
 
 NEW = {"a SYN": tcp(SYN_PORT), "datagrams": Flow(CLIENT, 20_000, ECHO, 7, UDP)}

@@ -1,0 +1,1 @@
+"""Stacks that nobody of this project wrote, each of which showed a fault once, and what is right for it."""
