@@ -35,7 +35,7 @@ def _roles(plan: FaultPlan) -> tuple[str | None, ...]:
 
 
 def watched_ns(contract: Contract, plan: FaultPlan) -> int:
-    """For how long the contract wants the fault watched at least, ns; of a link by the end that wants longer. 0 where it says nothing."""
+    """For how long the contract wants the fault watched at least, ns, of a link by either end; 0 where it says nothing."""
     return max(contract.watched_ns(plan.fault, role) or 0 for role in _roles(plan))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,15 @@ def played(directory: Path, name: str, *words: str) -> dict[str, dict[str, str]]
     return {s["name"]: s for s in result["scenarios"]}
 
 
-@pytest.mark.parametrize(("name", "scenario", "target", "says"), FOOLED, ids=[f"{n}:{s}" for n, s, *_ in FOOLED])
+SHORT = {("never-withdraws", "withdraw-l4"), ("always-well", "freeze-l7")}
+"""One whose action does nothing and one that is frozen are played each time; the others have their turn."""
+
+
+def _marked(row: tuple[str, str, str, str]) -> Any:
+    return pytest.param(*row, id=f"{row[0]}:{row[1]}", marks=() if row[:2] in SHORT else pytest.mark.long)
+
+
+@pytest.mark.parametrize(("name", "scenario", "target", "says"), [_marked(row) for row in FOOLED])
 def test_what_is_broken_fails_and_is_named(name: str, scenario: str, target: str, says: str, tmp_path: Path) -> None:
     found = played(tmp_path, name, scenario, "--target", target)[scenario]
     assert (found["verdict"], found["target"]) == ("fail", target), found["reason"]
@@ -47,9 +56,9 @@ def test_what_is_broken_fails_and_is_named(name: str, scenario: str, target: str
     assert re.search(says, found["reason"]), found["reason"]
 
 
+@pytest.mark.long
 def test_what_is_sound_passes_the_same(tmp_path: Path) -> None:
     scenarios = sorted({scenario for _, scenario, *_ in FOOLED} - {"kill-node"})
     found = played(tmp_path, "sound", *scenarios)
-    assert {name: s["verdict"] for name, s in found.items()} == dict.fromkeys(scenarios, "pass"), [
-        s["reason"] for s in found.values()
-    ]
+    assert found.keys() == {"steady", *scenarios}
+    assert {s["verdict"] for s in found.values()} == {"pass"}, [s["reason"] for s in found.values()]
