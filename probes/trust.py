@@ -46,6 +46,7 @@ STARVED = frozenset(
         "stall",
         "lab-lateness",
         "lab-stall",
+        "lab-bfd",
         "under-way",
         "late-answers",
         "harness-loss",
@@ -107,7 +108,8 @@ class TrustInput:
     `control_lost`, `control_broken`: samples lost and connections broken in the control window, without any fault;
     `control_longest_ns`: the longest stretch of that loss. `requesters`: what sends new requests.
     `under_way_ns`: by how much a lost probe had waited longer at the event than answers of its flow usually take, at most.
-    `late_answer_ns`: by how much the slowest answer of an untouched flow was slower than usual.
+    `late_answer_ns`: by how much the slowest answer of an untouched flow was slower than usual. `silenced`: BFD sessions, by name,
+    that heard nothing for their detection time though nobody broke anything at either end or between them.
     """
 
     probers: tuple[ProberReading, ...]
@@ -119,6 +121,7 @@ class TrustInput:
     late_answer_ns: int | None = None
     requesters: tuple[ProberReading, ...] = ()
     control_longest_ns: int = 0
+    silenced: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,7 @@ def check_trust(given: TrustInput) -> tuple[TrustCheck, ...]:
         _lateness("lateness", "Probes", given.probers),
         _stall("stall", "prober", given.probers),
         *(_of_the_lab(given.wakeups) if given.wakeups else ()),
+        _silenced(given.silenced),
         _count("harness-loss", given.probers, lambda p: p.not_sent, "probes", "not sent by the harness itself"),
         _count(
             "socket-drops", given.probers, lambda p: p.socket_drops, "answers", "dropped by the prober's own sockets"
@@ -307,6 +311,19 @@ def _woken(check: str, late_ns: int, limit_ns: int, which: str) -> TrustCheck:
     word = "in time" if ok else "too late"
     sentence = f"An ordinary process among the lab's was woken {word}: {which} {late:.3g} ms late; limit {limit:g} ms."
     return TrustCheck(check, ok, late, limit, "ms", sentence)
+
+
+def _silenced(sessions: Sequence[str] | None) -> TrustCheck | None:
+    if sessions is None:
+        return None
+    sentence = "BFD sessions that the fault did not touch stayed up."
+    if sessions:
+        more = f" and {len(sessions) - 1} more" if len(sessions) > 1 else ""
+        sentence = (
+            f"BFD of {sessions[0]}{more} heard nothing for its detection time, though the fault did not touch it: somebody in the "
+            "lab did not run."
+        )
+    return TrustCheck("lab-bfd", not sessions, len(sessions), 0, "sessions", sentence)
 
 
 def _under_way(given: TrustInput) -> TrustCheck | None:

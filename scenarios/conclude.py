@@ -47,6 +47,7 @@ from scenarios.record import (
     write_requests,
     write_trust,
 )
+from scenarios.silenced import silenced
 from scenarios.standing_watch import judging_of
 from scenarios.timers.model import Timer
 from scenarios.told import drops_of
@@ -251,8 +252,8 @@ def _doubts(
 ) -> tuple[Mapping[tuple[Kind, Part], int], tuple[TrustCheck, ...], tuple[Doubt, ...]]:
     """How late the instruments were in each part, the checks of both, and what they make doubtful."""
     clock = done.clock
-    until_heal = _readings(done, instruments, measured, clock.control_ns, clock.event_ns, clock.heal_ns)
-    after = _readings(done, instruments, measured, clock.heal_ns, clock.heal_ns, clock.end_ns)
+    until_heal = _readings(done, booted, instruments, measured, clock.control_ns, clock.event_ns, clock.heal_ns)
+    after = _readings(done, booted, instruments, measured, clock.heal_ns, clock.heal_ns, clock.end_ns)
     checks, doubts = doubts_of(until_heal)
     later, doubts_after = doubts_of(after, after_heal=True)
     impairments = impairment_checks(booted.lab.impaired())
@@ -270,7 +271,7 @@ def _doubts(
 
 
 def _readings(
-    done: Done, instruments: Instruments, measured: Measured, t0_ns: int, event_ns: int, t1_ns: int
+    done: Done, booted: Booted, instruments: Instruments, measured: Measured, t0_ns: int, event_ns: int, t1_ns: int
 ) -> TrustInput:
     """Of the time in [t0, t1). What was lost before the fault, and what waited then, is of the time until the heal."""
     first = t1_ns <= done.clock.heal_ns
@@ -296,7 +297,15 @@ def _readings(
         wakeups=read_wakeups(instruments.wakeups, t0_ns, event_ns, t1_ns) if instruments.wakeups else None,
         under_way_ns=measured.under_way_ns if first else None,
         late_answer_ns=measured.late_answer_ns(t0_ns, t1_ns),
+        silenced=_silenced(done, booted, instruments, t0_ns, t1_ns),
     )
+
+
+def _silenced(done: Done, booted: Booted, instruments: Instruments, t0_ns: int, t1_ns: int) -> tuple[str, ...] | None:
+    """None where nobody listened, and where links lose what the stack's own file has them lose."""
+    if instruments.watch is None or booted.lab.impaired():
+        return None
+    return silenced(instruments.watch.events(t0_ns, t1_ns), done.plan, booted.topology.nodes)
 
 
 # -- the trial -----------------------------------------------------------------------------------------------------

@@ -37,6 +37,7 @@ _WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
     "lab-watch": ("makes", EVERYTHING),
     "lab-lateness": ("makes", EVERYTHING),
     "lab-stall": ("makes", EVERYTHING),
+    "lab-bfd": ("makes", EVERYTHING),
     "under-way": ("makes", EVERYTHING),
     "late-answers": ("makes", EVERYTHING),
     "control-loss": ("widens", EVERYTHING),
@@ -91,6 +92,7 @@ CPU = frozenset(
         "connector-lag",
         "lab-lateness",
         "lab-stall",
+        "lab-bfd",
         "under-way",
         "late-answers",
     )

@@ -129,7 +129,7 @@ class Instruments:
     @property
     def slower_ns(self) -> int:
         """By how much fewer heartbeats of many connections come later than those of a few."""
-        return max(0, heartbeat_ns(self.held) - HEARTBEAT_NS)
+        return max(0, heartbeat_ns(self.held, self.cores) - HEARTBEAT_NS)
 
     def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""
@@ -191,7 +191,7 @@ class Instruments:
                     targets=targets,
                     streams=streamed(reached),
                     count=self.held,
-                    interval_ns=heartbeat_ns(self.held),
+                    interval_ns=heartbeat_ns(self.held, self.cores),
                     attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
                 )
                 self._stack.callback(held.stop)

@@ -18,9 +18,10 @@ PINGS_PER_ADDRESS = 1
 IDENTITY = "x-backend"
 """The header that is taken to name the backend where a contract names none."""
 HEARTBEAT_NS, SLOWEST_HEARTBEAT_NS = 1_000_000_000, 2_500_000_000
-HEARTBEATS_PER_S = 400
+HEARTBEATS_PER_S, HEARTBEATS_PER_S_AND_CORE = 400, 20
 """A vantage's connections beat once per second; from so many on, as much less often as keeps to these, down to the slowest. That is
-still seen to stall before the heal, which comes 5 s after the last impairment at the earliest."""
+still seen to stall before the heal, which comes 5 s after the last impairment at the earliest. A heartbeat costs a millisecond of CPU,
+most of it the balancer's."""
 MOST_THINNED = 4
 """Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
 PROBES_PER_S_AND_CORE = 2500
@@ -106,9 +107,10 @@ def connected_to(reached: Sequence[Reached]) -> list[Target]:
     ]
 
 
-def heartbeat_ns(count: int) -> int:
-    """Between two heartbeats of one of so many connections of a vantage."""
-    return max(HEARTBEAT_NS, min(SLOWEST_HEARTBEAT_NS, count * 1_000_000_000 // HEARTBEATS_PER_S))
+def heartbeat_ns(count: int, cores: int) -> int:
+    """Between two heartbeats of one of so many connections of a vantage, on a host of so many cores."""
+    per_s = min(HEARTBEATS_PER_S, HEARTBEATS_PER_S_AND_CORE * cores)
+    return max(HEARTBEAT_NS, min(SLOWEST_HEARTBEAT_NS, count * 1_000_000_000 // per_s))
 
 
 def security_of(service: Service) -> Security | None:

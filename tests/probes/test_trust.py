@@ -46,6 +46,7 @@ WELL = TrustInput(
     under_way_ns=4 * MS,
     late_answer_ns=30 * MS,
     requesters=(replace(PROBER, interval_ns=50 * MS), replace(PROBER, interval_ns=50 * MS, vantage="us-client")),
+    silenced=(),
 )
 
 
@@ -89,6 +90,7 @@ FIRES = [
     ("lab-watch", wakeups(stall_ns=None)),
     ("lab-watch", wakeups(alive=False)),
     ("lab-stall", wakeups(stall_ns=50 * MS + 1)),
+    ("lab-bfd", replace(WELL, silenced=("a with b", "b with a"))),
     ("under-way", replace(WELL, under_way_ns=50 * MS + 1)),
     ("late-answers", replace(WELL, late_answer_ns=300 * MS + 1)),
     ("harness-loss", prober(not_sent=1)),
@@ -126,6 +128,7 @@ def test_a_check_fires_and_trust_is_gone(name: str, given: TrustInput) -> None:
         ("lab-lateness", wakeups(lateness_p99_ns=10 * MS)),
         ("lab-stall", wakeups(stall_ns=50 * MS)),
         ("lab-watch", WELL),
+        ("lab-bfd", replace(WELL, silenced=())),
         ("under-way", replace(WELL, under_way_ns=50 * MS)),
         ("late-answers", replace(WELL, late_answer_ns=300 * MS)),
         ("harness-loss", WELL),
@@ -152,7 +155,9 @@ def test_every_check_has_a_case_in_which_it_fires() -> None:
 
 
 def test_a_step_a_scenario_does_not_have_is_not_checked() -> None:
-    given = replace(WELL, wakeups=None, under_way_ns=None, late_answer_ns=None, requesters=(), connections=())
+    given = replace(
+        WELL, wakeups=None, under_way_ns=None, late_answer_ns=None, requesters=(), connections=(), silenced=None
+    )
     names = {c.check for c in check_trust(given)}
     assert not any(name.startswith(("lab-", "under-", "late-", "requester", "connector")) for name in names)
     assert trusted(check_trust(given))

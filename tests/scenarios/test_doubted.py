@@ -51,6 +51,7 @@ TABLE = [
     Case("lab-watch", wakeups(alive=False), "makes", EVERYTHING, EVERYBODY, 0),
     Case("lab-lateness", wakeups(lateness_p99_ns=11 * MS), "makes", EVERYTHING, EVERYBODY, 0),
     Case("lab-stall", wakeups(stall_ns=55 * MS), "makes", EVERYTHING, EVERYBODY, 0),
+    Case("lab-bfd", replace(WELL, silenced=("a with b",)), "makes", EVERYTHING, EVERYBODY, 0),
     Case("under-way", replace(WELL, under_way_ns=51 * MS), "makes", EVERYTHING, EVERYBODY, 0),
     Case("late-answers", replace(WELL, late_answer_ns=301 * MS), "makes", EVERYTHING, EVERYBODY, 0),
     Case(

@@ -78,6 +78,7 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Booted]:
             patched.setattr(module, "INTERVAL_NS", INTERVAL_NS)
         patched.setattr(instruments, "MOST_THINNED", 1)
         patched.setattr(schedule, "HEARTBEAT_NS", HEARTBEAT_NS)
+        patched.setattr(schedule, "HEARTBEATS_PER_S_AND_CORE", schedule.HEARTBEATS_PER_S)
         found = boot(write_stack(tmp_path_factory.mktemp("stack"), f"scn{os.getpid()}"))
         yield found
         found.lab.close()
