@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from l4.config import L4Config
 from l4.dataplane import DataPlane
+from scapy.layers.inet import IP, TCP
+from scapy.layers.l2 import Ether
 
 from tests.reference.tier import L7, VIPS, VIPS6, Tier, tier, until
 
@@ -98,6 +100,49 @@ def test_a_connection_outlives_what_the_l4_node_knew_of_it(
                 assert {asked(one) for one in connected(built, stack, 3)} == {alone}, (
                     "new ones stay where they are sent"
                 )
+
+
+def test_segments_that_leave_together_have_their_second_chance_each(
+    built: Tier, two_links: L4Config, balance_object: Path
+) -> None:
+    """Routers put them together and apart again (GRO, GSO), and number the tunnel's headers anew as they do."""
+    with ExitStack() as stack:
+        before = opened(built, two_links, balance_object, stack)
+        for alone in L7:
+            with DataPlane(two_links, balance_object) as plane:
+                plane.serve({"web": frozenset({alone}), "echo": EVERYONE})
+                assert plane.attach()
+                for one, who in before.items():
+                    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 88)
+                    one.sendall(b"?" * 600)
+                    answers = one.recv(14, socket.MSG_WAITALL).decode()  # of one answer a whole one, wherever it begins
+                    assert who in answers
+
+
+@pytest.mark.parametrize("number", [1, 2, 65535])
+def test_whatever_number_a_router_gave_the_tunnels_header_a_packet_goes_round_once(built: Tier, number: int) -> None:
+    """A router that puts segments together and apart again (GRO, GSO) numbers the headers: the second one's is 1. Taken for "passed
+    on once" it was reset, and with it every connection over IPv6 whose request left in two segments."""
+    first, other = L7.values()
+    inner = IP(src="198.51.100.2", dst=VIPS[0]) / TCP(sport=4444, dport=80, flags="A", seq=1, ack=1) / b"?"
+    with (
+        built.network.socket("edge", socket.SOCK_RAW, socket.AF_PACKET, socket.htons(0x0800)) as seen,
+        built.network.socket("l4", socket.SOCK_RAW, socket.AF_INET, socket.IPPROTO_RAW) as raw,
+    ):
+        seen.settimeout(5)
+        raw.sendto(bytes(IP(src="10.2.3.1", dst=first, proto=4, id=number) / inner), (first, 0))
+        tunnels = []
+        while True:
+            packet = Ether(seen.recv(2048))[IP]
+            if packet.proto == 4 and packet.dst in (first, other) and packet.ttl not in [t.ttl for t in tunnels]:
+                tunnels.append(packet)
+            if packet.proto == 6 and packet[TCP].dport == 4444:
+                assert packet[TCP].flags == "R", "and nobody has it"
+                break
+    assert {packet.dst for packet in tunnels} == {first, other}
+    assert [packet.dst for packet in tunnels] == sorted((p.dst for p in tunnels), key=[first, other].index), (
+        "and not back"
+    )
 
 
 def test_a_connection_whose_l7_node_is_gone_is_reset_at_once(

@@ -39,9 +39,9 @@ def load(config: L7Config, path: Path = OBJECT_PATH) -> Object:
     for vip in config.vips:
         loaded.map("vips").update(prefix_key(vip), _PRESENT)
     if config.others:
-        loaded.map("next_node").update(
-            struct.pack("I", 0), config.others[0].packed + struct.pack("I", len(config.others))
-        )
+        loaded.map("next_node").update(struct.pack("I", 0), config.others[0].packed + config.others[-1].packed)
+        for other in config.others:
+            loaded.map("others").update(other.packed, _PRESENT)
     return loaded
 
 

@@ -40,8 +40,9 @@ struct {
 
 #define AF_INET_FAMILY 2
 
-/* The next L7 node of the region in an order that all of them share, and how many others there are; none where that is 0. */
-struct next { __be32 address; __u32 others; };
+/* The next L7 node of the region in an order that all of them share, and the last one before it is this node's turn again; none
+ * where `address` is 0. */
+struct next { __be32 address, last; };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -49,6 +50,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct next);
 } next_node SEC(".maps");
+
+/* The other L7 nodes of the region. Network order. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 256);
+	__type(key, __be32);
+	__type(value, __u32);
+} others SEC(".maps");
 
 /* Packets that were passed on. */
 struct {
@@ -114,26 +123,32 @@ static __always_inline bool stranger(struct xdp_md *ctx, struct iphdr *outer, vo
 	return !connected(ctx, &ends, sizeof(ends.ipv6), inner6, sizeof(*inner6), tcp);
 }
 
-/* Sends the tunnel on to the next node, by this node's own routes. How many have had it is in the identification, which says
- * nothing else: L4 nodes send zero. A node without a route is no chance: the connection is over, and its client is told so.
+/* Sends the tunnel on to the next node, by this node's own routes. Who passes on first puts the last node's address where the L4
+ * node's was: so the others know that the packet is on its way around, and where that ends. (A field of the header that routers
+ * write anew would not do: the identification is one, where they put segments together and apart again. Nor would this node's
+ * own address: its stack takes no packet from itself.) A node without a route is no chance: the connection is over, and its client
+ * is told so.
  */
 static __always_inline bool pass_on(struct xdp_md *ctx, struct iphdr *outer)
 {
-	__u32 zero = 0, had = bpf_ntohs(outer->id);
+	__u32 zero = 0;
+	__be32 from = outer->saddr;
 	struct next *next = bpf_map_lookup_elem(&next_node, &zero);
 	struct bpf_fib_lookup fib = { .family = AF_INET_FAMILY, .ifindex = ctx->ingress_ifindex };
 	__u64 *passed;
 	long found;
 
-	if (!next || had >= next->others)
-		return false;
-	fib.ipv4_src = outer->saddr;
+	if (!next || !next->address || bpf_map_lookup_elem(&tunnel_ends, &from))
+		return false;	/* none, or this is the last one */
+	if (!bpf_map_lookup_elem(&others, &from))
+		from = next->last;
+	fib.ipv4_src = from;
 	fib.ipv4_dst = next->address;
 	found = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
 	if (found != BPF_FIB_LKUP_RET_SUCCESS && found != BPF_FIB_LKUP_RET_NO_NEIGH)
 		return false;
+	outer->saddr = from;
 	outer->daddr = next->address;
-	outer->id = bpf_htons(had + 1);
 	outer->check = 0;
 	outer->check = header_checksum(outer);
 	passed = bpf_map_lookup_elem(&passed_on, &zero);
