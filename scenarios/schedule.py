@@ -12,7 +12,7 @@ from probes.packets import BASE_PORT, ProbeFlow, Transport, plan_flows
 from topologies.services import Service
 
 INTERVAL_NS = 10_000_000
-SYN_INTERVAL_NS = 20_000_000
+SYN_INTERVAL_NS, SLOWEST_SYN_INTERVAL_NS = 20_000_000, 40_000_000
 FLOWS_PER_SERVICE = 50  # shared by its addresses
 PINGS_PER_ADDRESS = 1
 IDENTITY = "x-backend"
@@ -43,8 +43,8 @@ def flows_of(
     """UDP to every UDP service on each of its addresses; to the others a schedule of SYNs, and pings, once per address, but none to
     those of `no_ping`, which answer none.
 
-    `number` of the vantage among all keeps identifiers apart. `thinned`: the intervals are so many times as long; flows and their
-    ports stay, and so do their ways.
+    `number` of the vantage among all keeps identifiers apart. `thinned`: the intervals are so many times as long, those of SYNs (few
+    and cheap) up to their slowest; flows and their ports stay, and so do their ways.
     """
     flows: list[ProbeFlow] = []
     pinged: set[str] = set()
@@ -67,7 +67,7 @@ def flows_of(
                 one.vip,
                 service.port,
                 count,
-                interval * thinned,
+                min(interval * thinned, SLOWEST_SYN_INTERVAL_NS) if transport == "tcp" else interval * thinned,
                 transport=transport,
                 first_id=1000 * number + len(flows),
                 base_port=used[transport],
