@@ -34,6 +34,7 @@ def command(lab: str | None, no_wait: bool, as_json: bool) -> int:
         said = opened.reset()
         healed = time.monotonic() - began
         steady = None if no_wait else _steady(opened)
+        opened.level()
     finally:
         opened.close()
     seconds = time.monotonic() - began

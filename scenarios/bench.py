@@ -72,6 +72,7 @@ class Bench:
         try:
             self.booted.lab.reset()
             wait_until(self._not_whole, deadline_s=WHOLE_S, every_s=2 * LOOK_S, what="reset")
+            self.booted.lab.level()
             self.broken = ""
         except (DeadlineMissed, RuntimeFailure, OSError) as left:  # OSError: of a lab that is there no more
             self.broken = self._deployed_anew(str(left))

@@ -395,6 +395,7 @@ class _Trial:
             return "serves as before"
 
         trouble = self.scenario._phase("recovery", plan.target, recover)
+        bench.booted.lab.level()
         self._ask_idle(1)
         if trouble is None:
             self.heal = replace(self.heal, back_ns=max(0, back.since_ns - heal_ns))

@@ -34,12 +34,16 @@ class Lab:
     names: tuple[str, ...] = (LONG[:15], "sh")
     mends: Callable[[Lab], None] = lambda _: None
     resets: int = 0
+    levelled: int = 0
     topology = small_topology("client", "l4")
 
     def reset(self) -> list[str]:
         self.resets += 1
         self.mends(self)
         return []
+
+    def level(self) -> None:
+        self.levelled += 1
 
     def snapshot(self, node: str) -> frozenset[str]:
         return self.lines if node == "l41" else frozenset()
@@ -98,6 +102,7 @@ def test_a_reset_mends_it_and_says_why_it_was_needed(made: Made) -> None:
     made.lab.mends = lambda lab: setattr(lab, "lines", BOTH)
     assert made.bench.make_whole() == made.bench.broken == ""
     assert made.said == ["the lab is not as it should be (the cut of l41:eth1): it is reset"]
+    assert made.lab.levelled == 1, "what was started anew is weighed like the others once it serves"
 
 
 def test_after_a_reset_connections_are_opened_once_more(made: Made) -> None:

@@ -82,6 +82,9 @@ class LinuxLab(Links, ABC):
         """Has the host weigh the lab as what it is, many machines, from now on. Not before it is in service: whoever asks a node
         something meanwhile would have to wait until all of them have booted."""
 
+    def level(self) -> None:
+        """Has the host weigh nodes that were started anew as it weighs the others: not before they have booted."""
+
     @abstractmethod
     def cpu_seconds(self) -> float:
         """CPU seconds of every process there has been in the lab; 0 where the host accounts for none."""

@@ -71,7 +71,7 @@ def _stack(topology: Topology, places: Places, node: str, image: str) -> None:
     )
 
 
-def _run(topology: Topology, places: Places, node: str) -> None:
+def _run(topology: Topology, places: Places, node: str, *, apart: bool = False) -> None:
     spec = topology.nodes[node]
     _stack(topology, places, node, spec.image)
     bundle = places.bundle(node)
@@ -112,19 +112,21 @@ def _run(topology: Topology, places: Places, node: str) -> None:
     if done.returncode != 0:
         tail = (bundle / "log").read_text(errors="replace").splitlines()[-3:]
         raise RuntimeFailure(f"node {node}: runc ended with {done.returncode}: {' / '.join(tail)}")
-    if spec.limits.cpus is None:
+    if spec.limits.cpus is None and not apart:
         share(topology.name, node)
 
 
 @contextmanager
-def starting(topology: Topology, places: Places, nodes: Sequence[str]) -> Iterator[Callable[[], None]]:
+def starting(
+    topology: Topology, places: Places, nodes: Sequence[str], *, apart: bool = False
+) -> Iterator[Callable[[], None]]:
     """Starts the nodes while the caller makes what they need; they go to work when the block ends, behind one gate, since none
     that starts early may take CPU from the others' starting. The block is given a function that returns when every container
     exists; it raises RuntimeFailure naming the node that does not."""
     with places.gate.open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         with ThreadPoolExecutor(STARTERS) as pool:
-            started = [pool.submit(_run, topology, places, node) for node in nodes]
+            started = [pool.submit(_run, topology, places, node, apart=apart) for node in nodes]
 
             def wait() -> None:
                 for one in started:
@@ -143,7 +145,8 @@ def run_one(topology: Topology, places: Places, node: str) -> None:
     _run(topology, places, node)
 
 
-def run_all(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
-    """Starts the nodes, whose links are there already."""
-    with starting(topology, places, nodes) as wait:
+def run_apart(topology: Topology, places: Places, nodes: Sequence[str]) -> None:
+    """Starts the nodes, whose links are there already, each weighed as a single process: one that boots wants seconds of CPU, and
+    those beside it serve. `share` makes them like the others."""
+    with starting(topology, places, nodes, apart=True) as wait:
         wait()

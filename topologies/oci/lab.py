@@ -14,7 +14,7 @@ from topologies.linux.mgmt import HOUSE, mgmt_pairs
 from topologies.linux.state import Places
 from topologies.linux.wire import Wire
 from topologies.oci import containers
-from topologies.oci.accounting import cpu_seconds, groups_of, join, prefer
+from topologies.oci.accounting import cpu_seconds, groups_of, join, prefer, share
 from topologies.oci.bundle import OURS, process_of
 from topologies.runtime import RuntimeFailure
 from topologies.source import load_topology
@@ -63,6 +63,11 @@ class OciLab(LinuxLab):
     def prefer(self) -> None:
         prefer(self.topology.name)
 
+    def level(self) -> None:
+        for node in self.topology.nodes.values():
+            if node.limits.cpus is None:
+                share(self.topology.name, node.name)
+
     def cpu_seconds(self) -> float:
         return cpu_seconds(self.topology.name)
 
@@ -72,5 +77,5 @@ class OciLab(LinuxLab):
         return ""
 
     def _start(self, nodes: Sequence[str]) -> None:
-        containers.run_all(self.topology, self.places, nodes)
+        containers.run_apart(self.topology, self.places, nodes)
         self.run_execs(nodes)

@@ -74,6 +74,8 @@ def test_nodes_compete_for_cpu_by_process_and_only_a_limited_one_by_itself(descr
         assert _group_of(lab.exec("b", ["cat", "/proc/self/cgroup"]).out, "cpu") == f"{own}/b"
         lab.kill(["a", "b"])
         lab.restart(["a", "b"])
+        assert {_cpu_group(pid) for pid in lab.pids("a")} == {f"{own}/a"}, "what boots weighs as one process"
+        lab.level()
 
 
 @pytest.mark.skipif(not V1_SHARES.exists(), reason="the host's CPU groups are those of all that is counted")
