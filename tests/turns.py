@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-PARTS = 6
+PARTS = 13
 """In so many commits' time, about, each part has come up."""
 
 
