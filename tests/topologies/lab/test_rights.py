@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import Describe, Up
 from tests.topologies.lab.host import traces
 from topologies.capabilities import ONLY_ASKED, of_bits
@@ -29,8 +30,8 @@ def lab(describe: Describe, up: Up) -> LinuxLab:
 
 def _statuses(lab: LinuxLab, node: str) -> list[str]:
     """Of its first process, of its command, and of one that `exec` runs."""
+    wait_until(lambda: len(lab.pids(node)) == 2, "its command")
     own = [Path(f"/proc/{pid}/status").read_text() for pid in lab.pids(node)]
-    assert len(own) == 2
     return [*own, lab.exec(node, ["cat", "/proc/self/status"]).out]
 
 
