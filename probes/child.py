@@ -21,6 +21,8 @@ class ProbeError(Exception):
 
 FIRST_IN_LINE = -20
 """The niceness of what measures: nothing may make it late."""
+ORDINARY = 0
+"""That of what may wait for its turn, as any process of the host's."""
 
 
 def prefer(pid: int, nice: int) -> None:

@@ -53,12 +53,12 @@ def flows_of(
         service = one.service
         wanted: list[tuple[Transport, int, int]] = []
         if service.protocol == "udp":
-            wanted.append(("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS))
+            wanted.append(("udp", FLOWS_PER_SERVICE // len(service.vip), INTERVAL_NS * thinned))
         else:
             if one.vip not in pinged and one.vip not in no_ping:
                 pinged.add(one.vip)
-                wanted.append(("icmp", PINGS_PER_ADDRESS, INTERVAL_NS))
-            wanted.append(("tcp", 1, SYN_INTERVAL_NS))
+                wanted.append(("icmp", PINGS_PER_ADDRESS, INTERVAL_NS * thinned))
+            wanted.append(("tcp", 1, min(SYN_INTERVAL_NS * thinned, SLOWEST_SYN_INTERVAL_NS)))
         for transport, count, interval in wanted:
             made = plan_flows(
                 vantage,
@@ -67,7 +67,7 @@ def flows_of(
                 one.vip,
                 service.port,
                 count,
-                min(interval * thinned, SLOWEST_SYN_INTERVAL_NS) if transport == "tcp" else interval * thinned,
+                interval,
                 transport=transport,
                 first_id=1000 * number + len(flows),
                 base_port=used[transport],

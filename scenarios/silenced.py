@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from probes.watch import TimelineEvent
+from probes.watch.bfd import DIAGNOSTICS
 from scenarios.faults.base import FaultPlan
 
-EXPIRED = "control detection time expired"
+EXPIRED = DIAGNOSTICS[1]
 """The diagnostic of RFC 5880 for a session that heard nothing."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from probes.child import Child, ProbeError, Started
+from probes.child import ORDINARY, Child, ProbeError, Started
 from probes.connections.client import ASK, RENEW, Plan
 from probes.connections.ledger import Ledger
 from probes.connections.log import AnyLine, ConnectionRecord, Refusal
@@ -19,8 +19,6 @@ from probes.connections.target import Target
 from probes.given_back import give_back
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-NICE = 0
-"""Not first in line: hundreds of handshakes at once, none of them urgent, would keep the lab's routers from BFD's next packet."""
 
 
 class Connections(Started):
@@ -96,7 +94,8 @@ class Connections(Started):
         # -P: the tree we are of, not the one that happens to be the current directory
         argv = [sys.executable, "-P", "-m", "probes.connections", str(plan)]
         environment = {"PYTHONPATH": str(REPOSITORY)}
-        self._child = Child(argv, self._netns, self._directory / "connections.log", environment, NICE)
+        # Not first in line: hundreds of handshakes at once would keep the lab's routers from BFD's next packet.
+        self._child = Child(argv, self._netns, self._directory / "connections.log", environment, ORDINARY)
         try:
             self._child.wait_ready(deadline_s, self._missing)
         except ProbeError as error:

@@ -13,16 +13,13 @@ from typing import Literal
 
 import msgspec
 
-from probes.child import Child, ProbeError, Started
+from probes.child import ORDINARY, Child, ProbeError, Started
 from probes.load.figures import figures, own_lateness_ns, within
 from probes.load.locustfile import LoadError
 from probes.load.record import PULSE_NS, Follower, Ledger, Plan, Request, Target, VantagePlan
 from reports.evidence.schema import Load
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-NICE = 0
-"""Behind the probers, beside everything else: load never makes a probe late, and is not starved by what it loads."""
 
 BEGIN_S = 60.0
 """How long master and workers may take to begin, on a busy machine."""
@@ -101,7 +98,8 @@ class LoadRun(Started):
         plan = self._directory / "load.plan"
         plan.write_bytes(msgspec.json.encode(msgspec.structs.replace(self._plan, first_answer_s=deadline_s)))
         argv = [sys.executable, "-m", "probes.load", str(plan)]
-        self._master = Child(argv, None, self._directory / "master.log", {"PYTHONPATH": str(REPOSITORY)}, NICE)
+        # Behind the probers, beside everything else: load never makes a probe late, and is not starved by what it loads.
+        self._master = Child(argv, None, self._directory / "master.log", {"PYTHONPATH": str(REPOSITORY)}, ORDINARY)
         try:
             self._master.wait_ready(BEGIN_S + deadline_s, self._unanswered)
         except ProbeError as error:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.scenarios.broken_reference import variant
-from tests.scenarios.busy import ATTEMPTS, too_busy
-from tests.scenarios.test_whole_way import run
+from tests.scenarios.runs import run_in_peace
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
 # variant, what is played at what, and what the sentence has to say of it
@@ -26,18 +25,12 @@ FOOLED = [
 ]
 
 
-def played(directory: Path, name: str, *words: str) -> dict[str, dict[str, str]]:
-    """By scenario: what came of it in the first run that is not left unknown by the host's load alone."""
-    topology = variant(name, directory, f"fool{os.getpid()}")
-    for number in range(ATTEMPTS):
-        out = directory / f"out{number}"
-        code, result, said = run(topology, out, *words)
-        doubted = [s["name"] for s in result["scenarios"] if s["verdict"] == "unknown"]
-        if not doubted or not all(too_busy(out / "evidence.jsonl", name) for name in doubted):
-            break
-    words_of = {s["verdict"] for s in result["scenarios"]}
-    assert code == (1 if "fail" in words_of else 3 if "unknown" in words_of else 0), said
-    return {s["name"]: s for s in result["scenarios"]}
+def played(directory: Path, name: str, *words: str) -> dict[str, dict[str, Any]]:
+    """By scenario: what came of it on that variant."""
+    ran = run_in_peace(variant(name, directory, f"fool{os.getpid()}"), directory, *words)
+    verdicts = {s["verdict"] for s in ran.scenarios}
+    assert ran.code == (1 if "fail" in verdicts else 3 if "unknown" in verdicts else 0), ran.said
+    return {s["name"]: s for s in ran.scenarios}
 
 
 SHORT = {("never-withdraws", "withdraw-l4"), ("always-well", "freeze-l7")}

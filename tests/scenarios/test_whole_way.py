@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.scenarios.busy import ATTEMPTS, too_busy
+from tests.scenarios.runs import run_in_peace
 from tests.scenarios.stack import write_stack
 
 pytestmark = [pytest.mark.lab, pytest.mark.skipif(os.geteuid() != 0, reason="needs root")]
-ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(topology: Path, out: Path, *words: str) -> tuple[int, dict[str, Any], list[str]]:
-    """Exit code, the JSON object printed last, and the lines that were said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli", "run", *words, "--topology", topology, "--json", "--out", out],
-        cwd=ROOT, capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr.splitlines()
-
-
-def run_in_peace(directory: Path, *words: str) -> tuple[int, dict[str, Any], list[str]]:
-    """The first run of the small stack that is not left unknown by the host's load alone."""
+def played(directory: Path, *words: str) -> tuple[int, dict[str, Any], list[str]]:
+    """Exit code, the JSON object printed last, and the lines that were said, of a run of the small stack."""
     lab = f"way{os.getpid()}"
-    topology = write_stack(directory, lab)
-    for number in range(ATTEMPTS):
-        out = directory / f"out{number}"
-        found = run(topology, out, *words)
-        doubted = [s["name"] for s in found[1]["scenarios"] if s["verdict"] == "unknown"]
-        if not doubted or not all(too_busy(out / "evidence.jsonl", name) for name in doubted):
-            break
+    ran = run_in_peace(write_stack(directory, lab), directory, *words)
+    assert ran.result is not None, ran.said
     assert not Path(f"/run/nospof/labs/{lab}").exists(), "nothing is left"
     for name in ("report.html", "summary.md", "junit.xml"):
-        assert (out / name).stat().st_size, name
-    return found
+        assert (ran.out / name).stat().st_size, name
+    return ran.code, ran.result, ran.said
 
 
 def test_what_keeps_its_promises_ends_with_0_and_says_so_last(tmp_path: Path) -> None:
-    code, result, said = run_in_peace(tmp_path, "withdraw-l4", "--target", "way1")
+    code, result, said = played(tmp_path, "withdraw-l4", "--target", "way1")
     assert code == 0, said
     (withdrawn,) = result["scenarios"]
     assert (withdrawn["name"], withdrawn["target"], withdrawn["verdict"]) == ("withdraw-l4", "way1", "pass")
@@ -56,7 +37,7 @@ def test_what_keeps_its_promises_ends_with_0_and_says_so_last(tmp_path: Path) ->
 
 
 def test_a_single_point_of_failure_ends_with_1_and_is_named(tmp_path: Path) -> None:
-    code, result, said = run_in_peace(tmp_path, "kill-l4", "--target", "way1")
+    code, result, said = played(tmp_path, "kill-l4", "--target", "way1")
     assert code == 1, said
     (killed,) = result["scenarios"]
     assert killed["verdict"] == result["verdict"] == "fail"

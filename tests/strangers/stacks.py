@@ -22,8 +22,8 @@ PACKAGES = "keepalived,haproxy,nginx-light,bird2,frr,iproute2,iputils-ping,procp
 
 @dataclass(frozen=True)
 class Case:
-    """`run`: the command's words; `exit`, `verdict` (of every scenario; `judged`: pass or fail): None where nothing is said of them;
-    `words`: what the output has to say, `never`: what it must not."""
+    """`run`: the command's words; `exit`: its code; `verdict`: of one scenario at least, or `judged`, each pass or fail; None where
+    nothing is said of it. `words`: what the output has to say, `never`: what it must not."""
 
     case: str
     run: str
