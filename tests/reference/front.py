@@ -36,6 +36,7 @@ class Front:
     port: int
     tls_port: int
     apps: dict[str, subprocess.Popen[bytes]]
+    app_ports: dict[str, int]
 
 
 def _free(count: int) -> list[int]:
@@ -87,7 +88,7 @@ def serving(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
     }
     envoy = subprocess.Popen([*argv, "--base-id", str(port)])
     try:
-        yield Front(port, tls_port, started)
+        yield Front(port, tls_port, started, apps)
     finally:
         for process in (envoy, *started.values()):
             process.kill()

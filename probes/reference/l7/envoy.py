@@ -51,8 +51,9 @@ def _cluster(config: L7Config) -> Json:
         "type": "STATIC",
         "connect_timeout": "0.25s",
         "lb_policy": "ROUND_ROBIN",
-        # With a threshold above zero Envoy would spread over dead apps once most are dead.
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # With a threshold above zero Envoy would spread over dead apps once most are dead. With a window, as it has by default, it
+        # keeps what it has learned of an app to itself for up to a second after it has told of another.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}, "update_merge_window": "0s"},
         "load_assignment": {"cluster_name": _CLUSTER, "endpoints": _localities(config)},
         # An app that let two tries run out is left alone for a while, long before checks have decided about it. What it answers
         # itself, be it 500, is no reason. Never more than half: slow apps are better than none.
