@@ -35,6 +35,8 @@ BASE_SYSCTLS = (
 """Link-local addresses without waiting for duplicates that cannot be, and kept through a link's fall. What a new namespace would take
 from the host (ip-sysctl, devconf_inherit_init_net) is set, so that a lab is the same on every host: forwarding, which Docker turns on
 there, and no filter by the way back, the kernel's own default. A node's file has the last word."""
+ORPHAN_RETRIES = "net.ipv4.tcp_orphan_retries"
+"""How often the kernel sends what a process left in its connections, before it forgets them (ip-sysctl); 0: eight times."""
 IFF_UP = 1
 RTPROT_STATIC = 4  # rtnetlink(7): higher numbers are routing daemons
 

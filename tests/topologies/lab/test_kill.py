@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from tests.probes.conftest import wait_until
 from tests.topologies.lab.conftest import CHAIN, Describe, Up, both_runtimes
 from tests.topologies.lab.frames import Capture, ethernet, send_connected, send_raw, udp_packet
 from tests.topologies.lab.host import ping
+from topologies.linux import links
+from topologies.linux.netns import inside
 from topologies.linux.wire import CUT_OUT
 from topologies.runtime import RuntimeFailure
 from topologies.runtimes import LinuxLab
@@ -15,6 +22,7 @@ from topologies.runtimes import LinuxLab
 pytestmark = [pytest.mark.lab, both_runtimes]
 PORT = 4000
 FRAMES = 200
+ORPHAN_RETRIES = Path("/proc/sys") / links.ORPHAN_RETRIES.replace(".", "/")
 A, B = ("10.0.1.1", PORT), ("10.0.2.1", PORT)
 
 
@@ -79,6 +87,48 @@ def test_a_kill_is_total_and_touches_no_other_node(chain: LinuxLab) -> None:
     assert chain.snapshots(["a", "b"]) == snapshots
     with pytest.raises(RuntimeFailure, match="node r"):
         chain.exec("r", ["true"])
+
+
+# Accepts one connection and holds it until it is killed; the test's own process is none of the node's.
+SERVER = """
+import socket
+server = socket.create_server(("10.0.2.1", 5000))
+print("listening", flush=True)
+kept = server.accept()
+kept[0].send(b"kept")
+kept[0].recv(1)
+"""
+FIN_OR_DATA_LEFT = {"04", "05", "06", "07", "08", "09", "0B"}
+"""States of proc(5)'s net/tcp: all but established, listening, and opening."""
+
+
+def _orphans(lab: LinuxLab, node: str) -> list[str]:
+    rows = inside(lab.netns(node), Path("/proc/thread-self/net/tcp").read_text).splitlines()[1:]
+    return [row for row in rows if row.split()[3] in FIN_OR_DATA_LEFT]
+
+
+def test_a_killed_node_forgets_its_connections_as_a_machine_does_that_is_switched_off(chain: LinuxLab) -> None:
+    """Its kernel goes on, and would send a FIN for a minute: a client would hear of it as soon as the node is back."""
+    argv = ["nsenter", f"--net={chain.netns('b')}", sys.executable, "-c", SERVER]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == "listening\n"
+        with inside(chain.netns("a"), lambda: socket.create_connection((B[0], 5000), timeout=5)) as client:
+            assert client.recv(4) == b"kept"
+            chain.kill(["b"])
+            server.wait()
+            assert inside(chain.netns("b"), ORPHAN_RETRIES.read_text) == "1\n"
+            wait_until(lambda: not _orphans(chain, "b"), "the end of what the killed process left")
+            chain.restart(["b"])
+            assert inside(chain.netns("b"), ORPHAN_RETRIES.read_text) == "0\n", "as it was"
+            assert ping(chain, "a", B[0], count=3)
+            client.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                client.recv(1)  # nobody tells it
+            client.settimeout(5)
+            client.send(b"?")
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
 
 
 def test_nodes_killed_together_go_silent_together_and_come_back_together(chain: LinuxLab) -> None:
