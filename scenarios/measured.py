@@ -19,12 +19,18 @@ from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The instants of a scenario, CLOCK_MONOTONIC ns, in order. `event_ns` is the Convergence Event Instant."""
+    """The instants of a scenario, CLOCK_MONOTONIC ns, in order. `event_ns` is the Convergence Event Instant; `end_ns`: of what was due
+    until then it is known what became of it; `over_ns`: until then connections count, the last idle ones are asked shortly before.
+    """
 
     control_ns: int
     event_ns: int
     heal_ns: int
     end_ns: int
+    over_ns: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "over_ns", max(self.over_ns, self.end_ns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,7 +342,7 @@ def classify_connection(
     if record.opened_ns >= clock.end_ns or _closed(record, clock.control_ns):
         return None
     phase = None
-    if record.broken_ns is not None and record.broken_ns < clock.end_ns and not excused:
+    if record.broken_ns is not None and record.broken_ns < clock.over_ns and not excused:
         began = record.unanswered_ns if record.unanswered_ns is not None else record.broken_ns
         if record.broken_ns < clock.event_ns:
             phase = "control"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +16,20 @@ from scenarios.measured import (
     measure_flow,
     vantage_figures,
 )
-from tests.scenarios.made import CLOCK, CONTROL, END, EVENT, HEAL, STEP, connection, flow, measured, record, trace
+from tests.scenarios.made import (
+    CLOCK,
+    CONTROL,
+    END,
+    EVENT,
+    HEAL,
+    STEP,
+    BrokenBy,
+    connection,
+    flow,
+    measured,
+    record,
+    trace,
+)
 
 PHASES = st.integers(0, STEP - 1)
 IN_CONTROL = st.sets(st.integers(CONTROL, EVENT - 2), max_size=40)  # due more than Δ before the event
@@ -148,6 +164,19 @@ def phase_of(**times: float | None) -> tuple[str | None, bool]:
     found = classify_connection(record(**times), CLOCK, touched=True, own=False)  # type: ignore[arg-type]
     assert found is not None
     return found.phase, found.at_event
+
+
+@pytest.mark.parametrize("by", ["reset", "closed"])
+def test_an_idle_one_that_is_asked_after_the_recovery_and_refused_at_once_broke_in_the_recovery(by: BrokenBy) -> None:
+    """What probes count until is known two seconds later only; a connection that is asked then tells at once."""
+    clock = replace(CLOCK, over_ns=(END + 100) * STEP)
+    asked = replace(record(broken=END + 50, by=by), use="idle")
+    found = classify_connection(asked, clock, touched=False, own=False)
+    assert found is not None
+    assert (found.phase, found.at_event) == ("recovery", True)
+    later = classify_connection(replace(asked, broken_ns=(END + 101) * STEP), clock, touched=False, own=False)
+    assert later is not None
+    assert later.phase is None, "that is of the next trial"
 
 
 def test_a_connection_that_held_has_no_phase() -> None:
