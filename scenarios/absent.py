@@ -5,11 +5,13 @@ refused before anything is broken; it breaks and measures nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from scenarios.asked import plays
 from scenarios.boot import Booted
 from scenarios.catalogue import Needs
+from scenarios.steady import AT_ONCE
 from scenarios.streams import missing_stream
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.contract import Action, Contract
@@ -123,16 +125,17 @@ def _programs(lab: LinuxLab, contract: Contract, wanted: Collection[tuple[str, A
 
 
 def _streams(booted: Booted) -> Iterator[Problem]:
-    """Of each service with a stream, each VIP from the first vantage that it answers."""
-    contract = booted.contract
-    asked: set[tuple[str, str]] = set()
+    """Of each service with a stream, each VIP from the first vantage that it answers; all at a time, each is watched for a while."""
+    contract, lab = booted.contract, booted.lab
+    first: dict[tuple[str, str], str] = {}
     for vantage, name, vip in booted.answering.answered(contract):
-        service = contract.services[name]
-        if service.stream is None or (name, vip) in asked:
-            continue
-        asked.add((name, vip))
-        if why := missing_stream(booted.lab.netns(vantage), service, vip):
+        if contract.services[name].stream is not None:
+            first.setdefault((name, vip), vantage)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        told = pool.map(lambda a: missing_stream(lab.netns(first[a]), contract.services[a[0]], a[1]), first)
+    for ((name, vip), vantage), why in zip(first.items(), told, strict=True):
+        if why:
             line = line_of(contract.path, "services", name, "stream")
-            found = f"{service.stream}, which does not stream: {vantage} → {vip}: {why}"
+            found = f"{contract.services[name].stream}, which does not stream: {vantage} → {vip}: {why}"
             expected = "a path that answers 200 with bytes that go on for as long as they are read"
             yield Problem(contract.path, line, f"services.{name}.stream", found, expected)
