@@ -43,7 +43,7 @@ class Back:
         instruments = self.bench.instruments
         last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
         self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
-        quiet_ns = self.quiet_ns + instruments.slower_ns + SETTLE_NS
+        quiet_ns = self.quiet_ns + SETTLE_NS
         left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:

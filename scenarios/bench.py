@@ -16,7 +16,9 @@ from scenarios.serving import Baseline, lacking
 from scenarios.steady import unanswered
 from scenarios.timers.timers import Kept
 from scenarios.waiting import DeadlineMissed, wait_until
+from topologies.linux.lab import LinuxLab
 from topologies.linux.wired import Crossing
+from topologies.model import Endpoint
 from topologies.runtime import RuntimeFailure
 
 STEADY_S = 30.0
@@ -24,15 +26,22 @@ WHOLE_S = 60.0
 CALM_S = 10.0  # for so long the host may be given time to calm down, after a boot for instance
 LOOK_S = 0.25  # between two looks at whether all is quiet: looking takes CPU from what is looked at
 STEADY_NS = 1_000_000_000
-STARTING_NS = 500_000_000
+CONTROL_NS = 5_000_000_000
+"""The control window, most of which has passed when steady state is reached: all was quiet while connections were opened."""
+CHOSEN_NS = 500_000_000
+"""For so long of it, at least, a target is known and its links are tapped."""
 
 Say = Callable[[str], None]
 
 
 @dataclass
 class Bench:
-    """`baseline` is None until a control window has passed; `openings`: which ways connections were opened, and all else went, while
-    they were; `broken`: why the lab is not as it should be, empty when it is."""
+    """`baseline` is None until a control window has passed; `broken`: why the lab is not as it should be, empty when it is.
+
+    `opened`: long-lived connections have been opened since something was broken last; `openings`: which ways they were opened, and all
+    else went since; `overflow`: flows of which that is not known; `quiet_ns`: since when nobody broke, healed or restarted anything
+    and nothing was lost.
+    """
 
     booted: Booted
     instruments: Instruments
@@ -41,7 +50,10 @@ class Bench:
     now: Say = lambda _: None
     per_hop: bool = False
     baseline: Baseline | None = None
+    opened: bool = False
     openings: tuple[Crossing, ...] = ()
+    overflow: int = 0
+    quiet_ns: int = field(default_factory=time.monotonic_ns)
     broken: str = ""
     kept: Kept = field(default_factory=Kept)
     plays: Mapping[str, Play] = field(default_factory=dict)
@@ -76,7 +88,9 @@ class Bench:
             self.broken = ""
         except (DeadlineMissed, RuntimeFailure, OSError) as left:  # OSError: of a lab that is there no more
             self.broken = self._deployed_anew(str(left))
-        self._renewing = False  # what was opened over a broken lab may stand where no new connection would be put
+        self.opened = self._renewing = (
+            False  # what was opened over a broken lab may stand where no new connection would be put
+        )
         return self.broken
 
     def _not_whole(self) -> str:
@@ -115,6 +129,7 @@ class Bench:
         """Fewer probes from here on, said with its reason; False where no less would be of use. Raises ProbeError."""
         thinner = self.instruments.thin()
         if thinner:
+            self.quiet_ns = time.monotonic_ns()
             self.say(
                 f"the host does not carry all probes: one every {self.instruments.interval_ns / 1e6:g} ms now ({why})"
             )
@@ -123,46 +138,71 @@ class Bench:
     # -- steady state ----------------------------------------------------------------------------------------------
 
     def begin_renewal(self) -> None:
-        """Has connections opened anew meanwhile, every link tapped: which way an idle one went nobody sees later."""
-        lab = self.booted.lab
-        lab.wire.forget_taps()
-        lab.tap(tuple(lab.topology.nodes))
-        self._renewing = True
+        """Has connections opened anew meanwhile where something was broken since they were. Every link is tapped: which way an idle
+        one went nobody sees later."""
+        if self.opened:
+            return
+        self._renewing, self.quiet_ns = True, time.monotonic_ns()
+        self.openings, self.overflow = (), 0
+        tap_openings(self.booted.lab)
         self.instruments.begin_renewal()
 
     def settle(self) -> str:
-        """Long-lived connections opened anew, and everything answers for a second. Raises DeadlineMissed, ProbeError."""
+        """Long-lived connections opened anew where something was broken since, and everything answers for a second. `quiet_ns` is then
+        when the control window began: after what was lost. Links stay tapped. Raises DeadlineMissed, ProbeError."""
+        try:
+            if not self.opened:
+                self._renew()
+            took = wait_until(self._unsteady, deadline_s=STEADY_S, every_s=LOOK_S, what="steady state")
+            self.calm(CALM_S)
+            lost = self.instruments.last_losses(self.quiet_ns)
+        except (DeadlineMissed, ProbeError):
+            self.quiet_ns = time.monotonic_ns()
+            raise
+        finally:
+            self._read_openings()
+        soonest = time.monotonic_ns() + CHOSEN_NS - CONTROL_NS
+        self.quiet_ns = max([self.quiet_ns, soonest, *(t + 1 for t in lost.values())])
+        return f"steady after {took:.1f} s; probes every {self.instruments.interval_ns / 1e6:g} ms"
+
+    def _read_openings(self) -> None:
+        wire = self.booted.lab.wire
+        self.openings, self.overflow = (
+            merged(self.openings, self.booted.lab.tapped()),
+            self.overflow + wire.tap_overflow(),
+        )
+        wire.forget_taps()  # a table that fills up takes long to read, again and again
+
+    def _unsteady(self) -> str:
+        return self.instruments.unsteady(max(self.quiet_ns, time.monotonic_ns() - STEADY_NS))
+
+    def _renew(self) -> None:
         if not self._renewing:
             self.calm(CALM_S)  # a host that is too busy to open connections is given less to do first
             self.begin_renewal()
-        lab = self.booted.lab
-        try:
-            self.instruments.renew()
-            self.openings = tuple(lab.tapped())
-        finally:
-            lab.untap(tuple(lab.topology.nodes))
-            self._renewing = False
-        start = time.monotonic_ns()
-        took = wait_until(
-            lambda: (
-                self.instruments.unsteady(max(start, time.monotonic_ns() - STEADY_NS))
-                if time.monotonic_ns() - start > STARTING_NS
-                else "starting"
-            ),
-            deadline_s=STEADY_S,
-            every_s=LOOK_S,
-            what="steady state",
-        )
-        self.calm(CALM_S)
-        return f"steady after {took:.1f} s; probes every {self.instruments.interval_ns / 1e6:g} ms"
+        self._renewing = False
+        self.instruments.renew(self.quiet_ns)
+        self.opened = True
 
     def carrying(self) -> frozenset[str]:
         """Nodes that a packet to or from a VIP crossed while connections were opened, links that it took, and who answered."""
         vips = self.vips
         seen = [c for c in self.openings if c.flow.src in vips or c.flow.dst in vips]
         nodes = {node for c in seen for node in (c.sender, c.receiver)}
-        links = {str(link) for link in self.booted.topology.links if any(c.over((link,)) for c in seen)}
+        ends = {Endpoint(c.sender, c.interface) for c in seen}
+        links = {str(link) for link in self.booted.topology.links if not ends.isdisjoint(link.endpoints)}
         return frozenset(nodes | links | self.instruments.answering())
+
+
+def tap_openings(lab: LinuxLab) -> None:
+    """Taps every link, for connections that are opened from now on."""
+    lab.wire.forget_taps()
+    lab.tap(tuple(lab.topology.nodes))
+
+
+def merged(earlier: Collection[Crossing], later: Collection[Crossing]) -> tuple[Crossing, ...]:
+    """Each crossing once, as it was seen last."""
+    return tuple({(c.sender, c.interface, c.flow): c for c in (*earlier, *later)}.values())
 
 
 def _silent(asked: Collection[Asked]) -> str:

@@ -28,7 +28,6 @@ from scenarios.collected import Collected
 from scenarios.dropped import kernel_drops
 from scenarios.requested import requested, streamed
 from scenarios.schedule import (
-    HEARTBEAT_NS,
     INTERVAL_NS,
     MOST_THINNED,
     Reached,
@@ -125,11 +124,6 @@ class Instruments:
     def interval_ns(self) -> int:
         """Between two probes of a flow: how exactly losses are told."""
         return INTERVAL_NS * self.thinned
-
-    @property
-    def slower_ns(self) -> int:
-        """By how much fewer heartbeats of many connections come later than those of a few."""
-        return max(0, heartbeat_ns(self.held, self.cores) - HEARTBEAT_NS)
 
     def _reached(self, vantage: str) -> list[Reached]:
         """The services that answered this vantage at boot, each with each of its addresses."""
@@ -273,10 +267,10 @@ class Instruments:
             if held.alive():
                 held.begin_renewal()
 
-    def renew(self) -> None:
+    def renew(self, since_ns: int | None = None) -> None:
         """Long-lived connections opened anew, as before every fault: those that were opened during the last one
-        would else carry it on. What earlier trials left is let go of. Raises ProbeError."""
-        self.forget(time.monotonic_ns())
+        would else carry it on. What was over by then (None: by now) is let go of. Raises ProbeError."""
+        self.forget(time.monotonic_ns() if since_ns is None else since_ns)
         with ThreadPoolExecutor(max(1, len(self.connections))) as pool:
             for _ in pool.map(Connections.renew, self.connections.values()):
                 pass

@@ -16,7 +16,7 @@ from probes.drops.counters import Counts, difference
 from reports.evidence import schema
 from scenarios import standing_watch
 from scenarios.back import Back
-from scenarios.bench import LOOK_S, Bench, crossed_by
+from scenarios.bench import CONTROL_NS, LOOK_S, Bench, crossed_by
 from scenarios.catalogue import Entry
 from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
@@ -25,13 +25,13 @@ from scenarios.hops import cost_of, measured_hops
 from scenarios.measured import Clock
 from scenarios.serving import baseline
 from scenarios.timers.timers import Timers
+from scenarios.touching import at_element
 from scenarios.verdict import Act, Doubt, Heal
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 from topologies.linux.bpf import BpfError
 from topologies.linux.wired import Crossing
 from topologies.runtime import RuntimeFailure
 
-CONTROL_NS = 5_000_000_000
 QUIET_NS = 5_000_000_000  # RFC 6412, Sustained Convergence Validation Time
 CAP_NS = 20_000_000_000  # for so long a fault stands at least before loss is called one that has not ended
 THRESHOLD_NS = 2_000_000_000  # RFC 6412, Forwarding Delay Threshold: later is lost
@@ -75,16 +75,20 @@ class Scenario:
     def _write(self, data: schema.Data, t_ns: int, acc_ns: int = 0) -> None:
         self.bench.writer.write(data, t_ns=t_ns, acc_ns=acc_ns, scenario=self.key)
 
-    def _phase(self, name: schema.PhaseName, target: str, work: Callable[[], str]) -> str | None:
-        """Runs one phase and records it: None, or why it did not come about."""
-        start, trouble = time.monotonic_ns(), None
+    def _phase(
+        self, name: schema.PhaseName, target: str, work: Callable[[], str], since_ns: int | None = None
+    ) -> str | None:
+        """Runs one phase and records it, from `since_ns` on: None, or why it did not come about."""
+        start, trouble = time.monotonic_ns() if since_ns is None else since_ns, None
         self.bench.now(f"{self.key}{f' on {target}' if target else ''}: {name}")
         try:
             detail = work()
         except TROUBLE as error:
             detail = trouble = str(error)
-        phase = schema.Phase(name=name, start_ns=start, end_ns=time.monotonic_ns(), ok=trouble is None, detail=detail)
-        self._write(phase, start)
+        end = time.monotonic_ns()
+        if name == "steady":
+            end = max(start, min(end, self.bench.quiet_ns))  # what comes after it is of the control window
+        self._write(schema.Phase(name=name, start_ns=start, end_ns=end, ok=trouble is None, detail=detail), start)
         return trouble
 
     def _doubt(self, check: str, sentence: str, *, after_heal: bool = False) -> None:
@@ -99,18 +103,21 @@ class Scenario:
 
         Raises NothingCarries before anything is broken.
         """
-        if trouble := self._phase("steady", "", self.bench.settle):
+        bench = self.bench
+        first = None if bench.baseline else dict(bench.booted.lab.snapshots(list(bench.booted.topology.nodes)))
+        if trouble := self._phase("steady", "", bench.settle):
             self._doubt("steady", trouble)
         fault = self.build(self.bench)
-        return _Trial(self, fault).run()
+        return _Trial(self, fault, first).run()
 
 
 @dataclass
 class _Trial:
-    """The doing of a trial once its fault is chosen."""
+    """The doing of a trial once its fault is chosen. `first`: the stack's routes and addresses before it, in a run's first trial."""
 
     scenario: Scenario
     fault: Fault
+    first: Mapping[str, frozenset[str]] | None
     act: Act = field(default_factory=Act)
     heal: Heal = field(default_factory=Heal)
     event_ns: int = 0
@@ -145,13 +152,14 @@ class _Trial:
         self.act = Act(action=plan.action)
         counters = {v: p.counters() for v, p in instruments.probers.items()}
         self._read_timers()
+        lab.untap(tuple(lab.topology.nodes))
         lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
-        control = self.control_ns = time.monotonic_ns()
+        control = self.control_ns = time.monotonic_ns() if bench.per_hop else bench.quiet_ns
         before: list[Crossing] = []
         after: list[Crossing] = []
         if trouble := scenario._phase(
-            "control", plan.target, lambda: self._stamped(lambda: self._control(control, before))
+            "control", plan.target, lambda: self._stamped(lambda: self._control(control, before)), control
         ):
             scenario._doubt("control", trouble)
         counts = self._counts()
@@ -167,15 +175,18 @@ class _Trial:
             lab.untap(plan.nodes, plan.links)
         self._recover(heal_ns)
         lab.unsight()
-        end_ns = time.monotonic_ns() - THRESHOLD_NS
         after_all = self._counts()
+        self._answered(1)
+        over_ns = time.monotonic_ns()
         counted = [d for node, now in after_all.items() for d in difference(node, counts.get(node, {}), now)]
-        if overflow := lab.wire.tap_overflow():
+        if overflow := lab.wire.tap_overflow() + bench.overflow:
             full = f"{overflow} flows did not fit into the taps' table"
             # what was touched and not seen to be counts as elsewhere
             scenario._doubts.append(Doubt("taps", f"Taps: {full}.", "makes", where="elsewhere"))
             scenario._doubts.append(Doubt("taps", f"Taps: {full}.", "hides", where="touched"))
-        clock = Clock(control, self.event_ns, max(heal_ns, self.event_ns), max(end_ns, heal_ns))
+        clock = Clock(
+            control, self.event_ns, max(heal_ns, self.event_ns), max(over_ns - THRESHOLD_NS, heal_ns), over_ns
+        )
         done = Done(
             key=scenario.key,
             entry=scenario.entry,
@@ -211,12 +222,13 @@ class _Trial:
 
     def _control(self, start: int, found: list[Crossing]) -> str:
         bench, lab = self.bench, self.bench.booted.lab
-        first = None if bench.baseline else dict(lab.snapshots(list(lab.topology.nodes)))
         pass_time(start + CONTROL_NS - PATHS_NS)
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
+        plan = self.fault.plan
+        found += at_element((c for c in bench.openings if c.seen.last_ns >= start), plan.nodes, plan.links)
         found += self._ways(start)
-        if first is not None:
-            self._first_window(first, found)
+        if self.first is not None:
+            self._first_window(self.first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
 
     def _read_timers(self) -> None:
@@ -271,7 +283,7 @@ class _Trial:
         refused: list[ActionRefused] = []
 
         def inject() -> str:
-            self.injected = True
+            self.injected, self.bench.opened = True, False
             try:
                 instant = self.fault.inject()
             except ActionRefused as error:
@@ -341,8 +353,10 @@ class _Trial:
         self.watched = standing_watch.told(self.timers, stood_s)
         if not self.act.did_nothing and not self.act.refused:
             self._held()  # before idle connections speak: nobody has seen them since they were opened
-        self._ask_idle(0)
-        return self._ways(time.monotonic_ns())
+        self.bench.instruments.ask_idle(0)
+        ways = self._ways(time.monotonic_ns())
+        self._answered(0)
+        return ways
 
     def _held(self) -> None:
         """Whether the fault held until now."""
@@ -352,9 +366,9 @@ class _Trial:
             let_go = str(error)
         self.act = replace(self.act, let_go=let_go)
 
-    def _ask_idle(self, half: Literal[0, 1]) -> None:
+    def _answered(self, half: Literal[0, 1]) -> None:
+        """Half of the idle connections, which were asked, have answered."""
         instruments = self.bench.instruments
-        instruments.ask_idle(half)
         with contextlib.suppress(DeadlineMissed):  # who has no answer by then has broken, or its process is doubted
             wait_until(lambda: instruments.unasked(half), deadline_s=ASKED_S, what="answers on idle connections")
 
@@ -388,15 +402,15 @@ class _Trial:
         bench, plan = self.bench, self.fault.plan
         back = Back(bench, heal_ns, QUIET_NS)
         limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
-        deadline_s = (limit_ns + QUIET_NS) / 1e9 + bench.instruments.slower_ns / 1e9 + 1
+        deadline_s = (limit_ns + QUIET_NS) / 1e9 + 1
 
         def recover() -> str:
             wait_until(back.missing, deadline_s=deadline_s, every_s=LOOK_S, what="recovery")
             return "serves as before"
 
         trouble = self.scenario._phase("recovery", plan.target, recover)
+        bench.instruments.ask_idle(1)
         bench.booted.lab.level()
-        self._ask_idle(1)
         if trouble is None:
             self.heal = replace(self.heal, back_ns=max(0, back.since_ns - heal_ns))
             for sentence in back.moved():

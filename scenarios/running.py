@@ -22,7 +22,7 @@ from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.absent import refuse_missing
 from scenarios.asked import plays as played
-from scenarios.bench import Bench
+from scenarios.bench import Bench, tap_openings
 from scenarios.boot import Booted, boot, take_down
 from scenarios.calibration.kept import kept
 from scenarios.instruments import Instruments
@@ -72,8 +72,9 @@ class _Deployment:
         return booted
 
     def measure(self, booted: Booted) -> Instruments:
-        """Starts the instruments. Raises ProbeError, RuntimeFailure."""
+        """Starts the instruments, every link tapped. Raises ProbeError, RuntimeFailure."""
         self.teller.now("probers, connections and load start")
+        tap_openings(booted.lab)
         instruments = self.stack.enter_context(Instruments(booted, self.asked.locustfile, self.asked.connections))
         if instruments.thinned > 1:
             every_ms = instruments.interval_ns / 1e6
@@ -121,6 +122,7 @@ def running(asked: Asked, teller: Teller, verdict: Verdict) -> Iterator[Bench]:
             teller.now,
             asked.per_hop,
             plays={play.entry.name: play for play in plays},
+            opened=True,
             redeploy=deployment.again,
         )
         since = time.monotonic()

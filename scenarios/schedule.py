@@ -20,8 +20,8 @@ IDENTITY = "x-backend"
 HEARTBEAT_NS, SLOWEST_HEARTBEAT_NS = 1_000_000_000, 2_500_000_000
 HEARTBEATS_PER_S, HEARTBEATS_PER_S_AND_CORE = 400, 20
 """A vantage's connections beat once per second; from so many on, as much less often as keeps to these, down to the slowest. That is
-still seen to stall before the heal, which comes 5 s after the last impairment at the earliest. A heartbeat costs a millisecond of CPU,
-most of it the balancer's."""
+still seen to stall (2 s) within the five quiet seconds before the heal, and within those after it. A heartbeat costs a millisecond
+of CPU, most of it the balancer's."""
 MOST_THINNED = 4
 """Up to so many times the interval: a budget of 300 ms is told to 40 ms then."""
 PROBES_PER_S_AND_CORE = 3000

@@ -14,6 +14,7 @@ from scenarios import bench as bench_module
 from scenarios.bench import Bench, crossed_by
 from scenarios.protocols import UDP
 from scenarios.serving import baseline
+from scenarios.waiting import DeadlineMissed
 from tests.topologies.files import contract_of, small_topology
 from topologies.linux.wire import Flow, Seen
 from topologies.linux.wired import Crossing
@@ -182,6 +183,139 @@ def test_a_fresh_lab_in_which_less_answers_than_before_is_not_whole(made: Made) 
     made.bench.broken, made.silent = "something", {WEB}
     made.bench.redeploy = lambda: cast(Any, (booted(Lab(), made.bench.booted.contract, (WEB,)), "fresh"))
     assert made.bench.make_whole() == made.bench.broken == f"client0 → web {VIP} does not answer"
+
+
+# -- steady state, and the control window that it begins ------------------------------------------------------------
+
+
+@dataclass
+class Quiet:
+    """Instruments whose clients lost something last at these times, ns; `unsteady` for ever where a test says so."""
+
+    losses: dict[str, int] = field(default_factory=dict)
+    wrong: str = ""
+    fresh: bool = True
+    interval_ns = 10_000_000
+    renewals: int = 0
+    forgotten_ns: int = 0
+
+    def begin_renewal(self) -> None:
+        self.renewals += 1
+
+    def renew(self, since_ns: int) -> None:
+        self.forgotten_ns = since_ns
+        if not self.fresh:
+            raise ProbeError("3 of 100 were opened anew")
+
+    def unsteady(self, _: int) -> str:
+        return self.wrong
+
+    def restless(self) -> str:
+        return ""
+
+    def last_losses(self, since_ns: int) -> dict[str, int]:
+        return {who: t for who, t in self.losses.items() if t >= since_ns}
+
+
+@dataclass
+class Tapped(Lab):
+    """The same lab, which notes whether its links are tapped."""
+
+    taps: list[str] = field(default_factory=list)
+    seen: list[Crossing] = field(default_factory=lambda: [crossing("client0", "l41")])
+
+    def __post_init__(self) -> None:
+        self.wire = SimpleNamespace(forget_taps=lambda: self.taps.append("forgotten"), tap_overflow=lambda: 2)
+
+    def tap(self, _: object) -> None:
+        self.taps.append("tapped")
+
+    def tapped(self) -> list[Crossing]:
+        return self.seen
+
+
+def steady(made: Made, monkeypatch: pytest.MonkeyPatch, quiet: Quiet, now_s: float = 100.0) -> Bench:
+    """A bench at that time of a clock that stands still."""
+    monkeypatch.setattr(bench_module.time, "monotonic_ns", lambda: round(now_s * 1e9))
+    monkeypatch.setattr(bench_module, "STEADY_S", 0.0)
+    bench = made.bench
+    bench.booted = cast(Any, booted(Tapped(), bench.booted.contract))
+    bench.instruments = cast(Any, quiet)
+    return bench
+
+
+def test_the_control_window_is_the_quiet_in_which_connections_were_opened(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = steady(made, monkeypatch, quiet := Quiet(), 97.0)
+    bench.begin_renewal()
+    steady(made, monkeypatch, quiet, 100.0)
+    bench.settle()
+    assert bench.quiet_ns == quiet.forgotten_ns == 97_000_000_000, "what happens in the control window is kept"
+    assert (bench.opened, quiet.renewals) == (True, 1)
+    assert bench.openings == (crossing("client0", "l41"),)
+
+
+def test_a_loss_meanwhile_begins_it_anew(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = steady(made, monkeypatch, Quiet(losses={"probes of a": 98_500_000_000, "probes of b": 90_000_000_000}))
+    bench.opened, bench.quiet_ns = True, 97_000_000_000
+    bench.settle()
+    assert bench.quiet_ns == 98_500_000_001
+
+
+def test_fewer_probes_begin_it_anew(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = steady(made, monkeypatch, Quiet())
+    bench.opened, bench.quiet_ns = True, 97_000_000_000
+    bench.instruments.thin = lambda: True  # type: ignore[method-assign]
+    bench.thin("asked for")
+    assert bench.quiet_ns == 100_000_000_000
+
+
+def test_it_leaves_time_for_a_target_to_be_chosen_in(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = steady(made, monkeypatch, Quiet())
+    bench.opened, bench.quiet_ns = True, 40_000_000_000
+    bench.settle()
+    assert bench.quiet_ns == 100_000_000_000 - bench_module.CONTROL_NS + bench_module.CHOSEN_NS
+
+
+@pytest.mark.parametrize("quiet", [Quiet(wrong="probes of a are lost"), Quiet(fresh=False)])
+def test_without_steady_state_it_begins_when_nobody_waits_any_longer(
+    made: Made, monkeypatch: pytest.MonkeyPatch, quiet: Quiet
+) -> None:
+    bench = steady(made, monkeypatch, quiet, 90.0)
+    bench.begin_renewal()
+    steady(made, monkeypatch, quiet)
+    with pytest.raises((DeadlineMissed, ProbeError)):
+        bench.settle()
+    assert bench.quiet_ns == 100_000_000_000
+
+
+def test_connections_are_opened_anew_only_where_something_was_broken(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = steady(made, monkeypatch, quiet := Quiet())
+    bench.opened = True
+    bench.begin_renewal()
+    bench.settle()
+    assert quiet.renewals == 0
+    bench.opened = False
+    bench.settle()
+    assert quiet.renewals == 1
+
+
+def test_links_are_tapped_from_when_connections_are_opened_until_a_target_is_chosen(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an idle connection crossed is seen when it is opened; what a busy one crosses, at its next heartbeat."""
+    bench = steady(made, monkeypatch, Quiet())
+    lab = cast(Tapped, bench.booted.lab)
+    bench.settle()
+    assert lab.taps == ["forgotten", "tapped", "forgotten"]
+    lab.seen = [crossing("client0", "l41", "left")]
+    bench.settle()
+    assert lab.taps == ["forgotten", "tapped", "forgotten", "forgotten"]
+    assert bench.openings == (crossing("client0", "l41"), crossing("client0", "l41", "left"))
+    assert bench.overflow == 4, "what did not fit is not forgotten"
 
 
 # -- what carries traffic ------------------------------------------------------------------------------------------

@@ -241,9 +241,9 @@ def test_a_topology_that_cannot_be_read_is_bad_input(tmp_path: Path) -> None:
 def test_a_kill_of_the_only_way_of_a_real_stack_ends_with_one_and_leaves_evidence_and_no_lab(tmp_path: Path) -> None:
     lab = f"exit{os.getpid()}"
     conftest = """
-        from scenarios import instruments, phases, schedule
+        from scenarios import bench, instruments, phases, schedule
 
-        phases.CONTROL_NS = phases.QUIET_NS = 1_000_000_000
+        bench.CONTROL_NS = phases.CONTROL_NS = phases.QUIET_NS = 1_000_000_000
         phases.THRESHOLD_NS, phases.CAP_NS = 500_000_000, 3_000_000_000
         schedule.INTERVAL_NS = instruments.INTERVAL_NS = 50_000_000
         instruments.MOST_THINNED = 1

@@ -52,7 +52,7 @@ SHORT: Mapping[ModuleType, Mapping[str, float]] = {
         "CAP_NS": 3_000_000_000,
         "THRESHOLD_NS": 500_000_000,
     },
-    bench_module: {"STEADY_S": 8.0, "CALM_S": 1.0},
+    bench_module: {"CONTROL_NS": 1_000_000_000, "STEADY_S": 8.0, "CALM_S": 1.0},
     standing_watch: {"RETURN_NS": 10_000_000_000},
     ends: {"RETURN_NS": 10_000_000_000},
 }
