@@ -21,6 +21,7 @@ _NAMES = {
     "request_fail": "new requests failing",
     "resolve_fail": "names not resolved",
     "latency": "response time (p99)",
+    "latency_steady": "response time at rest (p99)",
     "broken": "broken connections",
     "load_fail": "load that failed",
     "recover": "recovery",

@@ -11,7 +11,7 @@ from probes.watch.decompose import Failure, FirstPacket, decompose
 from probes.watch.waits import Wait
 from reports.evidence.schema import Stage
 from scenarios.faults.base import FaultPlan
-from scenarios.measured import Clock, FlowResult, Measured
+from scenarios.measured import Clock, FlowResult, Measured, RequestsResult
 from scenarios.record import tuple_of
 from scenarios.timers.model import Peer, Timer
 from topologies.linux.wired import Crossing
@@ -25,13 +25,19 @@ def stages(
     events: Sequence[TimelineEvent],
     timers: Sequence[Timer] = (),
 ) -> tuple[Stage, ...]:
-    """Where the time went until the last touched flow was answered again; until the last change of a FIB before the heal where
-    none was lost. `timers`: those that the fault may have started, as they were read before it."""
-    touched = measured.touched
+    """Where the time went until the last touched flow was answered again; where no probe was lost, until the last touched series of
+    new requests was; where none of these failed, until the last change of a FIB before the heal. `timers`: those that the fault may
+    have started, as they were read before it."""
+    touched, asked = measured.touched, measured.requests_of(touched=True)
     if not touched or any(f.fault.censored for f in touched):
         return ()
     last = max((f for f in touched if f.fault.episodes), key=_recovered_ns, default=None)
     concerned = [last] if last else list(touched)
+    first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
+    if first is None:
+        if not all(r.fault.ended for r in asked):
+            return ()
+        first = max(map(_served_again, asked), key=lambda f: f.t_ns if f else 0, default=None)
     failure = Failure(
         clock.event_ns,
         nodes=frozenset(plan.nodes),
@@ -39,7 +45,6 @@ def stages(
         destinations=frozenset(x for f in concerned for x in (f.trace.flow.src, f.trace.flow.dst)),
         planned=plan.planned,
     )
-    first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
     if first is not None and first.t_ns < clock.event_ns:
         return ()
     until_heal = [event for event in events if event.t_ns < clock.heal_ns]
@@ -73,6 +78,15 @@ def _recovered_ns(flow: FlowResult) -> int:
     ends = [e.end_ns for e in flow.fault.episodes if e.end_ns is not None]
     at = int(np.searchsorted(flow.trace.due, max(ends, default=0)))
     return int(flow.trace.rx[at]) if at < len(flow.trace.due) else 0
+
+
+def _served_again(asked: RequestsResult) -> FirstPacket | None:
+    """The first good answer after a series' last failed request; None where none failed."""
+    trace, end_ns = asked.trace, max((s.end_ns for s in asked.fault.stretches), default=None)
+    if end_ns is None:
+        return None
+    at = int(np.searchsorted(trace.due, end_ns))
+    return FirstPacket(int(trace.done[at]), node=trace.series.vantage) if at < len(trace.due) else None
 
 
 def _way(flow: FlowResult, after: Sequence[Crossing]) -> set[str] | None:

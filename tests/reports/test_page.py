@@ -97,6 +97,31 @@ def test_a_fail_names_the_broken_budget_and_the_element(evidence_file: Path) -> 
     assert f"Broken budget at eu-l4-1: black hole 410 ms ({flow}), budget 300 ms" in text
 
 
+def test_the_stack_at_rest_is_told_by_its_own_figure_and_not_as_a_fault_that_was_not_judged(
+    evidence_file: Path, tmp_path: Path
+) -> None:
+    row = Judgement(what="latency_steady", measured="44 ms", budget="200 ms", ok=True, key="latency_steady", state="ok")
+    (some, *_) = [one for one in read_evidence(evidence_file).records if isinstance(one, VerdictRecord)]
+    rest = msgspec.structs.replace(
+        some.data,
+        scenario="steady",
+        fault="steady",
+        target="",
+        verdict="pass",
+        judged=(row,),
+        headline="Nothing broke.",
+    )
+    path = tmp_path / "rest.jsonl"
+    at_rest = msgspec.structs.replace(some, scenario="steady", data=rest)
+    path.write_bytes(evidence_file.read_bytes() + msgspec.json.encode(at_rest) + b"\n")
+    html = page(path)
+    (line,) = re.findall(r'<tr>(?:(?!</tr>).)*href="#s-steady"(?:(?!</tr>).)*</tr>', html, re.DOTALL)
+    assert "response time at rest (p99) 44 ms, budget 200 ms" in plain(line)
+    assert "not judged" not in line
+    (head,) = re.findall(r"scenario <b>steady</b>.*", html)
+    assert "·" not in head, "it has no target, and its fault is its name"
+
+
 def test_an_unknown_names_the_fault_of_the_instrument_and_ticks_no_budget(tmp_path: Path) -> None:
     (plan,) = [one for one in PLANS if one.verdict == "unknown"]
     html = page(read_evidence(write_run(tmp_path / "evidence.jsonl", [plan])))

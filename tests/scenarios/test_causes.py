@@ -4,11 +4,38 @@ from __future__ import annotations
 
 import pytest
 
+from probes.watch import TimelineEvent
 from probes.watch.waits import Wait
-from scenarios.causes import waits_of
+from scenarios.causes import stages, waits_of
 from scenarios.timers.model import SECOND, Peer, Session, Timer, session_timers
+from tests.scenarios.made import CLOCK, EVENT, HEAL, PLAN, STEP, asked, clean
 
 PEER = Peer("BGP", "10.0.0.1")
+
+
+def told(when: int, what: str, detail: str = "") -> TimelineEvent:
+    return TimelineEvent(when * STEP, STEP // 10, "l4-2", "l4", what, detail)
+
+
+# Checks find the dead process, it is out of the table; long afterwards it is back.
+CRASHED = [told(EVENT + 20, "unhealthy", PLAN.target), told(EVENT + 21, "table"), told(HEAL - 20, "table")]
+
+
+def test_where_only_requests_failed_the_time_goes_until_one_is_answered_again() -> None:
+    asking = asked(range(EVENT, EVENT + 30), took_ns=STEP // 4)
+    found = stages(PLAN, CLOCK, clean(requests=[asking]), (), CRASHED)
+    assert [s.name for s in found] == ["health-check", "fib", "first-packet"]
+    assert found[-1].end_ns == (EVENT + 30) * STEP + STEP // 4
+    assert found[-1].node == "us"
+
+
+def test_where_requests_fail_until_the_heal_there_is_no_end_to_it() -> None:
+    assert stages(PLAN, CLOCK, clean(requests=[asked(range(EVENT, HEAL))]), (), CRASHED) == ()
+
+
+def test_where_nothing_failed_it_goes_until_the_last_change() -> None:
+    found = stages(PLAN, CLOCK, clean(requests=[asked()]), (), CRASHED)
+    assert found[-1].end_ns == (HEAL - 20) * STEP
 
 
 def named(waits: tuple[Wait, ...]) -> list[tuple[str, int, int]]:
