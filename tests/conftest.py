@@ -7,11 +7,18 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.turns import chosen
 
-settings.register_profile("nospof", deadline=None)
+# How slow examples are to make, and how many of them fit, is the host's affair and the dice's. With all tests new examples are sought
+# each time; else the same ones are tried, so that a change is refused for what it did.
+settings.register_profile(
+    "nospof",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    derandomize=os.environ.get("NOSPOF_LONG") != "all",
+)
 settings.load_profile("nospof")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scenarios.verdict import Act, Doubt, Heal, Held, Load, Lost, Row, Series, Trial, judge
+from scenarios.verdict.decide import MOST_NAMED
 from scenarios.verdict.load import LATENCY_SAMPLES
 from scenarios.verdict.rows import NEEDED
 from scenarios.verdict.text import limit_of, told
@@ -292,10 +294,21 @@ def test_unknown_and_fail_name_the_element_the_row_or_step_the_figure_and_what_w
         assert all(step in found.reason for step in steps if step)
         assert all(d.sentence in found.reason for d in trial.doubts if d.no_pass)
         assert all(r.why and r.why[1:].rstrip(".") in found.reason for r in named)
+        named = _named_of(named, found.reason)
     for row in named:
         assert row.name in found.reason
         assert told(row) in found.reason
         assert limit_of(row) in found.reason
+
+
+def _named_of(rows: Sequence[Row], reason: str) -> list[Row]:
+    """Of many rows with one reason the first few are named, and how many more there are is said."""
+    by_why: dict[tuple[str, bool], list[Row]] = {}
+    for row in rows:
+        by_why.setdefault((row.why, row.cpu), []).append(row)
+    for some in by_why.values():
+        assert len(some) <= MOST_NAMED or f"; and {len(some) - MOST_NAMED} more: unknown, since" in reason
+    return [row for some in by_why.values() for row in some[:MOST_NAMED]]
 
 
 @given(trial=trials())
