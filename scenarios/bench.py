@@ -29,7 +29,8 @@ STEADY_NS = 1_000_000_000
 CONTROL_NS = 5_000_000_000
 """The control window, most of which has passed when steady state is reached: all was quiet while connections were opened."""
 CHOSEN_NS = 500_000_000
-"""For so long of it, at least, a target is known and its links are tapped."""
+"""So much of it is left for a target to be chosen in."""
+READ_EVERY_NS = 5_000_000_000
 
 Say = Callable[[str], None]
 
@@ -39,8 +40,8 @@ class Bench:
     """`baseline` is None until a control window has passed; `broken`: why the lab is not as it should be, empty when it is.
 
     `opened`: long-lived connections have been opened since something was broken last; `openings`: which ways they were opened, and all
-    else went since; `overflow`: flows of which that is not known; `quiet_ns`: since when nobody broke, healed or restarted anything
-    and nothing was lost.
+    else went since; `overflow`: for how many flows there was no room among these; `quiet_ns`: since when nothing was
+    broken, healed, restarted or lost.
     """
 
     booted: Booted
@@ -59,6 +60,7 @@ class Bench:
     plays: Mapping[str, Play] = field(default_factory=dict)
     redeploy: Callable[[], tuple[Booted, Instruments]] | None = None
     _renewing: bool = field(default=False, repr=False)
+    _read_ns: int = field(default_factory=time.monotonic_ns, repr=False)
 
     @property
     def vips(self) -> frozenset[str]:
@@ -120,7 +122,7 @@ class Bench:
     def calm(self, deadline_s: float) -> None:
         """Gives a busy host time, then fewer probes to carry and as much time again. Whether that was enough, trust will tell."""
         try:
-            wait_until(self.instruments.restless, deadline_s=deadline_s, every_s=2 * LOOK_S, what="calm")
+            wait_until(self._restless, deadline_s=deadline_s, every_s=2 * LOOK_S, what="calm")
         except DeadlineMissed as busy:
             if self.thin(str(busy)):
                 self.calm(deadline_s)
@@ -149,29 +151,33 @@ class Bench:
 
     def settle(self) -> str:
         """Long-lived connections opened anew where something was broken since, and everything answers for a second. `quiet_ns` is then
-        when the control window began: after what was lost. Links stay tapped. Raises DeadlineMissed, ProbeError."""
+        when the control window began: now where anything was lost meanwhile. Links stay tapped. Raises DeadlineMissed, ProbeError."""
+        lost = True
         try:
             if not self.opened:
                 self._renew()
             took = wait_until(self._unsteady, deadline_s=STEADY_S, every_s=LOOK_S, what="steady state")
             self.calm(CALM_S)
-            lost = self.instruments.last_losses(self.quiet_ns)
-        except (DeadlineMissed, ProbeError):
-            self.quiet_ns = time.monotonic_ns()
-            raise
+            lost = bool(self.instruments.last_losses(self.quiet_ns))
         finally:
-            self._read_openings()
-        soonest = time.monotonic_ns() + CHOSEN_NS - CONTROL_NS
-        self.quiet_ns = max([self.quiet_ns, soonest, *(t + 1 for t in lost.values())])
+            now = time.monotonic_ns()
+            # a window that begins just behind a loss would show less of it than there is
+            self.quiet_ns = now if lost else max(self.quiet_ns, now + CHOSEN_NS - CONTROL_NS)
+            self.read_openings()
         return f"steady after {took:.1f} s; probes every {self.instruments.interval_ns / 1e6:g} ms"
 
-    def _read_openings(self) -> None:
-        wire = self.booted.lab.wire
-        self.openings, self.overflow = (
-            merged(self.openings, self.booted.lab.tapped()),
-            self.overflow + wire.tap_overflow(),
-        )
-        wire.forget_taps()  # a table that fills up takes long to read, again and again
+    def read_openings(self) -> None:
+        """Takes what the taps saw out of their table, which would fill up and take long to read, again and again."""
+        lab = self.booted.lab
+        self.openings = merged(self.openings, lab.tapped())
+        self.overflow += lab.wire.tap_overflow()
+        lab.wire.forget_taps()
+        self._read_ns = time.monotonic_ns()
+
+    def _restless(self) -> str:
+        if self.opened and time.monotonic_ns() - self._read_ns > READ_EVERY_NS:
+            self.read_openings()
+        return self.instruments.restless()
 
     def _unsteady(self) -> str:
         return self.instruments.unsteady(max(self.quiet_ns, time.monotonic_ns() - STEADY_NS))
@@ -185,9 +191,9 @@ class Bench:
         self.opened = True
 
     def carrying(self) -> frozenset[str]:
-        """Nodes that a packet to or from a VIP crossed while connections were opened, links that it took, and who answered."""
-        vips = self.vips
-        seen = [c for c in self.openings if c.flow.src in vips or c.flow.dst in vips]
+        """Nodes that a packet to or from a VIP crossed of late, links that it took, and who answered."""
+        vips, since_ns = self.vips, self.quiet_ns - CONTROL_NS
+        seen = [c for c in self.openings if c.seen.last_ns >= since_ns and (c.flow.src in vips or c.flow.dst in vips)]
         nodes = {node for c in seen for node in (c.sender, c.receiver)}
         ends = {Endpoint(c.sender, c.interface) for c in seen}
         links = {str(link) for link in self.booted.topology.links if not ends.isdisjoint(link.endpoints)}

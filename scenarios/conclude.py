@@ -275,6 +275,7 @@ def _readings(
 ) -> TrustInput:
     """Of the time in [t0, t1). What was lost before the fault, and what waited then, is of the time until the heal."""
     first = t1_ns <= done.clock.heal_ns
+    over_ns = t1_ns if first else done.clock.over_ns  # connections are asked until then, by whoever is to run
     before, until = (
         (done.counters, done.counters_at_heal)
         if first
@@ -290,14 +291,14 @@ def _readings(
             read_requester(r, r.window(t0_ns, t1_ns), r.window(event_ns, t1_ns).stall_ns)
             for r in instruments.requesters.values()
         ),
-        connections=tuple(read_connections(c, t0_ns, t1_ns) for c in instruments.connections.values()),
+        connections=tuple(read_connections(c, t0_ns, over_ns) for c in instruments.connections.values()),
         control_lost=lost,
         control_longest_ns=longest,
         control_broken=len(measured.broken(phase="control")) if first else 0,
-        wakeups=read_wakeups(instruments.wakeups, t0_ns, event_ns, t1_ns) if instruments.wakeups else None,
+        wakeups=read_wakeups(instruments.wakeups, t0_ns, event_ns, over_ns) if instruments.wakeups else None,
         under_way_ns=measured.under_way_ns if first else None,
         late_answer_ns=measured.late_answer_ns(t0_ns, t1_ns),
-        silenced=_silenced(done, booted, instruments, t0_ns, t1_ns),
+        silenced=_silenced(done, booted, instruments, t0_ns, over_ns),
     )
 
 

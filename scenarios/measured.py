@@ -19,8 +19,9 @@ from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """The instants of a scenario, CLOCK_MONOTONIC ns, in order. `event_ns` is the Convergence Event Instant; `end_ns`: of what was due
-    until then it is known what became of it; `over_ns`: until then connections count, the last idle ones are asked shortly before.
+    """The instants of a scenario, CLOCK_MONOTONIC ns, in order. `event_ns` is the Convergence Event Instant; `end_ns` ends the
+    recovery for probes and requests, which may be answered for 2 s more; `over_ns` for connections, of which the last idle ones were
+    asked shortly before.
     """
 
     control_ns: int
@@ -335,11 +336,11 @@ def _accept(found: Attempts) -> Percentiles:
 def classify_connection(
     record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None, excused: bool = False
 ) -> ConnectionResult | None:
-    """None for a connection that has nothing to do with this scenario: gone before it, or opened after it. `excused`: its end breaks
-    nothing."""
+    """None for a connection that has nothing to do with this scenario: broken before it, closed before the event (by us, as all are
+    that are opened anew, or as its protocol provides), or opened after it. `excused`: its end breaks nothing."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
-    if record.opened_ns >= clock.end_ns or _closed(record, clock.control_ns):
+    if record.opened_ns >= clock.end_ns or _closed(record, clock.event_ns):
         return None
     phase = None
     if record.broken_ns is not None and record.broken_ns < clock.over_ns and not excused:

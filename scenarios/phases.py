@@ -86,8 +86,8 @@ class Scenario:
         except TROUBLE as error:
             detail = trouble = str(error)
         end = time.monotonic_ns()
-        if name == "steady":
-            end = max(start, min(end, self.bench.quiet_ns))  # what comes after it is of the control window
+        if name == "steady":  # what comes after it is of the control window
+            start, end = min(start, self.bench.quiet_ns), min(end, self.bench.quiet_ns)
         self._write(schema.Phase(name=name, start_ns=start, end_ns=end, ok=trouble is None, detail=detail), start)
         return trouble
 
@@ -104,9 +104,9 @@ class Scenario:
         Raises NothingCarries before anything is broken.
         """
         bench = self.bench
-        first = None if bench.baseline else dict(bench.booted.lab.snapshots(list(bench.booted.topology.nodes)))
         if trouble := self._phase("steady", "", bench.settle):
             self._doubt("steady", trouble)
+        first = None if bench.baseline else dict(bench.booted.lab.snapshots(list(bench.booted.topology.nodes)))
         fault = self.build(self.bench)
         return _Trial(self, fault, first).run()
 
@@ -152,8 +152,8 @@ class _Trial:
         self.act = Act(action=plan.action)
         counters = {v: p.counters() for v, p in instruments.probers.items()}
         self._read_timers()
+        bench.read_openings()
         lab.untap(tuple(lab.topology.nodes))
-        lab.wire.forget_taps()
         lab.tap(plan.nodes, plan.links)
         control = self.control_ns = time.monotonic_ns() if bench.per_hop else bench.quiet_ns
         before: list[Crossing] = []

@@ -108,9 +108,10 @@ def test_a_reset_mends_it_and_says_why_it_was_needed(made: Made) -> None:
 
 def test_after_a_reset_connections_are_opened_once_more(made: Made) -> None:
     """Those that were opened while something was broken may stand where no new one would be put."""
-    made.bench.broken, made.bench._renewing = "the cut of l41:eth1", True
+    made.bench.broken, made.bench._renewing, made.bench.opened = "the cut of l41:eth1", True, True
     assert made.bench.make_whole() == ""
     assert not made.bench._renewing
+    assert not made.bench.opened
 
 
 def test_a_process_of_a_long_name_that_runs_is_no_dead_one(made: Made) -> None:
@@ -260,7 +261,7 @@ def test_a_loss_meanwhile_begins_it_anew(made: Made, monkeypatch: pytest.MonkeyP
     bench = steady(made, monkeypatch, Quiet(losses={"probes of a": 98_500_000_000, "probes of b": 90_000_000_000}))
     bench.opened, bench.quiet_ns = True, 97_000_000_000
     bench.settle()
-    assert bench.quiet_ns == 98_500_000_001
+    assert bench.quiet_ns == 100_000_000_000
 
 
 def test_fewer_probes_begin_it_anew(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,12 +330,15 @@ def crossing(
 
 def test_what_carries_is_what_a_packet_to_or_from_a_vip_crossed_and_who_answered(made: Made) -> None:
     made.bench.instruments = cast(Any, SimpleNamespace(answering=lambda: frozenset({"l72"})))
+    made.bench.quiet_ns = bench_module.CONTROL_NS  # what is seen is seen a moment later
     made.bench.openings = (crossing("client0", "l41"),)
     assert made.bench.carrying() == {"client0", "l41", "client0:right–l41:left", "l72"}
     made.bench.openings = (crossing("l41", "client0", "left", src=VIP, dst="10.0.0.1"),)
     assert "l41" in made.bench.carrying(), "answers count"
     made.bench.openings = (crossing("client0", "l41", dst="10.9.9.9"),)
     assert made.bench.carrying() == {"l72"}, "what goes to no VIP is no traffic of the stack"
+    made.bench.openings, made.bench.quiet_ns = (crossing("client0", "l41"),), 2 * bench_module.CONTROL_NS
+    assert made.bench.carrying() == {"l72"}, "who carried long ago may stand by now"
 
 
 def test_a_forwarder_is_who_sends_on_what_came_in() -> None:

@@ -395,6 +395,23 @@ def test_a_vantage_that_reached_nothing_from_the_start_is_named_and_the_others_m
     assert verdict.flows == 51, "the other one measured"
 
 
+def test_the_trial_after_a_fault_has_connections_of_its_own_and_a_control_window_that_begins_with_them(
+    bench: Bench, evidence: Path
+) -> None:
+    played(bench, kill_node(bench.booted.lab, "front"), "first")
+    assert not bench.opened, "what it left stands where no new one may be put"
+    verdict = played(bench, withdraw(bench.booted.lab, bench.booted.contract, "way1"), "second")
+    first, second = read_evidence(evidence).scenarios
+    event_ns = second.flows[0].event_ns
+    held = [c for c in second.connections if c.opened_ns < event_ns]
+    assert len(held) == verdict.connections == 100, "those that were left for them are in no trial"
+    assert min(c.opened_ns for c in held) > first.flows[0].t1_ns
+    assert all(c.closed_ns is None or c.closed_ns >= event_ns for c in held)
+    lasted = {one.name: one for one in second.phases}
+    assert lasted["steady"].end_ns <= lasted["control"].start_ns == second.flows[0].t0_ns
+    assert lasted["control"].end_ns - lasted["control"].start_ns >= bench_module.CONTROL_NS
+
+
 def test_a_kill_of_the_only_way_fails_and_the_heal_brings_everything_back(bench: Bench, evidence: Path) -> None:
     name, verdict = played_in_peace(bench, lambda: kill_node(bench.booted.lab, "front"), evidence)
     assert verdict.verdict == "fail", verdict.reason

@@ -179,6 +179,15 @@ def test_an_idle_one_that_is_asked_after_the_recovery_and_refused_at_once_broke_
     assert later.phase is None, "that is of the next trial"
 
 
+def test_one_that_was_closed_before_the_event_has_nothing_to_do_with_it() -> None:
+    """As all are that were left to be opened anew in the control window."""
+    left = replace(record(), closed_ns=(CONTROL + 10) * STEP)
+    assert classify_connection(left, CLOCK, touched=True, own=False) is None
+    later = classify_connection(replace(left, closed_ns=(EVENT + 10) * STEP), CLOCK, touched=True, own=False)
+    assert later is not None
+    assert later.at_event
+
+
 def test_a_connection_that_held_has_no_phase() -> None:
     assert phase_of() == (None, True)
 

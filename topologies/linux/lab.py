@@ -237,9 +237,9 @@ class LinuxLab(Links, ABC):
         again knows nothing of its connections.
         """
         self._keep_down(nodes)
-        for node in nodes:
-            links.write_sysctls(self.netns(node), [(links.ORPHAN_RETRIES, "1")])
         instant = self.wire.cut_nodes([self.numbers[n] for n in nodes])
+        for node in nodes:
+            links.forget_connections(self.netns(node))
         found = by_namespace({n: self.netns(n) for n in nodes})
         self._ran.update({node: Counter(pids.values()) for node, pids in found.items() if pids})
         kill_everyone({n: self.netns(n) for n in nodes})
@@ -262,7 +262,7 @@ class LinuxLab(Links, ABC):
         for node in dead:
             links.flush_dynamic(self.netns(node))
             own = self.topology.nodes[node].sysctls.get(links.ORPHAN_RETRIES, "0")
-            links.write_sysctls(self.netns(node), [(links.ORPHAN_RETRIES, own)])
+            links.connections_forgotten(self.netns(node), own)
         for at in range(0, len(dead), AT_ONCE):
             some = dead[at : at + AT_ONCE]
             self._start(some)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import fcntl
 import socket
 import struct
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -37,6 +40,8 @@ from the host (ip-sysctl, devconf_inherit_init_net) is set, so that a lab is the
 there, and no filter by the way back, the kernel's own default. A node's file has the last word."""
 ORPHAN_RETRIES = "net.ipv4.tcp_orphan_retries"
 """How often the kernel sends what a process left in its connections, before it forgets them (ip-sysctl); 0: eight times."""
+_SENDING_FIN = ("04", "09", "0B")  # FIN_WAIT1, LAST_ACK, CLOSING
+FORGOTTEN_S = 2.0
 IFF_UP = 1
 RTPROT_STATIC = 4  # rtnetlink(7): higher numbers are routing daemons
 
@@ -59,6 +64,34 @@ def write_sysctls(namespace: Path, settings: Sequence[tuple[str, str]]) -> None:
                 raise OSError(error.errno, f"sysctl {name}={value}: {error.strerror}") from error
 
     inside(namespace, body)
+
+
+def forget_connections(namespace: Path) -> None:
+    """Has the kernel forget within a second what killed processes leave in their connections."""
+    with contextlib.suppress(OSError):  # of a kernel that sets it for the whole host only
+        write_sysctls(namespace, [(ORPHAN_RETRIES, "1")])
+
+
+def connections_forgotten(namespace: Path, own: str) -> None:
+    """Returns once nothing of them is left, or after two seconds; from then on they are sent as often as `own` says."""
+    tick, end = threading.Event(), time.monotonic() + FORGOTTEN_S
+    while inside(namespace, _orphans) and time.monotonic() < end:
+        tick.wait(0.05)
+    with contextlib.suppress(OSError):
+        write_sysctls(namespace, [(ORPHAN_RETRIES, own)])
+
+
+def _orphans() -> int:
+    """How many connections the kernel still closes for processes that are gone, by proc(5)'s net/tcp."""
+    rows = [row.split() for name in ("tcp", "tcp6") for row in _rows(Path(f"/proc/thread-self/net/{name}"))]
+    return sum(1 for row in rows if row[3] in _SENDING_FIN and row[9] == "0")
+
+
+def _rows(table: Path) -> list[str]:
+    try:
+        return table.read_text().splitlines()[1:]
+    except OSError:  # a host without IPv6
+        return []
 
 
 def make_links(namespace: Path, pairs: Sequence[tuple[End, End, int]]) -> None:
