@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,16 @@ from topologies.runtimes import images_of
 
 OURS = ("--target", "--each", "--locustfile", "--connections")
 """Options of a run that are not pytest's."""
+
+
+@dataclass
+class _Interrupts:
+    """Whether somebody pressed Ctrl-C: pytest's own code is the same where a run ends itself."""
+
+    hand: bool = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.hand |= excinfo.errisinstance(KeyboardInterrupt)
 
 
 def _selection(names: tuple[str, ...]) -> list[str]:
@@ -94,10 +105,11 @@ def play(
     if contract:
         arguments.append(f"--contract={contract}")
     # pytest's own words go to the error stream, so that the output stays JSON
+    by = _Interrupts()
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
-        code = int(pytest.main(arguments))
-    if code == pytest.ExitCode.INTERRUPTED and not (out / "evidence.jsonl").exists():
-        return 2  # the plugin has said why
+        code = int(pytest.main(arguments, plugins=[by]))
+    if code == pytest.ExitCode.INTERRUPTED and not by.hand and not (out / "evidence.jsonl").exists():
+        return 2  # bad input, of which the plugin has said why
     if code == pytest.ExitCode.INTERRUPTED:
         explain("interrupted; the lab has been taken down")
         return 130

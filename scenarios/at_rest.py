@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 from probes.child import ProbeError
+from probes.requests import Outcome, RequestTrace
 from reports.evidence import schema
 from scenarios.bench import Bench
 from scenarios.concluded import judgement
 from scenarios.trial import latencies_at_rest
 from scenarios.verdict import Judged
 from scenarios.verdict.steady import ELEMENT, judge_steady
-from scenarios.waiting import DeadlineMissed, pass_time
+from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 
 KEY = "steady"
 WINDOW_NS = 5_000_000_000
-KEPT_OPEN_NS = 2_300_000_000
+SENT_NS = 200_000_000
+"""So long after it was due every request has been sent."""
+KEPT_OPEN_S = 2.3
 """So long after it was due the last request has ended, however late."""
 
 
@@ -32,9 +36,10 @@ def judge_at_rest(bench: Bench) -> Judged:
         try:
             bench.settle()
             start = time.monotonic_ns()
-            pass_time(start + WINDOW_NS + KEPT_OPEN_NS)
-            windows = [r.window(start, start + WINDOW_NS) for r in bench.instruments.requesters.values()]
-            latencies = [took for window in windows for trace in window.traces for took in latencies_at_rest(trace)]
+            pass_time(start + WINDOW_NS + SENT_NS)
+            with suppress(DeadlineMissed):  # what has not ended by then has failed, or nobody was there to see it
+                wait_until(lambda: _under_way(bench, start), deadline_s=KEPT_OPEN_S, what="answers")
+            latencies = [took for trace in _asked(bench, start) for took in latencies_at_rest(trace)]
         except (DeadlineMissed, ProbeError) as error:
             bench.say(f"{KEY}: {error}")
     judged = judge_steady(bench.booted.answering.gone(bench.booted.contract), latencies, limit_ns)
@@ -59,6 +64,16 @@ def judge_at_rest(bench: Bench) -> Judged:
     bench.writer.write(verdict, t_ns=time.monotonic_ns(), scenario=KEY)
     bench.say(f"{KEY}: {judged.verdict.upper()}: {judged.reason}")
     return judged
+
+
+def _asked(bench: Bench, start_ns: int) -> list[RequestTrace]:
+    windows = [r.window(start_ns, start_ns + WINDOW_NS) for r in bench.instruments.requesters.values()]
+    return [trace for window in windows for trace in window.traces]
+
+
+def _under_way(bench: Bench, start_ns: int) -> str:
+    waiting = sum(trace.count(Outcome.UNDER_WAY) for trace in _asked(bench, start_ns))
+    return f"{waiting} requests have not ended" if waiting else ""
 
 
 def _limit_ns(bench: Bench) -> int | None:

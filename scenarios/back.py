@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from scenarios.bench import STEADY_NS, Bench
 from scenarios.serving import lacking, moved
 from scenarios.steady import Stillness
+from scenarios.timers.reading import programs
 from scenarios.verdict.standing import SETTLE_NS
 
 NODES_PER_LOOK = 12
@@ -48,7 +49,7 @@ class Back:
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:
             return f"no {self.quiet_ns / 1e9:g} s without loss yet"
-        return instruments.unsteady(now - STEADY_NS) or moving
+        return instruments.unsteady(now - STEADY_NS) or moving or self._lacks_at_the_end()
 
     def _lacks(self) -> str:
         """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""
@@ -62,6 +63,19 @@ class Back:
                 return left
             self._pending.remove(node)
         return f"{len(self._pending)} nodes were not looked at yet" if self._pending else ""
+
+    def _lacks_at_the_end(self) -> str:
+        """Every node once more: a process may have died again since it was looked at, a session may have fallen."""
+        before, lab, nodes = self.bench.baseline, self.bench.booted.lab, list(self.bench.booted.topology.nodes)
+        if before is None:
+            return ""
+        running, lines = programs(lab), lab.snapshots(nodes)
+        for node in nodes:
+            if left := lacking(before, node, lines[node], running[node]):
+                self._pending, self._lacking, self._node, self._lacked = [node], left, node, True
+                self._whole_ns = 0
+                return left
+        return ""
 
     def moved(self) -> list[str]:
         """Addresses that came to other nodes than they were at."""

@@ -151,7 +151,8 @@ class Instruments:
             self.probers[vantage] = self._stack.enter_context(prober)
 
     def _start_requester(self, vantage: str, number: int, reached: Sequence[Reached]) -> None:
-        series = requested(vantage, number, reached)
+        nameless = {(service, vip) for v, service, vip in self.booted.without_identity if v == vantage}
+        series = requested(vantage, number, reached, nameless)
         if series:
             binary = compile_program(REQUESTER, libraries=REQUESTER_LIBRARIES)
             requester = Requester(

@@ -14,6 +14,7 @@ from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, millise
 from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
 from probes.requests import Failing, Outcome, RequestTrace, failing
+from probes.requests.trace import IN_TIME_NS
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 
@@ -135,15 +136,6 @@ class Measured:
     def requests_ended(self, *, touched: bool) -> bool:
         """Whether new requests were answered again before the heal, or never failed."""
         return all(r.fault.ended for r in self.requests_of(touched=touched))
-
-    @property
-    def full_convergence_ns(self) -> int | None:
-        """Full Convergence Time (RFC 6412, 3.6.1): from the event until the last touched flow was whole; None without any, or
-        where one never was."""
-        if not self.touched or self.clock is None or any(f.fault.censored for f in self.touched):
-            return None
-        ends = [e.end_ns for f in self.touched for e in f.fault.episodes if e.end_ns is not None]
-        return max((max(0, end - self.clock.event_ns) for end in ends), default=0)
 
     @property
     def touched(self) -> tuple[FlowResult, ...]:
@@ -287,6 +279,8 @@ def measure_requests(
     """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
     is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within 2 s.
     """
+    if np.any((trace.outcome == Outcome.NO_IDENTITY) & (trace.due >= clock.control_ns) & (trace.due < clock.event_ns)):
+        trace = _nameless(trace)
     under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
     start = int(trace.due[under_way].min(initial=clock.event_ns))
     control = (trace.due >= clock.control_ns) & (trace.due < start)
@@ -302,6 +296,12 @@ def measure_requests(
         touched,
         frozenset(named),
     )
+
+
+def _nameless(trace: RequestTrace) -> RequestTrace:
+    """The same, where an answer need not say whose it is."""
+    told = np.where(trace.done - trace.due <= IN_TIME_NS, Outcome.OK, Outcome.LATE)
+    return replace(trace, outcome=np.where(trace.outcome == Outcome.NO_IDENTITY, told, trace.outcome).astype(np.uint8))
 
 
 def new_connections(measured: Measured) -> tuple[NewConnections, ...]:

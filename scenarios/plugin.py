@@ -146,7 +146,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
         config.getoption("--each"),
     )
     try:
-        with running(asked, TELLER, lambda: worst(session.outcomes.verdicts)) as made:
+        with running(asked, TELLER, lambda: session.outcomes.verdict) as made:
             session.player.at_rest(made)
             yield made
     except (BadInput, LabExists) as error:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import structs
 
 from probes.connections import Target
 from probes.requests import RequestSeries, scheduled
-from scenarios.schedule import Reached, connected_to, security_of
+from scenarios.schedule import IDENTITY, Reached, connected_to, security_of
 
 
-def requested(vantage: str, number: int, reached: Sequence[Reached]) -> tuple[RequestSeries, ...]:
+def requested(
+    vantage: str, number: int, reached: Sequence[Reached], nameless: Collection[tuple[str, str]] = ()
+) -> tuple[RequestSeries, ...]:
     """A series to every HTTP service at each of its addresses, by HTTP/1.1 where it is spoken. `number` of the vantage among all keeps
-    identifiers apart."""
+    identifiers apart; `nameless`: (service, address) whose answers bore no backend's name at boot, so that none is asked of them."""
     return scheduled(
         RequestSeries(
             id=1000 * number + at,
@@ -24,7 +26,7 @@ def requested(vantage: str, number: int, reached: Sequence[Reached]) -> tuple[Re
             dport=one.service.port,
             host=one.service.host or one.vip,
             path=one.service.path or "/",
-            identity=one.service.identity or "x-backend",
+            identity=None if (one.service.name, one.vip) in nameless else one.service.identity or IDENTITY,
             http="1.1" if "1.1" in one.service.http else "2",
             tls=security_of(one.service),
         )

@@ -35,3 +35,9 @@ class Outcomes:
         if "fail" in self.verdicts:
             return FAIL
         return UNKNOWN if "unknown" in self.verdicts or self.went_wrong or not self.verdicts else PASS
+
+    @property
+    def verdict(self) -> VerdictWord:
+        """The run's, which its exit code says as well."""
+        words: dict[int, VerdictWord] = {PASS: "pass", FAIL: "fail"}
+        return words.get(self.exit_code, "unknown")

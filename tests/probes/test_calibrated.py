@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import time
+import warnings
 from pathlib import Path
 from random import Random
 
@@ -41,6 +42,7 @@ def measured(lab: Wire, scratch: Path) -> Pass:
         )
         if not found.doubts:
             break
+        warnings.warn(f"too busy a host for an attempt: {found.doubts}", stacklevel=2)
     assert not found.doubts, found.doubts
     return found
 

@@ -114,7 +114,7 @@ def test_the_stack_at_rest_is_told_by_its_own_figure_and_not_as_a_fault_that_was
     path = tmp_path / "rest.jsonl"
     at_rest = msgspec.structs.replace(some, scenario="steady", data=rest)
     path.write_bytes(evidence_file.read_bytes() + msgspec.json.encode(at_rest) + b"\n")
-    html = page(path)
+    html = page(read_evidence(path))
     (line,) = re.findall(r'<tr>(?:(?!</tr>).)*href="#s-steady"(?:(?!</tr>).)*</tr>', html, re.DOTALL)
     assert "response time at rest (p99) 44 ms, budget 200 ms" in plain(line)
     assert "not judged" not in line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from probes.trust import STARVED
@@ -13,7 +14,10 @@ ATTEMPTS = 3
 
 
 def too_busy(evidence: Path, scenario: str) -> bool:
-    """Whether nothing but the host's load is doubted of a scenario."""
+    """Whether nothing but the host's load is doubted of a scenario; the summary of the tests tells of it."""
     found = next(s for s in read_evidence(evidence).scenarios if s.name == scenario)
     doubted = {check.check for check in found.trust if not check.ok}
-    return bool(doubted) and doubted <= OF_THE_HOST
+    busy = bool(doubted) and doubted <= OF_THE_HOST
+    if busy:
+        warnings.warn(f"too busy a host for an attempt at {scenario}: {', '.join(sorted(doubted))}", stacklevel=2)
+    return busy

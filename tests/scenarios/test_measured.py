@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from probes.flows import ANSWERED, CORRUPT, LATE, LOST
+from probes.requests import Outcome
 from scenarios.measured import (
     FlowResult,
+    RequestsResult,
     classify_connection,
     longest_ns,
     measure_flow,
+    measure_requests,
     vantage_figures,
 )
+from scenarios.timing import convergence
 from tests.scenarios.made import (
     CLOCK,
     CONTROL,
@@ -24,6 +30,7 @@ from tests.scenarios.made import (
     HEAL,
     STEP,
     BrokenBy,
+    asked,
     connection,
     flow,
     measured,
@@ -270,10 +277,37 @@ def test_what_was_whole_again_before_the_event_took_no_time() -> None:
     """A probe under way at the event that is lost, before others that are answered."""
     found = measured([_early()])
     assert found.flows[0].fault.lost == 1
-    assert found.full_convergence_ns == 0
+    took = convergence(found)
+    assert took is not None
+    assert took.time.ms == 0
 
 
 def _early() -> FlowResult:
     slow = trace([EVENT - 3])
     slow.rx[:] = slow.tx + 4 * STEP
     return measure_flow(slow, CLOCK, touched=True)
+
+
+# -- requests that bear no backend's name --------------------------------------------------------------------------
+
+
+def nameless(where: Iterable[int]) -> RequestsResult:
+    return asked(where, how=Outcome.NO_IDENTITY)
+
+
+def test_an_answer_without_a_name_fails_where_all_had_one_before() -> None:
+    found = nameless(range(EVENT + 5, EVENT + 10))
+    assert (found.control.failed, found.fault.failed) == (0, 5)
+
+
+@pytest.mark.parametrize("before", [[EVENT - 50], range(EVENT)])
+def test_it_does_not_where_one_lacked_it_in_the_control_window(before: Iterable[int]) -> None:
+    found = nameless([*before, *range(EVENT + 5, EVENT + 10)])
+    assert (found.control.failed, found.fault.failed, found.reversion.failed) == (0, 0, 0)
+
+
+def test_one_that_is_late_fails_with_a_name_or_without() -> None:
+    late = measure_requests(
+        replace(nameless(range(END)).trace, done=np.arange(END) * STEP + 2_100_000_000), (), CLOCK, touched=True
+    )
+    assert late.fault.failed == late.fault.requests

@@ -67,3 +67,10 @@ def test_fail_comes_before_unknown_and_unknown_before_pass(some: tuple[VerdictWo
 
 def test_the_worst_of_none_is_unknown() -> None:
     assert worst([]) == "unknown"
+
+
+@given(verdicts=st.frozensets(words), went_wrong=st.booleans())
+def test_the_last_sentence_says_what_the_exit_code_says(verdicts: frozenset[VerdictWord], went_wrong: bool) -> None:
+    """A failed test of the user's own beside scenarios that pass: no run that passed."""
+    found = Outcomes(verdicts, went_wrong)
+    assert {"pass": PASS, "fail": FAIL, "unknown": UNKNOWN}[found.verdict] == found.exit_code

@@ -1,0 +1,84 @@
+"""A stack is back when all of it is, when that is looked at last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from scenarios import back as back_module
+from scenarios.back import Back
+from scenarios.serving import baseline
+from scenarios.verdict.standing import SETTLE_NS
+from tests.topologies.files import small_topology
+
+VIP = "203.0.113.10"
+BOTH = frozenset({f"route {VIP}/32 table 254 dev 2 dev 3"})
+ONE = frozenset({f"route {VIP}/32 table 254 dev 2"})
+
+
+@dataclass
+class Stack:
+    """client0 - l41 as it is now: the balancer's routes and programs. `unsteady`: what is wrong with the clients."""
+
+    lines: frozenset[str] = BOTH
+    names: set[str] = field(default_factory=lambda: {"agent"})
+    unsteady: str = ""
+    topology = small_topology("client", "l4")
+
+    def snapshot(self, node: str) -> frozenset[str]:
+        return self.lines if node == "l41" else frozenset()
+
+    def snapshots(self, nodes: list[str]) -> dict[str, frozenset[str]]:
+        return {node: self.snapshot(node) for node in nodes}
+
+    def pids(self, node: str) -> dict[int, str]:
+        return dict(enumerate(self.names, 1)) if node == "l41" else {}
+
+
+@pytest.fixture
+def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
+    found = Stack()
+    monkeypatch.setattr(back_module, "Stillness", lambda _: SimpleNamespace(missing=lambda: ""))
+    monkeypatch.setattr(
+        back_module,
+        "programs",
+        lambda lab: {n: {name: [1] for name in lab.pids(n).values()} for n in lab.topology.nodes},
+    )
+    return found
+
+
+def returning(stack: Stack) -> Back:
+    """Its clients have lost nothing for as long as is wanted."""
+    instruments = SimpleNamespace(last_losses=lambda _: {}, unsteady=lambda _: stack.unsteady)
+    bench = SimpleNamespace(
+        booted=SimpleNamespace(lab=stack, topology=stack.topology),
+        baseline=baseline([{"l41": BOTH}], ["l41"], [VIP], {"l41": frozenset({"agent"})}),
+        instruments=instruments,
+    )
+    return Back(cast(Any, bench), heal_ns=0, quiet_ns=-SETTLE_NS)
+
+
+def test_what_lacks_nothing_is_back(stack: Stack) -> None:
+    assert returning(stack).missing() == ""
+
+
+@pytest.mark.parametrize(
+    ("lost", "says"),
+    [({"names": set()}, "agent does not run in l41"), ({"lines": ONE}, f"l41 has 1 of 2 ways to {VIP}")],
+)
+def test_what_was_whole_and_is_no_more_is_not_back(stack: Stack, lost: dict[str, Any], says: str) -> None:
+    """A program that dies a second after its start; a session that falls when its hold time runs out."""
+    back = returning(stack)
+    stack.unsteady = "probes of a are lost"
+    assert back.missing() == "probes of a are lost"
+    stack.unsteady = ""
+    for name, value in lost.items():
+        setattr(stack, name, value)
+    assert back.missing() == says
+    assert back.missing() == says, "and is waited for"
+    stack.names, stack.lines = {"agent"}, BOTH
+    assert back.missing() == ""
+    assert back.since_ns > 0, "since it was whole again"
