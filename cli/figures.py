@@ -92,7 +92,9 @@ def rows_of(evidence: Evidence) -> list[Row]:
     end: Run | None = evidence.end
     fewest = min((v.connections for v in verdicts.values()), default=None)
     rows = [
-        row("demo, whole", end.wall_s if end else None, "s", 300),
+        row("demo, whole", end.wall_s if end else None, "s", 270),
+        row("instruments, all together", end.cpu.instrument_cores if end else None, "cores", 0.85),
+        row("instruments: new requests", end.cpu.request_cores if end else None, "cores", 0.2),
         row("up, until every service answers everywhere", end.boot_s if end else None, "s", 12),
         row("scenarios", len(verdicts), "scenarios", 10, at_least=True),
         row("connections established, fewest of a scenario", fewest, "connections", 300, at_least=True),

@@ -236,6 +236,17 @@ def renamed_at_rest(records: Iterable[ConnectionRecord], clock: Clock) -> set[tu
     }
 
 
+def not_held_to_names(connections: Iterable[ConnectionResult]) -> str:
+    """That another backend is not judged there, a sentence; empty where it is."""
+    where = {
+        f"{c.record.dst} port {c.record.dport}"
+        for c in connections
+        if c.excused and c.record.broken_by == "other-backend"
+    }
+    names = ", ".join(sorted(where))
+    return f"Names change on held connections to {names} at rest: another backend is not judged there." if where else ""
+
+
 def ended_here(done: Done, record: ConnectionRecord, flow: Flow) -> bool | None:
     """Whether a connection ended at the failed element: told by name; without a name, by packets that entered and did not leave."""
     if record.backend is not None:
@@ -349,7 +360,7 @@ def _trial(
         silent=(*booted.answering.never_answered(booted.contract), *silent(measured)),
         lateness_ns=lateness,
         longest_timer_ns=done.longest_timer_ns,
-        watched=done.watched,
+        watched=" ".join(filter(None, (done.watched, not_held_to_names(measured.connections)))),
         stood_ns=clock.heal_ns - clock.event_ns,
     )
 

@@ -262,6 +262,10 @@ class Instruments:
         pids += [self.wakeups.pid] if self.wakeups else []
         return self._spent_s + sum(_cpu_seconds(pid) for pid in pids)
 
+    def request_seconds(self) -> float:
+        """Of these, what new requests took."""
+        return sum(_cpu_seconds(r.pid) for r in self.requesters.values())
+
     def begin_renewal(self) -> None:
         """Has the long-lived connections opened anew meanwhile; `renew` waits for them."""
         for held in self.connections.values():

@@ -62,6 +62,7 @@ class _Deployment:
     stack: ExitStack = field(default_factory=ExitStack)
     lab_s: float = 0.0
     own_s: float = 0.0
+    request_s: float = 0.0
 
     def boot(self) -> Booted:
         """Raises as `boot` does."""
@@ -79,11 +80,12 @@ class _Deployment:
         if instruments.thinned > 1:
             every_ms = instruments.interval_ns / 1e6
             self.teller.say(f"one probe every {every_ms:g} ms: {instruments.cores} cores carry no more beside the lab")
-        lab_s, own_s = booted.lab.cpu_seconds(), instruments.cpu_seconds()
+        lab_s, own_s, request_s = booted.lab.cpu_seconds(), instruments.cpu_seconds(), instruments.request_seconds()
 
         def account() -> None:
             self.lab_s += booted.lab.cpu_seconds() - lab_s
             self.own_s += instruments.cpu_seconds() - own_s
+            self.request_s += instruments.request_seconds() - request_s
 
         self.stack.callback(account)
         return instruments
@@ -129,9 +131,8 @@ def running(asked: Asked, teller: Teller, verdict: Verdict) -> Iterator[Bench]:
         yield bench
         wall = time.monotonic() - since
         deployment.stack.close()
-        cpu = schema.Cpu(
-            lab_cores=round(deployment.lab_s / wall, 2), instrument_cores=round(deployment.own_s / wall, 2)
-        )
+        lab, own, requests = (round(s / wall, 2) for s in (deployment.lab_s, deployment.own_s, deployment.request_s))
+        cpu = schema.Cpu(lab_cores=lab, instrument_cores=own, request_cores=requests)
         wall_s = round(time.monotonic() - began, 1)
         ended = structs.replace(start, event="end", verdict=verdict(), wall_s=wall_s, cpu=cpu)
         writer.write(ended, t_ns=time.monotonic_ns())

@@ -18,10 +18,12 @@ class Host(msgspec.Struct, frozen=True):
 
 
 class Cpu(msgspec.Struct, frozen=True):
-    """Mean number of busy cores over the run; null where it was not measured."""
+    """Mean number of busy cores over the run; null where it was not measured. `request_cores`: of the instrument's, those of who makes
+    new requests."""
 
     lab_cores: float | None = None
     instrument_cores: float | None = None
+    request_cores: float | None = None
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from probes.trust import trusted
-from scenarios.conclude import ended_here, impairment_checks, renamed_at_rest
+from scenarios.conclude import ended_here, impairment_checks, not_held_to_names, renamed_at_rest
 from scenarios.doubted import doubt_of
+from scenarios.measured import classify_connection
 from scenarios.protocols import TCP
 from tests.scenarios.made import CLOCK, EVENT, PLAN, BrokenBy, clean, done, judged, record
 from topologies.budget import Budget
@@ -91,3 +92,18 @@ def test_a_service_whose_names_change_on_held_connections_at_rest_is_known(
 ) -> None:
     found = renamed_at_rest([record(broken=at, by=by)], CLOCK)
     assert found == ({(HELD.dst, HELD.dport)} if renamed else set())
+
+
+def test_where_names_change_at_rest_it_is_told_that_they_are_not_judged() -> None:
+    other = record(broken=EVENT + 5, by="other-backend")
+    excused, judged_, late = (
+        classify_connection(one, CLOCK, touched=True, own=False, excused=excused)
+        for one, excused in ((other, True), (other, False), (record(broken=EVENT + 5, by="closed"), True))
+    )
+    assert excused
+    assert judged_
+    assert late
+    assert not_held_to_names([judged_, late]) == ""
+    assert f"{other.dst} port {other.dport} at rest: another backend is not judged" in not_held_to_names(
+        [late, excused]
+    )
