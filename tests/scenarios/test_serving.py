@@ -89,6 +89,20 @@ def test_an_address_that_only_went_away_has_not_moved() -> None:
     assert moved(before({"a": frozenset()}), {"a": HELD}, [VIP]) == [], "nobody held it then"
 
 
+@given(
+    nodes=st.lists(st.sampled_from(["a", "b", "c", "d"]), min_size=2, unique=True),
+    hops=st.lists(st.integers(2, 5), min_size=1, max_size=3),
+)
+def test_an_address_that_moves_answers_and_next_hops_alike_changes_nothing(nodes: list[str], hops: list[int]) -> None:
+    """Among any nodes that forward it: who has it now reaches it at no hop, who had it as the others did, or not at all."""
+    had, has, *_ = nodes
+    then = {node: HELD if node == had else ways(*hops) for node in nodes}
+    now = {node: HELD if node == has else ways(*hops) for node in nodes}
+    found = before(then, forwarding=tuple(nodes))
+    assert [lacking(found, node, now[node], ()) for node in nodes] == [""] * len(nodes)
+    assert moved(found, now, [VIP, OTHER]) == [f"{VIP} is at {has} now; it was at {had}."]
+
+
 # -- processes -----------------------------------------------------------------------------------------------------
 
 

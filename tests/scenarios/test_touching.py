@@ -142,3 +142,25 @@ def test_of_two_links_between_two_nodes_one_is_told_by_its_interface_both_ways(l
 def test_an_element_carries_what_goes_to_or_from_a_vip(seen: Flow, carries: bool) -> None:
     assert touching(over("r", "b", seen)).carries({VIP}) is carries
     assert not touching().carries({VIP})
+
+
+# -- names ---------------------------------------------------------------------------------------------------------
+
+NODES = ("r", "b", "c", "d")
+hops = st.tuples(st.sampled_from(NODES), st.sampled_from(NODES), st.integers(40_000, 40_003), st.booleans())
+
+
+@given(seen=st.lists(hops, max_size=12), element=st.sampled_from(NODES), names=st.permutations(["n1", "n2", "n3", "b"]))
+def test_backends_and_their_nodes_renamed_change_nothing(
+    seen: list[tuple[str, str, int, bool]], element: str, names: list[str]
+) -> None:
+    called = dict(zip(NODES, names, strict=True))
+
+    def found(name: dict[str, str]) -> list[object]:
+        crossings = [over(name[a], name[b], syn(port).reversed() if back else syn(port)) for a, b, port, back in seen]
+        touched = Touching(at_element(crossings, {name[element]}, ()), frozenset({name[element]}))
+        flows = [syn(port) for port in range(40_000, 40_004)]
+        told = [(touched.flow(f), touched.ended_here(f), touched.ended_here(f.reversed())) for f in flows]
+        return [told, touched.carries({VIP}), touched.schedule(CLIENT, VIP, 80, 40_001, 2)]
+
+    assert found(called) == found({node: node for node in NODES})
