@@ -16,6 +16,10 @@ class RuntimeFailure(Exception):
     """The host or a tool failed us; the message names what was being done and what was found. Exit code 3."""
 
 
+class CommandTooLate(RuntimeFailure):
+    """A command in a node had not ended when it should have."""
+
+
 class RuntimeMissing(Exception):
     """A tool that the runtime drives is not installed, too old, or does not answer; the message says what would be right.
     Exit code 3."""

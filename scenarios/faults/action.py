@@ -14,7 +14,7 @@ from topologies.linux.lab import LinuxLab
 from topologies.linux.wire import Instant
 from topologies.linux.wired import Crossing
 from topologies.problems import BadInput, Problem
-from topologies.runtime import RuntimeFailure
+from topologies.runtime import CommandTooLate, RuntimeFailure
 
 IDLE_NS = 500_000_000
 """A flow of which for so long no packet came is over."""
@@ -67,7 +67,7 @@ class ActionFault:
         try:
             done = self.lab.exec(self.plan.target, argv, timeout_s=within_s + 5)
         except RuntimeFailure as error:
-            raise ActionRefused(f"refused to {action}: {error}", late="did not end" in str(error)) from error
+            raise ActionRefused(f"refused to {action}: {error}", late=isinstance(error, CommandTooLate)) from error
         after = time.monotonic_ns()
         if done.code != 0:
             said = (done.err or done.out).strip() or "it said nothing"

@@ -30,7 +30,7 @@ from topologies.linux.state import Places
 from topologies.linux.wire import Instant, Wire
 from topologies.linux.wired import Links
 from topologies.model import Node, Topology
-from topologies.runtime import Done, RuntimeFailure, Say
+from topologies.runtime import CommandTooLate, Done, RuntimeFailure, Say
 
 AT_ONCE = 2
 START_S = 5.0
@@ -153,7 +153,7 @@ class LinuxLab(Links, ABC):
                 command, capture_output=True, text=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
             )
         except subprocess.TimeoutExpired as error:
-            raise RuntimeFailure(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
+            raise CommandTooLate(f"{node}: `{' '.join(argv)}` did not end within {timeout_s} s") from error
         return Done(done.returncode, done.stdout, done.stderr)
 
     def _living(self, node: str) -> int:

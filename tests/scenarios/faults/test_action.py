@@ -23,7 +23,7 @@ from topologies.linux.ends import End
 from topologies.linux.wire import Flow, Seen
 from topologies.linux.wired import Crossing
 from topologies.problems import BadInput
-from topologies.runtime import Done, RuntimeFailure
+from topologies.runtime import CommandTooLate, Done, RuntimeFailure
 
 MS = 1_000_000
 CLIENT, VIP, ECHO = "10.0.0.1", "203.0.113.10", "203.0.113.20"
@@ -247,17 +247,18 @@ def test_an_action_over_its_time_is_refused_as_late() -> None:
 
 
 def test_an_action_that_never_ends_is_late_and_one_that_cannot_begin_is_refused() -> None:
-    def raises(message: str) -> Callable[[], Done]:
+    def raises(error: RuntimeFailure) -> Callable[[], Done]:
         def does() -> Done:
-            raise RuntimeFailure(message)
+            raise error
 
         return does
 
-    for message, late in (("l41: `l4ctl drain` did not end within 10 s", True), ("l41: no such file: l4ctl", False)):
+    never, missing = CommandTooLate("l41: it did not end within 10 s"), RuntimeFailure("l41: no such file: l4ctl")
+    for error, late in ((never, True), (missing, False)):
         with pytest.raises(ActionRefused) as caught:
-            made(Lab(does=raises(message))).inject()
+            made(Lab(does=raises(error))).inject()
         assert caught.value.late is late
-        assert message in str(caught.value)
+        assert str(error) in str(caught.value)
 
 
 @pytest.mark.parametrize(("which", "undo"), [("drain", "undrain"), ("withdraw", "announce")])
