@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import time
 from collections.abc import Callable, Sequence
@@ -11,7 +12,7 @@ from typing import TypeVar
 
 from probes.child import ProbeError
 from reports.evidence import schema
-from reports.evidence.again import again
+from reports.evidence.again import again, first
 from scenarios import at_rest
 from scenarios.asked import Play
 from scenarios.bench import Bench
@@ -59,7 +60,7 @@ class Player:
         and time to calm down.
         """
         name = play.entry.name
-        key = name if target is None or len(play.targets) == 1 else f"{name} {target}"
+        key = self._unused(name if target is None or len(play.targets) == 1 else f"{name} {target}")
         trial = self._trial(bench, play, target, make, options, key)
         found = self._tried(bench, trial)
         if trial.disturbed and self.attempts_left:
@@ -71,6 +72,11 @@ class Player:
             found = self._tried(bench, self._trial(bench, play, target, make, options, again(key), found.reason))
         self.played.append(found)
         return found
+
+    def _unused(self, key: str) -> str:
+        """The same; `kill-l4 (2)` where a trial of that name was played before: each has evidence of its own."""
+        taken = {first(played.key) for played in self.played}
+        return next(k for k in itertools.chain([key], (f"{key} ({n})" for n in itertools.count(2))) if k not in taken)
 
     def _trial(
         self,

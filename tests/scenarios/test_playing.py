@@ -107,6 +107,16 @@ def at(*targets: str) -> Play:
 # -- targets and keys ----------------------------------------------------------------------------------------------
 
 
+def test_what_is_played_twice_has_evidence_of_its_own_each_time() -> None:
+    """As a test file of the user's own may do."""
+    OUTCOMES.update({"kill-l4 (2)": "unknown disturbed", "kill-l4 (2) again": "fail"})
+    bench, player = Bench(), Player()
+    found = [play(bench, at("l41"), player) for _ in range(3)]
+    assert [(one.key, one.word) for [one] in found] == [
+        ("kill-l4", "pass"), ("kill-l4 (2) again", "fail"), ("kill-l4 (3)", "pass"),
+    ]  # fmt: skip
+
+
 def test_one_target_is_played_under_the_scenarios_own_name() -> None:
     (found,) = play(Bench(), at("eu-l4-1"))
     assert (found.key, found.word, found.counts) == ("kill-l4", "pass", True)
