@@ -22,6 +22,7 @@ from reports.evidence import schema
 from reports.evidence.writer import EvidenceWriter
 from scenarios.absent import refuse_missing
 from scenarios.asked import plays as played
+from scenarios.beforehand import beforehand
 from scenarios.bench import Bench, tap_openings
 from scenarios.boot import Booted, boot, take_down
 from scenarios.calibration.kept import kept
@@ -158,6 +159,7 @@ def _beginning(asked: Asked, booted: Booted) -> schema.Run:
         reproduce=asked.reproduce,
         boot_s=round(booted.seconds, 2),
         calibration=kept(),
+        services=tuple(map(str, beforehand(booted.contract, booted.answering))),
     )
 
 

@@ -27,7 +27,8 @@ class Cpu(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """`calibration` is null where the instrument was never calibrated on this host."""
+    """`calibration` is null where the instrument was never calibrated on this host. `services`: of each a sentence, what is
+    judged of it and what is not, as it was told before anything was broken."""
 
     event: Literal["start", "end"]
     run_id: str
@@ -44,6 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float | None = None
     cpu: Cpu = Cpu()
     calibration: Calibration | None = None
+    services: tuple[str, ...] = ()
 
 
 class TopologyNode(msgspec.Struct, frozen=True, kw_only=True):

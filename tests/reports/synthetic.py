@@ -20,6 +20,9 @@ from tests.reports.made.plans import DEMO, PLANS, VANTAGES, Plan
 __all__ = ["DEMO", "PLANS", "VANTAGES", "Plan", "run", "topology", "write_run", "write_scenario"]
 
 
+SERVICES = ("web: judged by SYNs; new requests. Not judged: pings to 203.0.113.10: none is answered, so none is sent",)
+
+
 def run(event: str, verdict: VerdictWord | None = None) -> Run:
     return Run(
         event="start" if event == "start" else "end",
@@ -36,6 +39,7 @@ def run(event: str, verdict: VerdictWord | None = None) -> Run:
         verdict=verdict,
         wall_s=131.6 if event == "end" else None,
         cpu=Cpu(0.81, 0.22) if event == "end" else Cpu(),
+        services=SERVICES,
     )
 
 

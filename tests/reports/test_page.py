@@ -19,7 +19,7 @@ from reports.evidence.reader import read_evidence
 from reports.evidence.schema import BlackHole, Event, Judgement, Span, Trust, Verdict, VerdictRecord
 from reports.evidence.writer import EvidenceWriter
 from reports.page import LIMIT, page, render
-from tests.reports.synthetic import DEMO, PLANS, Plan, write_run
+from tests.reports.synthetic import DEMO, PLANS, SERVICES, Plan, write_run
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
 
@@ -120,6 +120,10 @@ def test_the_stack_at_rest_is_told_by_its_own_figure_and_not_as_a_fault_that_was
     assert "not judged" not in line
     (head,) = re.findall(r"scenario <b>steady</b>.*", html)
     assert "·" not in head, "it has no target, and its fault is its name"
+
+
+def test_what_is_judged_of_a_service_and_what_is_not_is_told(evidence_file: Path) -> None:
+    assert SERVICES[0] in plain(page(read_evidence(evidence_file)))
 
 
 def test_an_unknown_names_the_fault_of_the_instrument_and_ticks_no_budget(tmp_path: Path) -> None:
