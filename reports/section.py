@@ -6,6 +6,7 @@ It puts together what the charts make; it must not know templates, files or anot
 from __future__ import annotations
 
 import base64
+import itertools
 import re
 import zlib
 from dataclasses import dataclass
@@ -154,9 +155,8 @@ def pack(bulk: object) -> str:
 def slug_of(name: str, taken: set[str]) -> str:
     """An element's id that no other scenario has."""
     base = "s-" + (re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "scenario")
-    slug = base
-    while slug in taken:
-        slug = f"{base}-{len(taken)}"
+    numbered = (f"{base}-{number}" for number in itertools.count(2))
+    slug = next(one for one in itertools.chain([base], numbered) if one not in taken)
     taken.add(slug)
     return slug
 

@@ -169,17 +169,20 @@ class Bench:
     def read_openings(self) -> None:
         """Takes what the taps saw out of their table, which would fill up and take long to read, again and again."""
         lab = self.booted.lab
-        self.openings = merged(self.openings, lab.tapped())
-        self.overflow += lab.wire.tap_overflow()
-        lab.wire.forget_taps()
+        self.openings = merged(self.openings, lab.take_tapped())
+        self.overflow += lab.wire.take_tap_overflow()
         self._read_ns = time.monotonic_ns()
 
-    def _restless(self) -> str:
-        if self.opened and time.monotonic_ns() - self._read_ns > READ_EVERY_NS:
+    def _read_now_and_then(self) -> None:
+        if (self.opened or self._renewing) and time.monotonic_ns() - self._read_ns > READ_EVERY_NS:
             self.read_openings()
+
+    def _restless(self) -> str:
+        self._read_now_and_then()
         return self.instruments.restless()
 
     def _unsteady(self) -> str:
+        self._read_now_and_then()
         return self.instruments.unsteady(max(self.quiet_ns, time.monotonic_ns() - STEADY_NS))
 
     def _renew(self) -> None:
@@ -192,7 +195,7 @@ class Bench:
 
     def carrying(self) -> frozenset[str]:
         """Nodes that a packet to or from a VIP crossed of late, links that it took, and who answered."""
-        vips, since_ns = self.vips, self.quiet_ns - CONTROL_NS
+        vips, since_ns = self.vips, self.quiet_ns - STEADY_NS
         seen = [c for c in self.openings if c.seen.last_ns >= since_ns and (c.flow.src in vips or c.flow.dst in vips)]
         nodes = {node for c in seen for node in (c.sender, c.receiver)}
         ends = {Endpoint(c.sender, c.interface) for c in seen}

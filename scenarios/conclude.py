@@ -206,10 +206,12 @@ def _connections(done: Done, booted: Booted, instruments: Instruments) -> list[C
     idle_after = {
         (vip, service.port): service.idle_ns for service in booted.contract.services.values() for vip in service.vip
     }
+    recorded = [held.records(clock.control_ns) for held in instruments.connections.values()]
+    renamed = {where for records in recorded for where in renamed_at_rest(records, clock)}
+    services = [[(vip, s.port) for vip in s.vip] for s in booted.contract.services.values()]
+    unnamed = {where for service in services if not renamed.isdisjoint(service) for where in service}
     found = []
-    for held in instruments.connections.values():
-        records = held.records(clock.control_ns)
-        unnamed = renamed_at_rest(records, clock)
+    for records in recorded:
         flows = [Flow(r.src, r.sport, r.dst, r.dport, TCP) for r in records]
         crossed = [
             touching.flow(flow) or r.backend in plan.nodes or (r.use == "idle" and opened.flow(flow))
@@ -228,7 +230,7 @@ def _connections(done: Done, booted: Booted, instruments: Instruments) -> list[C
 
 
 def renamed_at_rest(records: Iterable[ConnectionRecord], clock: Clock) -> set[tuple[str, int]]:
-    """Services whose names changed on held connections without any fault: there, another backend tells nothing."""
+    """Where names changed on held connections without any fault: of such a service, another backend tells nothing."""
     return {
         (r.dst, r.dport)
         for r in records

@@ -279,8 +279,9 @@ def measure_requests(
     """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
     is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within 2 s.
     """
-    if np.any((trace.outcome == Outcome.NO_IDENTITY) & (trace.due >= clock.control_ns) & (trace.due < clock.event_ns)):
-        trace = _nameless(trace)
+    at_rest = (trace.due >= clock.control_ns) & (trace.done < clock.event_ns)
+    if np.any((trace.outcome == Outcome.NO_IDENTITY) & at_rest):
+        trace = nameless(trace)
     under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
     start = int(trace.due[under_way].min(initial=clock.event_ns))
     control = (trace.due >= clock.control_ns) & (trace.due < start)
@@ -298,8 +299,8 @@ def measure_requests(
     )
 
 
-def _nameless(trace: RequestTrace) -> RequestTrace:
-    """The same, where an answer need not say whose it is."""
+def nameless(trace: RequestTrace) -> RequestTrace:
+    """The same, where an answer need not say whose it is: one without a name is as good as one with it."""
     told = np.where(trace.done - trace.due <= IN_TIME_NS, Outcome.OK, Outcome.LATE)
     return replace(trace, outcome=np.where(trace.outcome == Outcome.NO_IDENTITY, told, trace.outcome).astype(np.uint8))
 

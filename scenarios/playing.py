@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from probes.child import ProbeError
 from reports.evidence import schema
-from reports.evidence.again import again, first
+from reports.evidence.again import again
 from scenarios import at_rest
 from scenarios.asked import Play
 from scenarios.bench import Bench
@@ -46,6 +46,7 @@ class Player:
 
     attempts_left: int = FURTHER_ATTEMPTS
     played: list[Played] = field(default_factory=list)
+    _keys: set[str] = field(default_factory=set, repr=False)
 
     def at_rest(self, bench: Bench) -> None:
         """Once a run, before anything is broken: the stack at rest, where there is anything to judge of it."""
@@ -75,8 +76,10 @@ class Player:
 
     def _unused(self, key: str) -> str:
         """The same; `kill-l4 (2)` where a trial of that name was played before: each has evidence of its own."""
-        taken = {first(played.key) for played in self.played}
-        return next(k for k in itertools.chain([key], (f"{key} ({n})" for n in itertools.count(2))) if k not in taken)
+        numbered = (f"{key} ({n})" for n in itertools.count(2))
+        found = next(k for k in itertools.chain([key], numbered) if k not in self._keys)
+        self._keys.add(found)
+        return found
 
     def _trial(
         self,

@@ -11,7 +11,11 @@ from cli import scenarios
 from cli.lab import REFERENCE
 
 
-@pytest.mark.parametrize(("ended_by", "code"), [(KeyboardInterrupt, 130), (pytest.exit.Exception, 2)])
+class BrokenFile(KeyboardInterrupt):
+    """As pytest ends where a test file cannot be read."""
+
+
+@pytest.mark.parametrize(("ended_by", "code"), [(KeyboardInterrupt, 130), (pytest.exit.Exception, 2), (BrokenFile, 2)])
 def test_before_there_is_any_evidence(
     ended_by: type[BaseException], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,6 +19,7 @@ from reports.evidence.reader import read_evidence
 from reports.evidence.schema import BlackHole, Event, Judgement, Span, Trust, Verdict, VerdictRecord
 from reports.evidence.writer import EvidenceWriter
 from reports.page import LIMIT, page, render
+from reports.section import slug_of
 from tests.reports.synthetic import DEMO, PLANS, SERVICES, Plan, write_run
 
 VOID = {"meta", "input", "br", "link", "img", "hr"}
@@ -120,6 +121,13 @@ def test_the_stack_at_rest_is_told_by_its_own_figure_and_not_as_a_fault_that_was
     assert "not judged" not in line
     (head,) = re.findall(r"scenario <b>steady</b>.*", html)
     assert "·" not in head, "it has no target, and its fault is its name"
+
+
+def test_names_that_differ_by_signs_alone_have_ids_of_their_own() -> None:
+    taken: set[str] = set()
+    found = [slug_of(name, taken) for name in ("n a-b", "n a-b (2)", "n a.b", "n a b", "…", "…")]
+    assert len(set(found)) == len(found)
+    assert found[0] == "s-n-a-b"
 
 
 def test_what_is_judged_of_a_service_and_what_is_not_is_told(evidence_file: Path) -> None:

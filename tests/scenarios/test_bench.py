@@ -226,12 +226,13 @@ class Tapped(Lab):
     seen: list[Crossing] = field(default_factory=lambda: [crossing("client0", "l41")])
 
     def __post_init__(self) -> None:
-        self.wire = SimpleNamespace(forget_taps=lambda: self.taps.append("forgotten"), tap_overflow=lambda: 2)
+        self.wire = SimpleNamespace(forget_taps=lambda: self.taps.append("forgotten"), take_tap_overflow=lambda: 2)
 
     def tap(self, _: object) -> None:
         self.taps.append("tapped")
 
-    def tapped(self) -> list[Crossing]:
+    def take_tapped(self) -> list[Crossing]:
+        self.taps.append("read")
         return self.seen
 
 
@@ -311,10 +312,10 @@ def test_links_are_tapped_from_when_connections_are_opened_until_a_target_is_cho
     bench = steady(made, monkeypatch, Quiet())
     lab = cast(Tapped, bench.booted.lab)
     bench.settle()
-    assert lab.taps == ["forgotten", "tapped", "forgotten"]
+    assert lab.taps == ["forgotten", "tapped", "read"]
     lab.seen = [crossing("client0", "l41", "left")]
     bench.settle()
-    assert lab.taps == ["forgotten", "tapped", "forgotten", "forgotten"]
+    assert lab.taps == ["forgotten", "tapped", "read", "read"]
     assert bench.openings == (crossing("client0", "l41"), crossing("client0", "l41", "left"))
     assert bench.overflow == 4, "what did not fit is not forgotten"
 
@@ -330,14 +331,14 @@ def crossing(
 
 def test_what_carries_is_what_a_packet_to_or_from_a_vip_crossed_and_who_answered(made: Made) -> None:
     made.bench.instruments = cast(Any, SimpleNamespace(answering=lambda: frozenset({"l72"})))
-    made.bench.quiet_ns = bench_module.CONTROL_NS  # what is seen is seen a moment later
+    made.bench.quiet_ns = bench_module.STEADY_NS  # what is seen is seen a moment later
     made.bench.openings = (crossing("client0", "l41"),)
     assert made.bench.carrying() == {"client0", "l41", "client0:right–l41:left", "l72"}
     made.bench.openings = (crossing("l41", "client0", "left", src=VIP, dst="10.0.0.1"),)
     assert "l41" in made.bench.carrying(), "answers count"
     made.bench.openings = (crossing("client0", "l41", dst="10.9.9.9"),)
     assert made.bench.carrying() == {"l72"}, "what goes to no VIP is no traffic of the stack"
-    made.bench.openings, made.bench.quiet_ns = (crossing("client0", "l41"),), 2 * bench_module.CONTROL_NS
+    made.bench.openings, made.bench.quiet_ns = (crossing("client0", "l41"),), 2 * bench_module.STEADY_NS
     assert made.bench.carrying() == {"l72"}, "who carried long ago may stand by now"
 
 

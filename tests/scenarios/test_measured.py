@@ -306,6 +306,12 @@ def test_it_does_not_where_one_lacked_it_in_the_control_window(before: Iterable[
     assert (found.control.failed, found.fault.failed, found.reversion.failed) == (0, 0, 0)
 
 
+def test_one_that_was_under_way_at_the_event_is_none_of_the_control_window() -> None:
+    """The page of somebody who stands in for a dead backend bears no name."""
+    failed = [EVENT - 1, *range(EVENT + 5, EVENT + 10)]
+    assert asked(failed, how=Outcome.NO_IDENTITY, took_ns=4 * STEP).fault.failed == 6
+
+
 def test_one_that_is_late_fails_with_a_name_or_without() -> None:
     late = measure_requests(
         replace(nameless(range(END)).trace, done=np.arange(END) * STEP + 2_100_000_000), (), CLOCK, touched=True

@@ -97,9 +97,13 @@ class Map:
         """Everything in a hash, some thousands of entries per system call; what comes meanwhile may be missing."""
         return self._drained("bpf_map_lookup_batch")
 
+    def take(self) -> list[tuple[bytes, bytes]]:
+        """The same, and what was read is there no more; what comes meanwhile is read now or stays."""
+        return self._drained("bpf_map_lookup_and_delete_batch")
+
     def clear(self) -> None:
         """Empties a hash."""
-        self._drained("bpf_map_lookup_and_delete_batch")
+        self.take()
 
     def _drained(self, call: str) -> list[tuple[bytes, bytes]]:
         found: list[tuple[bytes, bytes]] = []

@@ -259,10 +259,11 @@ class LinuxLab(Links, ABC):
         starve the routers of the others, whose sessions would fall for want of CPU.
         """
         dead = [n for n in nodes if self.init_pid(n) is None]
-        for node in dead:
+        for node in dead:  # whose processes may have ended by themselves
+            links.forget_connections(self.netns(node))
             links.flush_dynamic(self.netns(node))
-            own = self.topology.nodes[node].sysctls.get(links.ORPHAN_RETRIES, "0")
-            links.connections_forgotten(self.netns(node), own)
+        settings = {self.netns(n): self.topology.nodes[n].sysctls.get(links.ORPHAN_RETRIES, "0") for n in dead}
+        links.connections_forgotten(settings)
         for at in range(0, len(dead), AT_ONCE):
             some = dead[at : at + AT_ONCE]
             self._start(some)

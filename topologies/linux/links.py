@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pyroute2 import IPRoute
@@ -72,13 +72,15 @@ def forget_connections(namespace: Path) -> None:
         write_sysctls(namespace, [(ORPHAN_RETRIES, "1")])
 
 
-def connections_forgotten(namespace: Path, own: str) -> None:
-    """Returns once nothing of them is left, or after two seconds; from then on they are sent as often as `own` says."""
+def connections_forgotten(own: Mapping[Path, str]) -> None:
+    """Returns once nothing of them is left in any of these namespaces, or after two seconds; from then on each is sent as often as the
+    namespace's own setting says."""
     tick, end = threading.Event(), time.monotonic() + FORGOTTEN_S
-    while inside(namespace, _orphans) and time.monotonic() < end:
-        tick.wait(0.05)
-    with contextlib.suppress(OSError):
-        write_sysctls(namespace, [(ORPHAN_RETRIES, own)])
+    for namespace, setting in own.items():
+        while inside(namespace, _orphans) and time.monotonic() < end:
+            tick.wait(0.05)
+        with contextlib.suppress(OSError):
+            write_sysctls(namespace, [(ORPHAN_RETRIES, setting)])
 
 
 def _orphans() -> int:

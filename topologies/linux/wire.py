@@ -122,6 +122,15 @@ def _address(raw: bytes) -> str:
     return str(ipaddress.IPv4Address(raw[:4]) if raw[4:] == bytes(12) else ipaddress.IPv6Address(raw))
 
 
+def _tapped(entries: Iterable[tuple[bytes, bytes]]) -> dict[tuple[int, Flow], Seen]:
+    found = {}
+    for key, value in entries:
+        protocol, sender = _TAIL.unpack_from(key, 36)
+        _, first, last = _SEEN.unpack(value)
+        found[sender, _flow(key[:36], protocol)] = Seen(first, last)
+    return found
+
+
 class Wire:
     """The maps of one lab's wires, open for writing."""
 
@@ -221,11 +230,16 @@ class Wire:
 
     def tapped(self) -> dict[tuple[int, Flow], Seen]:
         """What the taps saw: (number of the sending end, flow) → times."""
-        found = {}
-        for key, value in self._maps["taps"].items():
-            protocol, sender = _TAIL.unpack_from(key, 36)
-            _, first, last = _SEEN.unpack(value)
-            found[sender, _flow(key[:36], protocol)] = Seen(first, last)
+        return _tapped(self._maps["taps"].items())
+
+    def take_tapped(self) -> dict[tuple[int, Flow], Seen]:
+        """The same, once: it is let go of, and nothing is lost in between."""
+        return _tapped(self._maps["taps"].take())
+
+    def take_tap_overflow(self) -> int:
+        """`tap_overflow`, once."""
+        found = self.tap_overflow()
+        self._maps["tap_full"].update(_u32(0), bytes(8))
         return found
 
     def tap_overflow(self) -> int:

@@ -71,6 +71,10 @@ class Links:
         """Every flow that crossed a tapped link since `wire.forget_taps`, once per link and direction."""
         return [Crossing(*self._ways[sender], flow, seen) for (sender, flow), seen in self.wire.tapped().items()]
 
+    def take_tapped(self) -> list[Crossing]:
+        """The same, once: it is let go of."""
+        return [Crossing(*self._ways[sender], flow, seen) for (sender, flow), seen in self.wire.take_tapped().items()]
+
     def sight(self) -> None:
         """Notes from now on which probes pass each link, or are cut there; what was noted before is forgotten."""
         self.wire.sight(self._numbers(tuple(self.topology.nodes), ()))
