@@ -111,7 +111,9 @@ def test_a_tap_sees_both_directions_of_what_crosses_its_node_and_nothing_else(fo
     tapped = _tapped(fork)
     assert set(tapped) == {("c", "r", there), ("r", "s", there), ("s", "r", back), ("r", "c", back)}
     assert all(0 < seen.first_ns < seen.last_ns for seen in tapped.values())
-    assert fork.wire.tap_overflow() == 0
+    assert fork.wire.take_tap_overflow() == fork.wire.tap_overflow() == 0
+    assert {(c.sender, c.receiver, c.flow): c.seen for c in fork.take_tapped()} == tapped
+    assert _tapped(fork) == {}, "it was let go of"
 
 
 def test_a_tap_names_a_tunnels_inner_flow(fork: LinuxLab) -> None:
