@@ -90,9 +90,8 @@ class Bench:
             self.broken = ""
         except (DeadlineMissed, RuntimeFailure, OSError) as left:  # OSError: of a lab that is there no more
             self.broken = self._deployed_anew(str(left))
-        self.opened = self._renewing = (
-            False  # what was opened over a broken lab may stand where no new connection would be put
-        )
+        # what was opened over a broken lab may stand where no new connection would be put
+        self.opened = self._renewing = False
         return self.broken
 
     def _not_whole(self) -> str:

@@ -14,7 +14,6 @@ from probes.episodes import P99_NEEDS, FlowLoss, black_holes, flow_loss, millise
 from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
 from probes.requests import Failing, Outcome, RequestTrace, failing
-from probes.requests.trace import IN_TIME_NS
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
 
 
@@ -281,7 +280,7 @@ def measure_requests(
     """
     at_rest = (trace.due >= clock.control_ns) & (trace.done < clock.event_ns)
     if np.any((trace.outcome == Outcome.NO_IDENTITY) & at_rest):
-        trace = nameless(trace)
+        trace = trace.unnamed()
     under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
     start = int(trace.due[under_way].min(initial=clock.event_ns))
     control = (trace.due >= clock.control_ns) & (trace.due < start)
@@ -297,12 +296,6 @@ def measure_requests(
         touched,
         frozenset(named),
     )
-
-
-def nameless(trace: RequestTrace) -> RequestTrace:
-    """The same, where an answer need not say whose it is: one without a name is as good as one with it."""
-    told = np.where(trace.done - trace.due <= IN_TIME_NS, Outcome.OK, Outcome.LATE)
-    return replace(trace, outcome=np.where(trace.outcome == Outcome.NO_IDENTITY, told, trace.outcome).astype(np.uint8))
 
 
 def new_connections(measured: Measured) -> tuple[NewConnections, ...]:

@@ -11,15 +11,7 @@ from probes.episodes import FlowLoss
 from probes.failing import Stretch
 from probes.flows import ANSWERED, LATE, FlowTrace
 from probes.requests import Failing, RequestTrace
-from scenarios.measured import (
-    AttemptsResult,
-    Clock,
-    ConnectionResult,
-    FlowResult,
-    Measured,
-    RequestsResult,
-    nameless,
-)
+from scenarios.measured import AttemptsResult, Clock, ConnectionResult, FlowResult, Measured, RequestsResult
 from scenarios.verdict import Held, Lost, Series
 from scenarios.verdict.facts import End, Part, Use
 
@@ -74,7 +66,7 @@ def latencies_of(measured: Measured, *, touched: bool) -> tuple[int, ...]:
 
 def latencies_at_rest(trace: RequestTrace) -> list[int]:
     """How long the requests of a window took, ns; a failed one 2 s. At rest nobody has to say whose an answer is."""
-    trace = nameless(trace)
+    trace = trace.unnamed()
     took: list[int] = np.where(trace.good(), trace.done - trace.due, MOST_NS)[trace.known()].astype(int).tolist()
     return took
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
@@ -70,6 +70,12 @@ class RequestTrace:
     def good(self, limit_ns: int = IN_TIME_NS) -> NDArray[np.bool_]:
         """Which were answered rightly, and whole `limit_ns` after they were due. (At most KEPT_OPEN_NS beyond IN_TIME_NS is known.)"""
         return np.isin(self.outcome, (Outcome.OK, Outcome.LATE)) & (self.done - self.due <= limit_ns)
+
+    def unnamed(self) -> RequestTrace:
+        """The same where an answer need not say whose it is: one without a name is as good as one with it."""
+        told = np.where(self.done - self.due <= IN_TIME_NS, Outcome.OK, Outcome.LATE)
+        outcome = np.where(self.outcome == Outcome.NO_IDENTITY, told, self.outcome)
+        return replace(self, outcome=outcome.astype(np.uint8))
 
     def latency_ns(self) -> Ints:
         """From when each request was due until its answer was whole, however it was judged; 0 where no whole one came."""
