@@ -1,6 +1,6 @@
-"""How late an ordinary process is woken: a small one that does nothing else, to be put among the processes of a lab.
+"""How late an ordinary process gets its work done: one that asks for a small share of a CPU, to be put among the processes of a lab.
 
-What measures comes first in the line for a CPU, so its own punctuality says nothing of the routers'. This does.
+What measures comes first in the line for a CPU, so its own punctuality says nothing of the routers' and proxies'. This does.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from probes.child import Child, ProbeError, Started
 from probes.flows import Ints
 
 INTERVAL_NS = 5_000_000
+WORK_NS = 250_000
+"""A twentieth of a CPU: about what a proxy of the reference asks for under the demo's load."""
 HEADER = np.dtype([("capacity", "<u8"), ("interval_ns", "<i8"), ("start_ns", "<i8"), ("next", "<u8")])
 """Mirrors `struct records` of probes/native/wakeups.c; lateness in ns follows, one i8 per waking."""
 
@@ -25,8 +27,8 @@ class Wakeups(Started):
     The records hold the last 65536 wakings, and outlive the process however it ends.
     """
 
-    def __init__(self, binary: Path, directory: Path, interval_ns: int = INTERVAL_NS) -> None:
-        self.interval_ns = interval_ns
+    def __init__(self, binary: Path, directory: Path, interval_ns: int = INTERVAL_NS, work_ns: int = WORK_NS) -> None:
+        self.interval_ns, self.work_ns = interval_ns, work_ns
         self._binary = binary
         self._directory = directory
         self._child: Child | None = None
@@ -37,7 +39,9 @@ class Wakeups(Started):
         """Returns when it waits for its first waking. Raises ProbeError saying what was missing."""
         self._directory.mkdir(parents=True, exist_ok=True)
         records = self._directory / "records"
-        self._child = Child([self._binary, str(self.interval_ns), records], None, self._directory / "log", nice=0)
+        self._child = Child(
+            [self._binary, str(self.interval_ns), str(self.work_ns), records], None, self._directory / "log", nice=0
+        )
         try:
             self._child.wait_ready(deadline_s, lambda: "wakeups has not begun its record file")
         except ProbeError as error:

@@ -1,9 +1,10 @@
-/* Asks to be woken on an absolute schedule and writes down how late each waking was: `wakeups INTERVAL_NS RECORDS`.
+/* Asks to be woken on an absolute schedule, works for a moment each time, and writes down how late each piece of work was done:
+ * `wakeups INTERVAL_NS WORK_NS RECORDS`.
  *
- * It is an ordinary process on purpose, at no priority: put among the processes of a lab it tells how late one of them gets
- * the CPU that, like a router's daemon, asks for little. (One that asks for much may still have to wait for its turn among
- * the lab's own.) Wakings that were due while it could not run are each recorded with their own
- * lateness, so that one long wait does not count as one late waking. */
+ * It is an ordinary process on purpose, at no priority: put among the processes of a lab it tells how late one of them is
+ * served that asks for as large a share of a CPU (WORK_NS in INTERVAL_NS). One that asks for nothing is served first, however
+ * many wait, and would say that all is well while a proxy's answers queue up. Wakings that were due while it could not run are
+ * each worked off and recorded with their own lateness, so that one long wait does not count as one late waking. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 
 #define CAPACITY 65536
 #define PARENT_EVERY 20 /* turns */
+#define FORGOTTEN_NS 1000000000 /* work that was due so long ago is not done any more: who waited for it is gone */
 
 /* The record file; probes/wakeups.py reads it. `next` is how many wakings are recorded: number n lies at n % CAPACITY. */
 struct records {
@@ -43,6 +45,19 @@ static int64_t now_ns(void)
     return t.tv_sec * 1000000000LL + t.tv_nsec;
 }
 
+/* Takes so much of a CPU, however long that takes. */
+static void work(int64_t ns)
+{
+    struct timespec t;
+    int64_t end = 0, used;
+    do {
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+        used = t.tv_sec * 1000000000LL + t.tv_nsec;
+        if (!end)
+            end = used + ns;
+    } while (used < end);
+}
+
 /* Our standard input is a pipe that the harness holds: when the harness is gone, however it went, we go. */
 static int abandoned(void)
 {
@@ -61,14 +76,14 @@ static struct records *map_records(const char *path)
 
 int main(int argc, char **argv)
 {
-    int64_t interval = argc == 3 ? atoll(argv[1]) : 0;
-    if (interval <= 0) {
-        fprintf(stderr, "usage: wakeups INTERVAL_NS RECORDS\n");
+    int64_t interval = argc == 4 ? atoll(argv[1]) : 0, share = argc == 4 ? atoll(argv[2]) : 0;
+    if (interval <= 0 || share < 0 || share >= interval) {
+        fprintf(stderr, "usage: wakeups INTERVAL_NS WORK_NS RECORDS (work for less than the interval)\n");
         return 2;
     }
-    struct records *records = map_records(argv[2]);
+    struct records *records = map_records(argv[3]);
     if (!records) {
-        perror(argv[2]);
+        perror(argv[3]);
         return 1;
     }
     struct sigaction stop = {.sa_handler = on_stop};
@@ -84,9 +99,12 @@ int main(int argc, char **argv)
     for (unsigned turn = 0; !stopping; turn++) {
         struct timespec t = {.tv_sec = due / 1000000000, .tv_nsec = due % 1000000000};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-        int64_t now = now_ns();
-        for (; due <= now; due += interval) {
-            records->late_ns[records->next % CAPACITY] = now - due;
+        for (int64_t now; (now = now_ns()) >= due; due += interval) {
+            if (now - due < FORGOTTEN_NS) {
+                work(share);
+                now = now_ns() - share;
+            }
+            records->late_ns[records->next % CAPACITY] = now > due ? now - due : 0;
             __atomic_store_n(&records->next, records->next + 1, __ATOMIC_RELEASE);
         }
         if (turn % PARENT_EVERY == 0 && abandoned())
