@@ -217,6 +217,13 @@ def on_its_way_ns(trace: FlowTrace, event_ns: int) -> int:
     return min(max(step, slowest, waiting), AT_MOST * step)
 
 
+LONGER_NS = 50_000_000
+"""What had waited for so much longer at the event than anything of its kind at rest began to wait before it: loss at rest."""
+
+NO_WAIT_KNOWN_NS = 1_000_000_000
+"""What a connection may usually wait of which no answer is known: within a second each has one."""
+
+
 def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult:
     """Splits a flow at the event and the heal. A probe that was on its way at the event counts to the fault.
 
@@ -275,13 +282,15 @@ def measure_attempts(trace: FlowTrace, clock: Clock, *, touched: bool) -> Attemp
 def measure_requests(
     trace: RequestTrace, backends: Sequence[str], clock: Clock, *, touched: bool, straddle_ns: int = 0
 ) -> RequestsResult:
-    """Splits a series of requests. One that was due before the event and ended after it counts to the fault. An answer without a name
-    is a wrong one where none lacked it in the control window. `straddle_ns`: how exactly it is known that an answer came within 2 s.
-    """
+    """Splits a series of requests. One that was due before the event and ended after it counts to the fault, unless it had waited
+    clearly longer by then than any at rest (`LONGER_NS`). An answer without a name is a wrong one where none lacked it in the control
+    window. `straddle_ns`: how exactly it is known that an answer came within 2 s."""
     at_rest = (trace.due >= clock.control_ns) & (trace.done < clock.event_ns)
     if np.any((trace.outcome == Outcome.NO_IDENTITY) & at_rest):
         trace = trace.unnamed()
+    usual_ns = int((trace.done - trace.due)[at_rest & (trace.outcome == Outcome.OK)].max(initial=0))
     under_way = (trace.due < clock.event_ns) & (trace.done >= clock.event_ns) & trace.known()
+    under_way &= trace.due >= clock.event_ns - usual_ns - LONGER_NS
     start = int(trace.due[under_way].min(initial=clock.event_ns))
     control = (trace.due >= clock.control_ns) & (trace.due < start)
     named = {
@@ -331,7 +340,8 @@ def classify_connection(
     record: ConnectionRecord, clock: Clock, *, touched: bool, own: bool | None, excused: bool = False
 ) -> ConnectionResult | None:
     """None for a connection that has nothing to do with this scenario: broken before it, closed before the event (by us, as all are
-    that are opened anew, or as its protocol provides), or opened after it. `excused`: its end breaks nothing."""
+    that are opened anew, or as its protocol provides), or opened after it. `excused`: its end breaks nothing. One that broke after
+    the event by a silence that had begun before is broken at rest."""
     if record.broken_ns is not None and record.broken_ns < clock.control_ns:
         return None
     if record.opened_ns >= clock.end_ns or _closed(record, clock.event_ns):
@@ -339,7 +349,7 @@ def classify_connection(
     phase = None
     if record.broken_ns is not None and record.broken_ns < clock.over_ns and not excused:
         began = record.unanswered_ns if record.unanswered_ns is not None else record.broken_ns
-        if record.broken_ns < clock.event_ns:
+        if record.broken_ns < clock.event_ns or _waited_already(record, clock.event_ns):
             phase = "control"
         elif record.broken_ns < clock.heal_ns or began < clock.heal_ns:
             phase = "fault"
@@ -356,6 +366,14 @@ def classify_connection(
         stall_ns=record.longest_wait_ns(clock.event_ns, clock.heal_ns),
         excused=excused,
     )
+
+
+def _waited_already(record: ConnectionRecord, event_ns: int) -> bool:
+    """Whether what broke it had gone on, at the event, clearly longer than any silence of its own before: no fault did that."""
+    if record.unanswered_ns is None:
+        return False
+    waits = (beat.answered_ns - beat.sent_ns for beat in record.beats if beat.answered_ns < event_ns)
+    return record.unanswered_ns + max(waits, default=NO_WAIT_KNOWN_NS) + LONGER_NS < event_ns
 
 
 def _ended(record: ConnectionRecord, t_ns: int, excused: bool) -> bool:

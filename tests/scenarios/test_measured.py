@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from probes.flows import ANSWERED, CORRUPT, LATE, LOST
 from probes.requests import Outcome
 from scenarios.measured import (
+    LONGER_NS,
     FlowResult,
     RequestsResult,
     classify_connection,
@@ -216,6 +217,27 @@ def test_a_stall_that_began_before_the_heal_is_the_faults_even_if_noticed_after_
     assert phase_of(broken=noticed, unanswered=asked) == ("fault", True)
 
 
+LONGER = LONGER_NS / STEP
+
+
+@given(
+    began=st.floats(CONTROL, EVENT - 0.01),
+    usual=st.floats(0, 40),
+    noticed=st.floats(EVENT, HEAL),
+    by=st.sampled_from(["stall", "reset"]),
+)
+def test_a_silence_that_had_begun_before_the_event_is_none_of_the_fault(
+    began: float, usual: float, noticed: float, by: BrokenBy
+) -> None:
+    """It is loss at rest where it had gone on for clearly longer than any before; else it may be the fault's."""
+    seen = record(broken=noticed, unanswered=began, by=by, beats=[(CONTROL - 50, CONTROL - 50 + usual)])
+    found = classify_connection(seen, CLOCK, touched=False, own=False)
+    assert found is not None
+    waited = EVENT - began - usual - LONGER
+    if abs(waited) > 0.01:
+        assert (found.phase, found.at_event) == (("control", False) if waited > 0 else ("fault", True))
+
+
 @given(asked=st.floats(HEAL, HEAL + 50), took=st.floats(0, 40))
 def test_one_that_failed_after_the_heal_broke_in_recovery(asked: float, took: float) -> None:
     assert phase_of(broken=asked + took, unanswered=asked) == ("recovery", True)
@@ -310,6 +332,15 @@ def test_one_that_was_under_way_at_the_event_is_none_of_the_control_window() -> 
     """The page of somebody who stands in for a dead backend bears no name."""
     failed = [EVENT - 1, *range(EVENT + 5, EVENT + 10)]
     assert asked(failed, how=Outcome.NO_IDENTITY, took_ns=4 * STEP).fault.failed == 6
+
+
+@pytest.mark.parametrize(("ago", "control"), [(3, 0), (4, 0), (LONGER_NS // STEP + 4, 1)])
+def test_one_that_had_waited_much_longer_than_any_at_rest_is_none_of_the_fault(ago: int, control: int) -> None:
+    """Loss at rest that is known only after the event."""
+    trace = asked([EVENT - ago]).trace
+    done = np.where(trace.outcome == Outcome.OK, trace.done, EVENT * STEP + 1)
+    found = measure_requests(replace(trace, done=done), ("l7-1",), CLOCK, touched=False)
+    assert (found.control.failed, found.fault.failed) == (control, 1 - control)
 
 
 def test_one_that_is_late_fails_with_a_name_or_without() -> None:
