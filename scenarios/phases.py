@@ -270,7 +270,7 @@ class _Trial:
         lab, plan = self.bench.booted.lab, self.fault.plan
         lab.tap(tuple(lab.topology.nodes))
         pass_time(time.monotonic_ns() + PATHS_NS)
-        found = [c for c in lab.tapped() if c.seen.last_ns >= since_ns]
+        found = [c for c in lab.take_tapped() if c.seen.last_ns >= since_ns]
         lab.untap(tuple(lab.topology.nodes))
         lab.tap(plan.nodes, plan.links)
         return found

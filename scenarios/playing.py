@@ -13,12 +13,13 @@ from typing import TypeVar
 from probes.child import ProbeError
 from reports.evidence import schema
 from reports.evidence.again import again
-from scenarios import at_rest
+from scenarios import at_rest, garbage
 from scenarios.asked import Play
 from scenarios.bench import Bench
 from scenarios.boot import Booted
 from scenarios.faults.base import Fault
 from scenarios.phases import NothingCarries, Scenario
+from scenarios.targets import named_links
 
 FURTHER_ATTEMPTS = 3
 CALM_AGAIN_S = 30.0
@@ -92,7 +93,7 @@ class Player:
         earlier: str = "",
     ) -> Scenario:
         def build(on: Bench) -> Fault:
-            return make(on.booted, target or _first_that_carries(on, play))
+            return make(on.booted, _element(on, play, target))
 
         def reproduce(fault: Fault) -> str:
             return shlex.join(["./nospof", "run", play.entry.name, "--target", fault.plan.target, *options])
@@ -110,20 +111,32 @@ class Player:
             # nobody knows what it left behind
             bench.broken = bench.broken or f"{trial.key} ended with {type(error).__name__}: {error}"
             raise
+        finally:
+            garbage.collect()
         verdict = concluded.verdict
         bench.say(f"{trial.key}: {verdict.verdict.upper()}: {verdict.headline}")
         judged = concluded.judged
         return Played(trial.key, verdict.verdict, f"{verdict.headline} {verdict.reason}", judged.counts, judged.reason)
 
 
-def _first_that_carries(bench: Bench, play: Play) -> str:
-    """Raises NothingCarries where none of the candidates does."""
+def _element(bench: Bench, play: Play, target: str | None) -> str:
+    """What is broken: the target, or the first that carries traffic of those it stands for, or that come into question unasked.
+    Raises NothingCarries where nobody named any."""
+    if target is None:
+        if found := _first_that_carries(bench, play, play.candidates):
+            return found
+        shown = ", ".join(play.candidates[:8])
+        raise NothingCarries(f"None of {shown} carries traffic to a VIP, so that breaking it would show nothing")
+    if play.entry.kind != "link":
+        return target
+    links = tuple(map(str, named_links(bench.booted.topology, target)))
+    return _first_that_carries(bench, play, links) or links[0]
+
+
+def _first_that_carries(bench: Bench, play: Play, candidates: Sequence[str]) -> str:
+    """Empty where none does."""
     carrying = bench.carrying()
-    for candidate in play.candidates:
-        if not carrying.isdisjoint(_parts(bench, play, candidate)):
-            return candidate
-    shown = ", ".join(play.candidates[:8])
-    raise NothingCarries(f"None of {shown} carries traffic to a VIP, so that breaking it would show nothing")
+    return next((one for one in candidates if not carrying.isdisjoint(_parts(bench, play, one))), "")
 
 
 def _parts(bench: Bench, play: Play, candidate: str) -> frozenset[str]:

@@ -26,6 +26,7 @@ from scenarios.beforehand import beforehand
 from scenarios.bench import Bench, tap_openings
 from scenarios.boot import Booted, boot, take_down
 from scenarios.calibration.kept import kept
+from scenarios.garbage import collected_between_trials
 from scenarios.instruments import Instruments
 from scenarios.telling import Teller
 from topologies.check import load_checked
@@ -129,7 +130,8 @@ def running(asked: Asked, teller: Teller, verdict: Verdict) -> Iterator[Bench]:
             redeploy=deployment.again,
         )
         since = time.monotonic()
-        yield bench
+        with collected_between_trials():
+            yield bench
         wall = time.monotonic() - since
         deployment.stack.close()
         lab, own, requests = (round(s / wall, 2) for s in (deployment.lab_s, deployment.own_s, deployment.request_s))
