@@ -31,8 +31,9 @@ def command(
     node of any role and are played only by name). What begins with a dash goes to pytest.
 
     `--target NODE|REGION|NODE:INTERFACE` breaks that element instead of the default one, and may be given more than once: each is a
-    trial of its own. Of a node whose process is broken it is the first that the contract lists for its role. `--each` breaks, one
-    after another, every element that the scenario can be aimed at. What does not fit is refused before anything is deployed.
+    trial of its own. Of a node whose process is broken it is the first that the contract lists for its role; `cut-link --target
+    NODE` cuts the first of its links that carries traffic. `--each` breaks, one after another, every element that the scenario can
+    be aimed at. What does not fit is refused before anything is deployed.
 
     `--connections N` holds N long-lived connections from each vantage instead of 100; `--per-hop` stamps some probes at every link,
     for where the microseconds go (it costs CPU, and says how much); `--locustfile FILE` takes your own Locust users instead of ours.

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from scenarios.catalogue import ENTRIES, Entry
-from scenarios.targets import ordered_nodes
+from scenarios.targets import named_link, ordered_nodes
 from topologies.contract import Contract
 from topologies.model import Topology
 from topologies.problems import BadInput, Problem, closest, one_of
@@ -78,7 +78,7 @@ def _play(
         problems += error.problems
     for target in targets:
         try:
-            entry.fits(topology, contract, target)
+            (_fits_unasked if unasked else Entry.fits)(entry, topology, contract, target)
             fitting.append(entry.called(topology, target))
         except BadInput as error:
             problems += error.problems
@@ -93,6 +93,13 @@ def _play(
     if targets or each:
         return Play(entry, targets=elements), problems
     return Play(entry, candidates=elements), problems
+
+
+def _fits_unasked(entry: Entry, topology: Topology, contract: Contract, target: str) -> None:
+    """Raises BadInput. A node is meant itself, unless somebody asks for a cut of its links by name."""
+    entry.fits(topology, contract, target)
+    if entry.kind == "link":
+        named_link(topology, target)
 
 
 def _fits_none(topology: Topology, contract: Contract, target: str) -> Problem | None:
@@ -111,7 +118,7 @@ def _fits_none(topology: Topology, contract: Contract, target: str) -> Problem |
 
 def _is_fit(entry: Entry, topology: Topology, contract: Contract, target: str) -> bool:
     try:
-        entry.fits(topology, contract, target)
+        _fits_unasked(entry, topology, contract, target)
     except BadInput:
         return False
     return True

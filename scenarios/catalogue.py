@@ -13,6 +13,7 @@ from scenarios.targets import (
     default_node,
     default_region,
     named_link,
+    named_links,
     named_node,
     named_region,
     nobody,
@@ -86,13 +87,16 @@ class Entry:
         raise BadInput([lacking])
 
     def called(self, topology: Topology, target: str) -> str:
-        """The one name of an element that was named: a link has several. Raises BadInput for a link that is not there."""
-        return str(named_link(topology, target)) if self.kind == "link" else target
+        """The one name of what was named: a link has several. Raises BadInput for a link that is not there."""
+        if self.kind == "link" and target not in topology.nodes:
+            return str(named_link(topology, target))
+        return target
 
     def promised(self, topology: Topology, contract: Contract, target: str) -> bool:
         """Whether the contract does not say `not promised` of it there. At a link, the end with a budget for its role speaks first."""
         if self.kind == "link":
-            roles = tuple(topology.nodes[end.node].role for end in named_link(topology, target).endpoints)
+            links = named_links(topology, target)
+            roles = tuple(dict.fromkeys(topology.nodes[end.node].role for link in links for end in link.endpoints))
         else:
             roles = (topology.nodes[target].role,) if self.kind == "node" else (None,)
         found = [judging for role in roles if (judging := contract.judged_by(self.fault, role)) is not None]
@@ -139,7 +143,7 @@ class Entry:
         return [f"{able[0].name} --target {target}"] if able else []
 
     def _fits_link(self, topology: Topology, target: str) -> None:
-        link = named_link(topology, target)
+        link = named_links(topology, target)[0]
         if not can_fail(topology, link):
             right = one_of([str(one) for one in topology.links if can_fail(topology, one)])
             raise BadInput(

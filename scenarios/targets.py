@@ -96,6 +96,19 @@ def named_link(topology: Topology, name: str) -> Link:
     raise BadInput([Problem(topology.path, 0, "--target", f"no link {name!r}", f"NODE:INTERFACE, one end of: {shown}")])
 
 
+def named_links(topology: Topology, name: str) -> tuple[Link, ...]:
+    """The links that are meant by that name: one, or, by the name of a node, those of its that can fail, in the file's order. Raises
+    BadInput naming what is there."""
+    if name not in topology.nodes:
+        return (named_link(topology, name),)
+    links = tuple(link for link in topology.links_of(name) if can_fail(topology, link))
+    if not links:
+        found = f"{name}, which has no link that can fail"
+        right = one_of([str(link) for link in topology.links if can_fail(topology, link)])
+        raise BadInput([Problem(topology.path, topology.nodes[name].line, "--target", found, right)])
+    return links
+
+
 def named_node(topology: Topology, name: str, known: tuple[str, ...] = ()) -> str:
     """The name, if a node has it. Raises BadInput naming those that would be right: `known`, or all that can fail."""
     if name not in topology.nodes:

@@ -139,7 +139,7 @@ def test_more_connections_than_can_be_held_or_none_are_refused(host: Host, count
         (("kill-l7", "--target", "typo"), ("no node 'typo'", "expected s")),
         (("kill-l7", "--target=c"), ("c, which is a client", "for kill-l7 s")),
         (("kill-node", "--target", "s", "--target", "t"), ("no node 't'",)),
-        (("kill-l7", "cut-link", "--target", "s"), ("no link 's'", "c:eth1–s:eth1")),
+        (("kill-l7", "cut-link", "--target", "s:eth9"), ("no link 's:eth9'", "c:eth1–s:eth1")),
         (("kill-l7", "--target", "s", "--each"), ("--each beside --target s", "one of the two")),
         (("kill-l7", "--target"), ("--target without a name",)),
         (("kill-l4",), ("roles client, l7", "nospof.role: l4")),

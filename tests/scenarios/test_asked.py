@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from scenarios.asked import Play, check_asked, plays
 from scenarios.catalogue import ENTRIES
+from scenarios.targets import named_links
 from tests.topologies.files import written
 from topologies.budget.classes import CLASSES
 from topologies.contract import Contract, load_contract
@@ -167,6 +168,17 @@ def test_targets_are_played_in_order_and_each_once_whatever_it_is_called(stack: 
     assert played(stack, contract, "cut-link", "us-edge:eth2", "us-l4-1:eth1").targets == ("us-edge:eth2–us-l4-1:eth1",)
     assert played(stack, contract, "cut-link", "us-l7-1:eth1").targets == ("us-l4-1:eth2–us-l7-1:eth1",), "of any node"
     assert played(stack, contract, "kill-node", "rack").targets == ("rack",)
+
+
+def test_a_node_of_any_role_stands_for_its_links_where_a_cut_is_asked_for(stack: Topology, contract: Contract) -> None:
+    """Which of them is cut shows the traffic."""
+    play = played(stack, contract, "cut-link", "us-l7-1")
+    assert play.targets == ("us-l7-1",)
+    assert list(map(str, named_links(stack, "us-l7-1"))) == ["us-l4-1:eth2–us-l7-1:eth1"]
+    assert len(named_links(stack, "us-edge")) == 6
+    assert played(stack, contract, "cut-link", "us-l7-1", "us-edge:eth2").targets == (
+        "us-l7-1", "us-edge:eth2–us-l4-1:eth1",
+    )  # fmt: skip
 
 
 def test_each_is_every_candidate_and_without_a_target_they_are_what_to_choose_from(

@@ -187,6 +187,17 @@ def test_a_link_is_named_as_topologies_name_it() -> None:
     assert TRIALS[0][1] == link
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_of_a_node_whose_links_are_meant_the_first_is_cut_that_carries(number: int) -> None:
+    topology = small_topology("l4", "edge", "l4")
+    cut = topology.links_of("edge1")[number]
+    booted, asked = SimpleNamespace(topology=topology), Play(ENTRIES["cut-link"], targets=("edge1",))
+    play(Bench(carries=frozenset({str(cut)}), booted=booted), asked)
+    assert TRIALS[0][:2] == ("cut-link", str(cut))
+    play(Bench(carries=frozenset(), booted=booted), asked)
+    assert TRIALS[1][1] == str(topology.links_of("edge1")[0]), "named by hand: it stands by"
+
+
 # -- once more -----------------------------------------------------------------------------------------------------
 
 
