@@ -6,12 +6,17 @@ import time
 from contextlib import suppress
 
 from probes.child import ProbeError
+from probes.readings import read_prober, read_requester, read_wakeups
 from probes.requests import Outcome, RequestTrace
+from probes.trust import TrustCheck, TrustInput
 from reports.evidence import schema
 from scenarios.bench import Bench
 from scenarios.concluded import judgement
+from scenarios.doubted import doubts_of, ordinary_lateness_ns
+from scenarios.record import write_trust
 from scenarios.trial import latencies_at_rest
 from scenarios.verdict import Judged
+from scenarios.verdict.doubts import Doubt
 from scenarios.verdict.steady import ELEMENT, judge_steady
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 
@@ -29,9 +34,11 @@ def wanted(bench: Bench) -> bool:
     return _limit_ns(bench) is not None or bool(bench.booted.answering.gone(contract))
 
 
-def judge_at_rest(bench: Bench) -> Judged:
+def judge_at_rest(bench: Bench, key: str = KEY) -> Judged:
     """Waits for steady state and for a window of it where the contract limits latency at rest, and writes the verdict down."""
-    limit_ns, latencies = _limit_ns(bench), []
+    limit_ns, latencies, lateness_ns = _limit_ns(bench), [], 0
+    checks: tuple[TrustCheck, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
     if limit_ns is not None:
         try:
             bench.settle()
@@ -40,11 +47,16 @@ def judge_at_rest(bench: Bench) -> Judged:
             with suppress(DeadlineMissed):  # what has not ended by then has failed, or nobody was there to see it
                 wait_until(lambda: _under_way(bench, start), deadline_s=KEPT_OPEN_S, what="answers")
             latencies = [took for trace in _asked(bench, start) for took in latencies_at_rest(trace)]
+            readings = _readings(bench, start, start + WINDOW_NS)
+            checks, doubts = doubts_of(readings)
+            lateness_ns = ordinary_lateness_ns(readings.requesters)
         except (DeadlineMissed, ProbeError) as error:
-            bench.say(f"{KEY}: {error}")
-    judged = judge_steady(bench.booted.answering.gone(bench.booted.contract), latencies, limit_ns)
+            bench.say(f"{key}: {error}")
+    gone = bench.booted.answering.gone(bench.booted.contract)
+    judged = judge_steady(gone, latencies, limit_ns, doubts, lateness_ns)
+    write_trust(bench.writer, key, checks, time.monotonic_ns())
     verdict = schema.Verdict(
-        scenario=KEY,
+        scenario=key,
         title="The stack at rest",
         fault=KEY,
         target="",
@@ -61,9 +73,23 @@ def judge_at_rest(bench: Bench) -> Judged:
         judged=tuple(judgement(row) for row in judged.rows),
         reproduce="./nospof run",
     )
-    bench.writer.write(verdict, t_ns=time.monotonic_ns(), scenario=KEY)
-    bench.say(f"{KEY}: {judged.verdict.upper()}: {judged.reason}")
+    bench.writer.write(verdict, t_ns=time.monotonic_ns(), scenario=key)
+    bench.say(f"{key}: {judged.verdict.upper()}: {judged.reason}")
     return judged
+
+
+def _readings(bench: Bench, t0_ns: int, t1_ns: int) -> TrustInput:
+    """How the instruments and the lab's processes did in [t0, t1)."""
+    instruments = bench.instruments
+    asked = {vantage: r.window(t0_ns, t1_ns) for vantage, r in instruments.requesters.items()}
+    return TrustInput(
+        probers=tuple(read_prober(p, p.window(t0_ns, t1_ns)) for p in instruments.probers.values()),
+        connections=(),
+        control_lost=0,
+        control_broken=0,
+        wakeups=read_wakeups(instruments.wakeups, t0_ns, t0_ns, t1_ns) if instruments.wakeups else None,
+        requesters=tuple(read_requester(r, asked[v], asked[v].stall_ns) for v, r in instruments.requesters.items()),
+    )
 
 
 def _asked(bench: Bench, start_ns: int) -> list[RequestTrace]:

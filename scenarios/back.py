@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, field
 
 from scenarios.bench import STEADY_NS, Bench
+from scenarios.losses import Losses
 from scenarios.serving import lacking, moved
 from scenarios.steady import Stillness
 from scenarios.timers.reading import programs
-from scenarios.verdict.standing import SETTLE_NS
+from scenarios.verdict.standing import SETTLE_NS, Seen
 
 NODES_PER_LOOK = 12
 STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
@@ -17,9 +18,10 @@ STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked a
 
 @dataclass
 class Back:
-    """Whether the stack serves as before. `since_ns`: since when it has, its quiet not counted."""
+    """Whether the stack serves as before, loss as at rest included. `since_ns`: since when it has, its quiet not counted."""
 
     bench: Bench
+    losses: Losses
     heal_ns: int
     quiet_ns: int
     since_ns: int = 0
@@ -41,15 +43,23 @@ class Back:
             return left
         now = time.monotonic_ns()
         self._whole_ns = self._whole_ns or now
-        instruments = self.bench.instruments
-        last_ns = max([self.heal_ns, *instruments.last_losses(self.heal_ns).values()])
+        lost = self.losses.since(self.heal_ns, now)
+        last_ns = Seen(
+            event_ns=self.heal_ns,
+            now_ns=now,
+            stretches=lost.stretches,
+            at_rest=self.losses.at_rest,
+            ended_connections=lost.broke,
+        ).last_loss_ns
         self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
         quiet_ns = self.quiet_ns + SETTLE_NS
         left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:
             return f"no {self.quiet_ns / 1e9:g} s without loss yet"
-        return instruments.unsteady(now - STEADY_NS) or moving or self._lacks_at_the_end()
+        # where there is loss at rest, the last second may have some; that every place is filled is asked all the same
+        since_ns = now if self.losses.at_rest else now - STEADY_NS
+        return self.bench.instruments.unsteady(since_ns) or moving or self._lacks_at_the_end()
 
     def _lacks(self) -> str:
         """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""

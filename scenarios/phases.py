@@ -22,6 +22,7 @@ from scenarios.conclude import Concluded, Done, conclude
 from scenarios.dropped import count_drops
 from scenarios.faults.base import ActionRefused, Fault, FaultFailed
 from scenarios.hops import cost_of, measured_hops
+from scenarios.losses import Losses
 from scenarios.measured import Clock
 from scenarios.serving import baseline
 from scenarios.timers.timers import Timers
@@ -321,18 +322,15 @@ class _Trial:
     def _watch_ns(self) -> int:
         return standing_watch.watched_ns(self.bench.booted.contract, self.fault.plan)
 
+    def _losses(self) -> Losses:
+        return Losses(self.bench.instruments, self.control_ns, self.event_ns)
+
     def _stand(self) -> list[Crossing]:
         """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are
         asked. Returns the ways that flows take now."""
         plan, bench = self.fault.plan, self.bench
         watch = standing_watch.Watch(
-            bench.instruments,
-            self.event_ns,
-            self.control_ns,
-            self.timers,
-            bench.booted.lab,
-            quiet_ns=QUIET_NS,
-            watch_ns=self._watch_ns(),
+            self._losses(), self.timers, bench.booted.lab, quiet_ns=QUIET_NS, watch_ns=self._watch_ns()
         )
         cap_ns = standing_watch.cap_of(
             bench.booted.contract, plan, self.timers.longest_ns, self._watch_ns(), CAP_NS, QUIET_NS
@@ -400,7 +398,7 @@ class _Trial:
     def _recover(self, heal_ns: int) -> None:
         """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
         bench, plan = self.bench, self.fault.plan
-        back = Back(bench, heal_ns, QUIET_NS)
+        back = Back(bench, self._losses(), heal_ns, QUIET_NS)
         limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
         deadline_s = (limit_ns + QUIET_NS) / 1e9 + 1
 

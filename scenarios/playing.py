@@ -53,6 +53,9 @@ class Player:
         """Once a run, before anything is broken: the stack at rest, where there is anything to judge of it."""
         if at_rest.wanted(bench):
             judged = at_rest.judge_at_rest(bench)
+            if judged.disturbed and self.attempts_left:
+                self._give_time(bench)
+                judged = at_rest.judge_at_rest(bench, again(at_rest.KEY))
             self.played.append(Played(at_rest.KEY, judged.verdict, judged.reason))
 
     def play(self, bench: Bench, play: Play, target: str | None, make: Made[str], options: Sequence[str]) -> Played:
@@ -66,14 +69,18 @@ class Player:
         trial = self._trial(bench, play, target, make, options, key)
         found = self._tried(bench, trial)
         if trial.disturbed and self.attempts_left:
-            self.attempts_left -= 1
             bench.say(f"{key}: unknown, since the CPUs were busy; once more: {found.reason}")
-            with contextlib.suppress(ProbeError):  # then the next attempt will tell
-                bench.thin("a further attempt must not fail for the same reason")
-                bench.calm(CALM_AGAIN_S)
+            self._give_time(bench)
             found = self._tried(bench, self._trial(bench, play, target, make, options, again(key), found.reason))
         self.played.append(found)
         return found
+
+    def _give_time(self, bench: Bench) -> None:
+        """Before a further attempt, which is one less from here on."""
+        self.attempts_left -= 1
+        with contextlib.suppress(ProbeError):  # then the next attempt will tell
+            bench.thin("a further attempt must not fail for the same reason")
+            bench.calm(CALM_AGAIN_S)
 
     def _unused(self, key: str) -> str:
         """The same; `kill-l4 (2)` where a trial of that name was played before: each has evidence of its own."""

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from probes.failing import stretches
-from probes.flows import ANSWERED, NOT_SENT, FlowTrace
-from probes.requests import RequestTrace
 from scenarios.faults.base import FaultPlan
-from scenarios.instruments import GRACE_NS, Instruments
+from scenarios.losses import Losses
 from scenarios.timers.timers import Timers
 from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
-from scenarios.verdict.standing import AtRest, Seen, Stretch, cap_ns, missing
+from scenarios.verdict.standing import Seen, cap_ns, missing
 from topologies.budget import Judging, effective_limits
 from topologies.contract import Contract
 from topologies.linux.lab import LinuxLab
-
-CLOSER_LOOK_S = 1.0
-"""Where there is loss at rest, every probe has to be looked at: that takes CPU, and is done so seldom."""
 
 
 def judging_of(contract: Contract, plan: FaultPlan) -> tuple[Judging, ...]:
@@ -64,72 +55,26 @@ def told(timers: Timers, stood_s: float) -> str:
 class Watch:
     """Asked again and again while the fault stands."""
 
-    instruments: Instruments
-    event_ns: int
-    control_ns: int
+    losses: Losses
     timers: Timers
     lab: LinuxLab
     quiet_ns: int
     watch_ns: int = 0
-    _at_rest: Mapping[str, AtRest] = field(default_factory=dict)
-    _looked_ns: int = 0
-    _closer: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if any(t < self.event_ns for t in self.instruments.last_losses(self.control_ns).values()):
-            found = self._stretches(self.control_ns, self.event_ns)
-            self._at_rest = {
-                name: AtRest(max(s.length_ns for s in some), max(s.lost for s in some), sum(s.lost for s in some))
-                for name, some in found.items()
-            }
 
     def missing(self) -> str:
         """Empty when the fault has stood for long enough; else what it stands for."""
-        now = time.monotonic_ns()
-        last = dict(self.instruments.last_losses(self.event_ns))
-        breaks = [t for who, t in last.items() if who.startswith("connections")]
-        if self._at_rest:
-            lost = self._look_closer(now)
-        else:
-            lost = {who: [Stretch(t, t, 1)] for who, t in last.items() if not who.startswith("connections")}
+        now, event_ns = time.monotonic_ns(), self.losses.event_ns
+        lost = self.losses.since(event_ns, now)
         seen = Seen(
-            event_ns=self.event_ns,
+            event_ns=event_ns,
             now_ns=now,
-            stretches=lost,
-            at_rest=self._at_rest,
-            asked_ns=self.instruments.asked_ns(),
-            ended_connections=breaks,
+            stretches=lost.stretches,
+            at_rest=self.losses.at_rest,
+            asked_ns=self.losses.instruments.asked_ns(),
+            ended_connections=lost.broke,
             watch_ns=self.watch_ns,
         )
         if left := missing(seen, self.quiet_ns):
-            return f"{left} ({', '.join(sorted(last))})" if last else left
-        running = self.timers.running(self.lab, self.event_ns, now)
+            return f"{left} ({', '.join(sorted(lost.last))})" if lost.last else left
+        running = self.timers.running(self.lab, event_ns, now)
         return f"still running: {'; '.join(map(str, running[:3]))}" if running else ""
-
-    def _look_closer(self, now_ns: int) -> Mapping[str, Sequence[Stretch]]:
-        if now_ns - self._looked_ns > CLOSER_LOOK_S * 1e9:
-            self._looked_ns, self._closer = now_ns, self._stretches(self.event_ns, now_ns - GRACE_NS)
-        return self._closer
-
-    def _stretches(self, t0_ns: int, t1_ns: int) -> dict[str, list[Stretch]]:
-        """Of every flow and series that lost something in [t0, t1)."""
-        found: dict[str, list[Stretch]] = {}
-        for vantage, prober in self.instruments.probers.items():
-            for trace in prober.window(t0_ns, t1_ns).flows:
-                found[f"{vantage} {trace.flow.id}"] = _of_flow(trace)
-        for vantage, requester in self.instruments.requesters.items():
-            for asked in requester.window(t0_ns, t1_ns).traces:
-                found[f"{vantage} requests {asked.series.id}"] = _of_requests(asked)
-        return {name: some for name, some in found.items() if some}
-
-
-def _of_flow(trace: FlowTrace) -> list[Stretch]:
-    known = trace.state != NOT_SENT
-    some = stretches(trace.due[known], trace.state[known] == ANSWERED, trace.flow.interval_ns)
-    return [Stretch(s.start_ns, s.last_ns, s.failed) for s in some]
-
-
-def _of_requests(trace: RequestTrace) -> list[Stretch]:
-    known = np.asarray(trace.known())
-    some = stretches(trace.due[known], trace.good()[known], trace.series.interval_ns)
-    return [Stretch(s.start_ns, s.last_ns, s.failed) for s in some]

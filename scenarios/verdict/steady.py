@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from scenarios.verdict.decide import Judged
+from scenarios.verdict.doubts import Doubt
 from scenarios.verdict.facts import Trial
 from scenarios.verdict.load import latency
 from scenarios.verdict.ranges import Range
@@ -16,16 +17,24 @@ ELEMENT = "the stack at rest"
 BUDGET = "steady"
 
 
-def judge_steady(gone: Mapping[tuple[str, str], str], latencies_ns: Sequence[int], limit_ns: int | None) -> Judged:
+def judge_steady(
+    gone: Mapping[tuple[str, str], str],
+    latencies_ns: Sequence[int],
+    limit_ns: int | None,
+    doubts: tuple[Doubt, ...] = (),
+    lateness_ns: int = 0,
+) -> Judged:
     """`gone`: service and VIP that answer nobody, while others of the service do → why. `latencies_ns`: of requests at rest, a failed
-    one 2 s; `limit_ns`: of their 99th percentile, None: not judged."""
-    rows = (*_gone(gone), *_latency(latencies_ns, limit_ns))
+    one 2 s; `limit_ns`: of their 99th percentile, None: not judged. `doubts`: what made these figures doubtful; `lateness_ns`: by
+    how much the instrument was late without being doubted."""
+    rows = (*_gone(gone), *_latency(latencies_ns, limit_ns, doubts, lateness_ns))
     failed = [r for r in rows if r.state == "fail"]
     if failed:
         return Judged("fail", " ".join(f"{_said(r)}." for r in failed), rows)
     unknown = [r for r in rows if r.state == "unknown"]
     if unknown:
-        return Judged("unknown", " ".join(f"{_said(r)}: {r.why}" for r in unknown), rows)
+        said = " ".join(f"{_said(r)}: {r.why}" for r in unknown)
+        return Judged("unknown", said, rows, disturbed=all(r.cpu for r in unknown))
     return Judged("pass", "Everything answers at rest.", rows)
 
 
@@ -39,8 +48,17 @@ def _gone(gone: Mapping[tuple[str, str], str]) -> list[Row]:
     ]  # fmt: skip
 
 
-def _latency(latencies_ns: Sequence[int], limit_ns: int | None) -> list[Row]:
-    trial = Trial(BUDGET, ELEMENT, (), latencies_ns=tuple(latencies_ns))
+def _latency(
+    latencies_ns: Sequence[int], limit_ns: int | None, doubts: tuple[Doubt, ...], lateness_ns: int
+) -> list[Row]:
+    trial = Trial(
+        BUDGET,
+        ELEMENT,
+        (),
+        latencies_ns=tuple(latencies_ns),
+        doubts=doubts,
+        lateness_ns={("request", "fault"): lateness_ns},
+    )
     return [replace(row, key="latency_steady") for row in latency(trial, BUDGET, limit_ns, "touched")]
 
 

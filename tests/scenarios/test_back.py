@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
@@ -10,8 +11,10 @@ import pytest
 
 from scenarios import back as back_module
 from scenarios.back import Back
+from scenarios.losses import Losses
 from scenarios.serving import baseline
 from scenarios.verdict.standing import SETTLE_NS
+from tests.scenarios.lossy import STEP, Instruments, Prober, S
 from tests.topologies.files import small_topology
 
 VIP = "203.0.113.10"
@@ -50,15 +53,15 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Stack:
     return found
 
 
-def returning(stack: Stack) -> Back:
-    """Its clients have lost nothing for as long as is wanted."""
-    instruments = SimpleNamespace(last_losses=lambda _: {}, unsteady=lambda _: stack.unsteady)
+def returning(stack: Stack, losses: Losses | None = None, heal_ns: int = 0, quiet_ns: int = -SETTLE_NS) -> Back:
+    """Its clients have lost nothing for as long as is wanted, or this."""
+    instruments: Any = SimpleNamespace(last_losses=lambda _: {}, unsteady=lambda _: stack.unsteady)
     bench = SimpleNamespace(
         booted=SimpleNamespace(lab=stack, topology=stack.topology),
         baseline=baseline([{"l41": BOTH}], ["l41"], [VIP], {"l41": frozenset({"agent"})}),
         instruments=instruments,
     )
-    return Back(cast(Any, bench), heal_ns=0, quiet_ns=-SETTLE_NS)
+    return Back(cast(Any, bench), losses or Losses(instruments, 0, 0), heal_ns=heal_ns, quiet_ns=quiet_ns)
 
 
 def test_what_lacks_nothing_is_back(stack: Stack) -> None:
@@ -82,3 +85,27 @@ def test_what_was_whole_and_is_no_more_is_not_back(stack: Stack, lost: dict[str,
     stack.names, stack.lines = {"agent"}, BOTH
     assert back.missing() == ""
     assert back.since_ns > 0, "since it was whole again"
+
+
+# -- loss at rest --------------------------------------------------------------------------------------------------
+
+
+def back_beside(stack: Stack, lost: set[int], healed_s: float = 12) -> str:
+    """What is missing where these probes were lost, of 500 in the control window and those since a heal after it."""
+    heal = time.monotonic_ns() - int(healed_s * S)
+    start = heal - 5 * S
+    seen = Instruments(
+        {"probes of us": start + max(lost) * STEP, "control": start + min(lost) * STEP},
+        probers={"us": Prober(start, frozenset(lost))},
+    )
+    stack.unsteady = ""
+    return returning(stack, Losses(cast(Any, seen), start, heal), heal, 5 * S).missing()
+
+
+def test_loss_that_goes_on_as_at_rest_keeps_no_stack_from_being_back(stack: Stack) -> None:
+    assert back_beside(stack, set(range(50, 1700, 250))) == ""
+
+
+@pytest.mark.parametrize("more", [set(range(1600, 1640)), set(range(1400, 1600, 5))], ids=["longer", "denser"])
+def test_more_loss_than_at_rest_does(stack: Stack, more: set[int]) -> None:
+    assert back_beside(stack, {100, 300} | more) == "no 5 s without loss yet"

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, cast
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.flows import ANSWERED, LOST, FlowTrace, FlowWindow
 from scenarios.faults.base import FaultPlan
+from scenarios.losses import Losses
 from scenarios.standing_watch import Watch, cap_of, judging_of, return_limit_ns, watched_ns
 from scenarios.timers.model import Timer
 from scenarios.timers.timers import Timers
 from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
+from tests.scenarios.lossy import STEP, Instruments, Prober
 from tests.topologies.budget.made import read
 from topologies.contract import Contract
 from topologies.model import Endpoint, Link
@@ -143,44 +140,6 @@ def test_at_a_link_it_is_waited_for_as_long_as_either_end_allows() -> None:
 
 # -- what a fault that stands waits for ----------------------------------------------------------------------------
 
-STEP = 10 * MS
-
-
-@dataclass
-class Prober:
-    """Flows of which these probes were lost, numbered from the start of the control window."""
-
-    start_ns: int
-    lost: frozenset[int]
-
-    def window(self, t0_ns: int, t1_ns: int) -> FlowWindow:
-        first, after = ((t - self.start_ns) // STEP for t in (t0_ns, t1_ns))
-        number = np.arange(first, after, dtype=np.int64)
-        due = self.start_ns + number * STEP
-        state = np.where(np.isin(number, list(self.lost)), LOST, ANSWERED).astype(np.uint8)
-        none = np.zeros(len(due), np.int64)
-        flow = cast(Any, SimpleNamespace(id=0, interval_ns=STEP))
-        trace = FlowTrace(
-            flow, number, due, due, none, due, none.astype(np.uint8), state, none.astype(np.bool_),
-        )  # fmt: skip
-        return FlowWindow(t0_ns, t1_ns, t1_ns, (), (trace,), 0)
-
-
-@dataclass
-class Instruments:
-    """Says what it is told to."""
-
-    losses: Mapping[str, int] = field(default_factory=dict)
-    asked: int | None = None
-    probers: Mapping[str, Prober] = field(default_factory=dict)
-    requesters: Mapping[str, object] = field(default_factory=dict)
-
-    def last_losses(self, since_ns: int) -> Mapping[str, int]:
-        return {who: t for who, t in self.losses.items() if t >= since_ns}
-
-    def asked_ns(self) -> int | None:
-        return time.monotonic_ns() if self.asked is None else self.asked
-
 
 def watch(
     stood_s: float,
@@ -192,10 +151,8 @@ def watch(
 ) -> Watch:
     """Of a fault that has stood for so long; the control window began `ago_s` before it."""
     event = time.monotonic_ns() - int(stood_s * S)
-    return Watch(
-        cast(Any, instruments or Instruments()), event, event - int(ago_s * S), timers or Timers(()), cast(Any, None),
-        quiet_ns=5 * S, watch_ns=int(watch_s * S),
-    )  # fmt: skip
+    losses = Losses(cast(Any, instruments or Instruments()), event - int(ago_s * S), event)
+    return Watch(losses, timers or Timers(()), cast(Any, None), quiet_ns=5 * S, watch_ns=int(watch_s * S))
 
 
 def ago(seconds: float) -> int:
