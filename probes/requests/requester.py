@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ from probes.requests import layout
 from probes.requests.plan import LEAST_REST_NS, RequestSeries
 from probes.requests.trace import Outcome, RequestTrace, RequestWindow
 from probes.rings import due_between, slots
+
+Good = Callable[[Any], NDArray[np.bool_]]
+"""Which of these records are of requests that were good."""
 
 DEFAULT_GRACE_NS = 1_000_000_000
 """How long a request may take before it counts as failed while things are still running: TLS takes several round trips."""
@@ -67,7 +70,7 @@ class Requester(Started):
         self._header: Any = None
         self._status: Any = None
         self._rings: Any = None
-        self._scans: dict[int, ImpairmentScan] = {}
+        self._scans: dict[tuple[int, Good], ImpairmentScan] = {}
 
     def start(self, deadline_s: float = 5.0) -> None:
         """Returns when every series has sent its first request. Raises ProbeError saying what was missing."""
@@ -147,19 +150,20 @@ class Requester(Started):
         One that has not been answered yet counts as failed until it is, one that was never sent for ever, so a requester that
         stopped never looks quiet. For use while running.
         """
-        return self._failed(since_ns, grace_ns)[0]
+        return self._failed(since_ns, grace_ns, _answered_rightly)[0]
 
     def quiet_since(self, t_ns: int, grace_ns: int = DEFAULT_GRACE_NS) -> bool:
-        """Whether every series has had a request due since `t_ns` (and `grace_ns` ago), and all of them were answered rightly."""
-        last, requests = self._failed(t_ns, grace_ns)
+        """Whether every series has had a request due since `t_ns` (and `grace_ns` ago), and all of them were answered rightly.
+        Whose an answer is it need not say: where only some backends do, the control window will tell."""
+        last, requests = self._failed(t_ns, grace_ns, _answered)
         return bool(np.all(requests > 0) and np.all(last < 0))
 
-    def _failed(self, since_ns: int, grace_ns: int) -> tuple[Ints, Ints]:
+    def _failed(self, since_ns: int, grace_ns: int, good: Good) -> tuple[Ints, Ints]:
         header = self._mapped()
-        scan = self._scans.get(grace_ns)
+        scan = self._scans.get((grace_ns, good))
         if scan is None:
-            scan = ImpairmentScan(self.series, int(header["start_ns"]), self._status, self._rings, _answered_rightly)
-            self._scans[grace_ns] = scan
+            scan = ImpairmentScan(self.series, int(header["start_ns"]), self._status, self._rings, good)
+            self._scans[grace_ns, good] = scan
         try:
             return scan.seen(since_ns, time.monotonic_ns() - grace_ns)
         except LookupError as error:
@@ -237,6 +241,13 @@ class Requester(Started):
 
 def _answered_rightly(records: Any) -> NDArray[np.bool_]:
     found: NDArray[np.bool_] = (records["written"] != 0) & (records["outcome"] == Outcome.OK)
+    return found
+
+
+def _answered(records: Any) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = (records["written"] != 0) & np.isin(
+        records["outcome"], (Outcome.OK, Outcome.NO_IDENTITY)
+    )
     return found
 
 

@@ -107,6 +107,18 @@ def test_who_is_not_there_refuses_is_silent_or_unreachable(lab: Wire, scratch: P
     assert {name for name, _ in requester.counters().errors} == {"ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH"}
 
 
+def test_an_answer_without_a_name_is_a_failure_and_keeps_nobody_from_being_steady(
+    lab: Wire, scratch: Path, requester_binary: Path
+) -> None:
+    """Where only some backends give theirs, nothing would ever be steady; of the control window it is told."""
+    lab.script("origin.py", SERVER, "80")
+    with Requester(requester_binary, lab.netns("c"), scheduled([series("/nameless")]), scratch) as requester:
+        warm(requester)
+        t0 = now()
+        wait_until(lambda: requester.quiet_since(t0, 100 * MS), "answers since")
+        assert int(requester.last_failed_ns(t0, 100 * MS)[0]) >= t0
+
+
 def test_without_an_identity_to_look_for_a_nameless_answer_is_good(
     lab: Wire, scratch: Path, requester_binary: Path
 ) -> None:
