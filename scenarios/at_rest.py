@@ -34,7 +34,7 @@ def wanted(bench: Bench) -> bool:
     return _limit_ns(bench) is not None or bool(bench.booted.answering.gone(contract))
 
 
-def judge_at_rest(bench: Bench, key: str = KEY) -> Judged:
+def judge_at_rest(bench: Bench, key: str) -> Judged:
     """Waits for steady state and for a window of it where the contract limits latency at rest, and writes the verdict down."""
     limit_ns, latencies, lateness_ns = _limit_ns(bench), [], 0
     checks: tuple[TrustCheck, ...] = ()

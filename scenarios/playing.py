@@ -52,11 +52,13 @@ class Player:
     def at_rest(self, bench: Bench) -> None:
         """Once a run, before anything is broken: the stack at rest, where there is anything to judge of it."""
         if at_rest.wanted(bench):
-            judged = at_rest.judge_at_rest(bench)
+            key = at_rest.KEY
+            judged = at_rest.judge_at_rest(bench, key)
             if judged.disturbed and self.attempts_left:
                 self._give_time(bench)
-                judged = at_rest.judge_at_rest(bench, again(at_rest.KEY))
-            self.played.append(Played(at_rest.KEY, judged.verdict, judged.reason))
+                key = again(key)
+                judged = at_rest.judge_at_rest(bench, key)
+            self.played.append(Played(key, judged.verdict, judged.reason))
 
     def play(self, bench: Bench, play: Play, target: str | None, make: Made[str], options: Sequence[str]) -> Played:
         """One trial at this target (None: the first candidate that carries traffic).

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from reports.evidence.again import first as own_name
 from tests.scenarios.broken_reference import variant
 from tests.scenarios.runs import run_in_peace
 
@@ -30,7 +31,7 @@ def played(directory: Path, name: str, *words: str) -> dict[str, dict[str, Any]]
     ran = run_in_peace(variant(name, directory, f"fool{os.getpid()}"), directory, *words)
     verdicts = {s["verdict"] for s in ran.scenarios}
     assert ran.code == (1 if "fail" in verdicts else 3 if "unknown" in verdicts else 0), ran.said
-    return {s["name"]: s for s in ran.scenarios}
+    return {own_name(s["name"]): s for s in ran.scenarios}
 
 
 SHORT = {("never-withdraws", "withdraw-l4"), ("always-well", "freeze-l7")}

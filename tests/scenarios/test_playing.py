@@ -237,6 +237,24 @@ def test_a_run_has_three_further_attempts_and_no_more() -> None:
     assert len(player.played) == 6, "of each target its last attempt"
 
 
+def test_the_stack_at_rest_is_tried_once_more_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def judge_at_rest(_: object, key: str) -> Any:
+        asked.append(key)
+        return SimpleNamespace(verdict="unknown" if key == "steady" else "pass", reason="So it was.", disturbed=True)
+
+    monkeypatch.setattr(playing.at_rest, "wanted", lambda _: True)
+    monkeypatch.setattr(playing.at_rest, "judge_at_rest", judge_at_rest)
+    bench, player = Bench(), Player()
+    player.at_rest(cast(Any, bench))
+    (found,) = player.played
+    assert (found.word, asked, bench.eased) == ("pass", ["steady", "steady again"], ["thin", "calm"])
+    player.attempts_left = 0
+    player.at_rest(cast(Any, bench))
+    assert asked[2:] == ["steady"], "and not again where none is left"
+
+
 # -- what was not promised -----------------------------------------------------------------------------------------
 
 
