@@ -29,10 +29,12 @@ def stages(
     new requests was; where none of these failed, until the last change of a FIB before the heal. `timers`: those that the fault may
     have started, as they were read before it."""
     touched, asked = measured.touched, measured.requests_of(touched=True)
-    if not touched or any(f.fault.censored for f in touched):
+    if not (touched or asked) or any(f.fault.censored for f in touched):
         return ()
     last = max((f for f in touched if f.fault.episodes), key=_recovered_ns, default=None)
-    concerned = [last] if last else list(touched)
+    concerned = {(f.trace.flow.src, f.trace.flow.dst) for f in ([last] if last else touched)}
+    if last is None:
+        concerned |= {(r.trace.series.src, r.trace.series.dst) for r in asked}
     first = FirstPacket(_recovered_ns(last), node=last.trace.flow.vantage) if last else None
     if first is None:
         if not all(r.fault.ended for r in asked):
@@ -42,7 +44,7 @@ def stages(
         clock.event_ns,
         nodes=frozenset(plan.nodes),
         ends=frozenset((end.node, end.interface) for link in plan.links for end in link.endpoints),
-        destinations=frozenset(x for f in concerned for x in (f.trace.flow.src, f.trace.flow.dst)),
+        destinations=frozenset(address for ends in concerned for address in ends),
         planned=plan.planned,
     )
     if first is not None and first.t_ns < clock.event_ns:

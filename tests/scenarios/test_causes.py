@@ -8,7 +8,7 @@ from probes.watch import TimelineEvent
 from probes.watch.waits import Wait
 from scenarios.causes import stages, waits_of
 from scenarios.timers.model import SECOND, Peer, Session, Timer, session_timers
-from tests.scenarios.made import CLOCK, EVENT, HEAL, PLAN, STEP, asked, clean
+from tests.scenarios.made import CLOCK, EVENT, HEAL, PLAN, STEP, asked, clean, measured
 
 PEER = Peer("BGP", "10.0.0.1")
 
@@ -27,6 +27,14 @@ def test_where_only_requests_failed_the_time_goes_until_one_is_answered_again() 
     assert [s.name for s in found] == ["health-check", "fib", "first-packet"]
     assert found[-1].end_ns == (EVENT + 30) * STEP + STEP // 4
     assert found[-1].node == "us"
+
+
+def test_of_a_stack_that_answers_no_probe_requests_tell_where_the_time_went() -> None:
+    only = measured(requests=[asked(range(EVENT, EVENT + 30), took_ns=STEP // 4)])
+    found = stages(PLAN, CLOCK, only, (), CRASHED)
+    assert [s.name for s in found] == ["health-check", "fib", "first-packet"]
+    assert stages(PLAN, CLOCK, measured(requests=[asked(range(EVENT, HEAL))]), (), CRASHED) == ()
+    assert stages(PLAN, CLOCK, measured(requests=[asked(touched=False)]), (), CRASHED) == ()
 
 
 def test_where_requests_fail_until_the_heal_there_is_no_end_to_it() -> None:
