@@ -11,11 +11,16 @@ import h2.events
 
 from probes.connections.http1 import Http1
 from probes.connections.http2 import Http2
-from probes.connections.speech import Answer, Heard, Offence
+from probes.connections.speech import Answer, Fields, Heard, Offence
 from probes.connections.target import Target
 from probes.connections.tls import Tls
 
 _CHUNK = 16384
+_PADDING = "x-padding"
+_WIDE = "X"
+"""A letter that HTTP/2 makes no shorter: its Huffman code has eight bits (RFC 7541, appendix B)."""
+_HEADERS = {socket.AF_INET: 40, socket.AF_INET6: 60}
+"""Of IP and TCP without options, in bytes: what a segment's greatest size leaves out (RFC 6691)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +31,11 @@ class Opening:
     names: tuple[str, ...]
 
 
-def ask(target: Target, timeout_s: float) -> tuple[Answer, Opening]:
-    """The answer. `timeout_s` is how long the other end may be silent. Raises OSError, also for what is no HTTP."""
-    with closing(exchange(target, timeout_s)) as heard:
+def ask(target: Target, timeout_s: float, packet_bytes: int | None = None) -> tuple[Answer, Opening]:
+    """The answer. `timeout_s` is how long the other end may be silent. `packet_bytes`: the request is padded until its first
+    packet has so many bytes, and none has more, in either direction; None: it is as short as it is. Raises OSError, also for what is
+    no HTTP."""
+    with closing(exchange(target, timeout_s, packet_bytes)) as heard:
         for opening, some in heard:
             for one in some:
                 if isinstance(one, Answer) and opening is not None:
@@ -38,11 +45,14 @@ def ask(target: Target, timeout_s: float) -> tuple[Answer, Opening]:
     raise ConnectionError(f"no answer by HTTP/{target.http}")
 
 
-def exchange(target: Target, timeout_s: float) -> Generator[tuple[Opening | None, Sequence[Heard]]]:
+def exchange(
+    target: Target, timeout_s: float, packet_bytes: int | None = None
+) -> Generator[tuple[Opening | None, Sequence[Heard]]]:
     """One request, and then with each piece that comes: how the answer began, once it has, and what was heard of it. It ends with the
     connection. Raises OSError."""
-    speech = _Opened2(target) if target.http == "2" else _Opened1(target)
-    with socket.create_connection((target.dst, target.dport), timeout_s) as sock:
+    fields = () if packet_bytes is None else ((_PADDING, _WIDE * packet_bytes),)
+    speech = _Opened2(target, fields) if target.http == "2" else _Opened1(target, fields)
+    with _connected(target, timeout_s, packet_bytes) as sock:
         tls = Tls(target.tls, target) if target.tls else None
         if tls is not None:
             said, over = tls.shake()
@@ -65,6 +75,19 @@ def exchange(target: Target, timeout_s: float) -> Generator[tuple[Opening | None
             _say(sock, tls, speech.owed())
 
 
+def _connected(target: Target, timeout_s: float, packet_bytes: int | None) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in target.dst else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        if packet_bytes is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, packet_bytes - _HEADERS[sock.family])
+        sock.connect((target.dst, target.dport))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
 def _say(sock: socket.socket, tls: Tls | None, data: bytes) -> None:
     if data or tls is not None:
         sock.sendall(tls.write(data) if tls else data)
@@ -78,8 +101,8 @@ def _heard(sock: socket.socket) -> bytes:
 
 
 class _Opened1(Http1):
-    def __init__(self, target: Target) -> None:
-        super().__init__(target.host, target.path, target.identity)
+    def __init__(self, target: Target, fields: Fields) -> None:
+        super().__init__(target.host, target.path, target.identity, fields=fields)
         self.opening: Opening | None = None
         self._names: list[str] = []
 
@@ -97,8 +120,9 @@ class _Opened1(Http1):
 
 
 class _Opened2(Http2):
-    def __init__(self, target: Target) -> None:
-        super().__init__(target.host, target.path, target.identity, "https" if target.tls else "http")
+    def __init__(self, target: Target, fields: Fields) -> None:
+        scheme = "https" if target.tls else "http"
+        super().__init__(target.host, target.path, target.identity, scheme, fields=fields)
         self.opening: Opening | None = None
 
     def _of(self, events: Sequence[h2.events.Event]) -> Iterator[Heard]:

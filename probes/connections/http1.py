@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import httptools
 
-from probes.connections.speech import Answer, Head, Heard, Offence, Part
+from probes.connections.speech import Answer, Fields, Head, Heard, Offence, Part
 
 
 class Http1:
-    """`identity` is the header that names the backend; `streaming`: whether heads and parts of answers are told, too."""
+    """`identity` is the header that names the backend; `streaming`: whether heads and parts of answers are told, too;
+    `fields`: more of a request's header."""
 
-    def __init__(self, host: str, path: str, identity: str, *, streaming: bool = False) -> None:
-        self._request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: nospof\r\n\r\n".encode("latin-1")
+    def __init__(self, host: str, path: str, identity: str, *, streaming: bool = False, fields: Fields = ()) -> None:
+        lines = (f"GET {path} HTTP/1.1", f"Host: {host}", "User-Agent: nospof", *(f"{n}: {v}" for n, v in fields))
+        self._request = "".join(f"{line}\r\n" for line in (*lines, "")).encode("latin-1")
         self._identity = identity.lower().encode("latin-1")
         self._streaming = streaming
         self._parser = httptools.HttpResponseParser(self)

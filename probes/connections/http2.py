@@ -13,7 +13,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from probes.connections.speech import Answer, Goodbye, Head, Heard, Offence, Part
+from probes.connections.speech import Answer, Fields, Goodbye, Head, Heard, Offence, Part
 
 _HEAD = 9
 _MAX_FRAME = 1 << 14  # what we allow, by not saying otherwise
@@ -24,15 +24,18 @@ _CONFIG = h2.config.H2Configuration(client_side=True, header_encoding=None)
 
 class Http2:
     """`identity` is the header that names the backend, `scheme` http or https; `streaming`: whether heads and parts of answers are
-    told, too."""
+    told, too; `fields`: more of a request's header."""
 
-    def __init__(self, host: str, path: str, identity: str, scheme: str, *, streaming: bool = False) -> None:
+    def __init__(
+        self, host: str, path: str, identity: str, scheme: str, *, streaming: bool = False, fields: Fields = ()
+    ) -> None:
         self._fields = [
             (":method", "GET"),
             (":scheme", scheme),
             (":authority", host),
             (":path", path),
             ("user-agent", "nospof"),
+            *fields,
         ]
         self._identity = identity.lower().encode("latin-1")
         self._streaming = streaming

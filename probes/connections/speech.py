@@ -45,6 +45,9 @@ class Part:
 
 Heard = Answer | Goodbye | Offence | Head | Part
 
+Fields = Sequence[tuple[str, str]]
+"""Further fields of a request's header, each a name in lower case and a value."""
+
 
 class Speech(Protocol):
     """One connection, one request at a time."""
