@@ -11,18 +11,26 @@ from topologies.contract import Contract
 Asked = tuple[str, str, str]
 """A vantage, the name of a service, and the VIP that it was asked at."""
 
+FULL_BYTES = 1400
+"""A full-size packet, from the network header on: large, and small enough for tunnels that are provided for."""
+FULL_SIZE = f"{FULL_BYTES:,}-byte packets"
+
 
 @dataclass(frozen=True, slots=True)
 class Answering:
     """`unreached`: why a service does not answer a vantage at a VIP; `not_asked`: why it was not asked there. `without_identity`: the
     names of the headers of an answer that lacks the one that names its backend. `no_ping`: vantage and VIP, of services that are
-    pinged, and no answer came."""
+    pinged, and no answer came.
+
+    Of those that answer small packets: `too_large`: why full-size ones had no answer; `size_unknown`: why it is not known."""
 
     vantages: tuple[str, ...] = ()
     unreached: Mapping[Asked, str] = field(default_factory=dict)
     not_asked: Mapping[Asked, str] = field(default_factory=dict)
     without_identity: Mapping[Asked, tuple[str, ...]] = field(default_factory=dict)
     no_ping: frozenset[tuple[str, str]] = frozenset()
+    too_large: Mapping[Asked, str] = field(default_factory=dict)
+    size_unknown: Mapping[Asked, str] = field(default_factory=dict)
 
     def answered(self, contract: Contract) -> tuple[Asked, ...]:
         """Where an answer came."""
@@ -41,11 +49,29 @@ class Answering:
         asked = dict.fromkeys((service, vip) for _, service, vip in self.unreached if service in served)
         return {one: self._why(*one) for one in asked if one not in here}
 
+    def too_large_for_all(self, contract: Contract) -> dict[tuple[str, str], str]:
+        """Service and VIP of which nobody who gets answers to small packets gets one to full-size ones: what fails `steady`, too."""
+        heard = {
+            (service, vip) for v, service, vip in self.answered(contract) if (v, service, vip) not in self.too_large
+        }
+        by_place: dict[tuple[str, str], list[str]] = {}
+        for (vantage, service, vip), why in self.too_large.items():
+            if (service, vip) not in heard:
+                by_place.setdefault((service, vip), []).append(f"{vantage}: {why}")
+        return {place: "; ".join(told) for place, told in by_place.items()}
+
     def never_answered(self, contract: Contract) -> tuple[str, ...]:
-        """Why a service does not answer a vantage that asked, where `steady` does not judge it: a part of what was promised is not
-        there to be measured."""
-        gone = self.gone(contract)
-        return tuple(why for (_, service, vip), why in self.unreached.items() if (service, vip) not in gone)
+        """Why a service does not answer a vantage that asked, at all or with full-size packets, where `steady` does not judge it: a
+        part of what was promised is not there to be measured."""
+        gone, too_large = self.gone(contract), self.too_large_for_all(contract)
+        silent = (why for (_, service, vip), why in self.unreached.items() if (service, vip) not in gone)
+        sizes = (
+            f"{vantage} → {service} {vip} with {FULL_SIZE} ({why})"
+            for found in (self.too_large, self.size_unknown)
+            for (vantage, service, vip), why in found.items()
+            if (service, vip) not in too_large
+        )
+        return (*silent, *sizes)
 
     def _why(self, service: str, vip: str | None = None) -> str:
         told = (

@@ -10,6 +10,7 @@ from probes.readings import read_prober, read_requester, read_wakeups
 from probes.requests import Outcome, RequestTrace
 from probes.trust import TrustCheck, TrustInput
 from reports.evidence import schema
+from scenarios.answering import FULL_BYTES
 from scenarios.bench import Bench
 from scenarios.concluded import judgement
 from scenarios.doubted import doubts_of, ordinary_lateness_ns
@@ -30,8 +31,8 @@ KEPT_OPEN_S = 2.3
 
 def wanted(bench: Bench) -> bool:
     """Whether there is anything to judge: a limit of the contract, or something that answers nobody."""
-    contract = bench.booted.contract
-    return _limit_ns(bench) is not None or bool(bench.booted.answering.gone(contract))
+    contract, found = bench.booted.contract, bench.booted.answering
+    return _limit_ns(bench) is not None or bool(found.gone(contract) or found.too_large_for_all(contract))
 
 
 def judge_at_rest(bench: Bench, key: str) -> Judged:
@@ -52,8 +53,9 @@ def judge_at_rest(bench: Bench, key: str) -> Judged:
             lateness_ns = ordinary_lateness_ns(readings.requesters)
         except (DeadlineMissed, ProbeError) as error:
             bench.say(f"{key}: {error}")
-    gone = bench.booted.answering.gone(bench.booted.contract)
-    judged = judge_steady(gone, latencies, limit_ns, doubts, lateness_ns)
+    contract, found = bench.booted.contract, bench.booted.answering
+    too_large = {(*place, FULL_BYTES): why for place, why in found.too_large_for_all(contract).items()}
+    judged = judge_steady(found.gone(contract), too_large, latencies, limit_ns, doubts, lateness_ns)
     write_trust(bench.writer, key, checks, time.monotonic_ns())
     verdict = schema.Verdict(
         scenario=key,

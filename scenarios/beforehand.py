@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from scenarios.answering import Answering
+from scenarios.answering import FULL_SIZE, Answering
 from scenarios.schedule import FLOWS_PER_SERVICE, IDENTITY
 from topologies.contract import Contract
 from topologies.services import Service
@@ -55,7 +55,8 @@ def _of(service: Service, contract: Contract, found: Answering) -> Beforehand:
         named, nameless = _identity(service, found)
         judged += named
         without += nameless
-    return Beforehand(service.name, tuple(judged), (*without, *_absent(service, contract, found)))
+    sizes = _too_large(service, contract, found)
+    return Beforehand(service.name, tuple(judged), (*without, *_absent(service, contract, found), *sizes))
 
 
 def _by_kind(service: Service) -> tuple[list[str], list[str]]:
@@ -102,6 +103,23 @@ def _absent(service: Service, contract: Contract, found: Answering) -> list[str]
         (why, vip) for (_, name, vip), why in found.not_asked.items() if name == service.name
     )
     return told + [f"{', '.join(vips)}: {why}" for why, vips in excused.items()]
+
+
+def _too_large(service: Service, contract: Contract, found: Answering) -> list[str]:
+    """What answers small packets and no full-size ones, or was not asked in such."""
+    if service.protocol == "tcp":
+        return [f"{FULL_SIZE}: nothing is said to it but what the contract says"]
+    all_of = {vip: why for (name, vip), why in found.too_large_for_all(contract).items() if name == service.name}
+    told = [
+        f"{FULL_SIZE} to {vip}, which nobody has an answer to, so that `steady` fails: {why}"
+        for vip, why in all_of.items()
+    ]
+    return told + [
+        f"{FULL_SIZE} to {vip} from {vantage}, where they have no answer ({why})"
+        for of in (found.too_large, found.size_unknown)
+        for (vantage, name, vip), why in of.items()
+        if name == service.name and vip not in all_of
+    ]
 
 
 def _at(pairs: Sequence[tuple[str, str]], found: Answering) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scenarios.answering import Answering, Asked
 from scenarios.beforehand import beforehand
-from scenarios.steady import Stillness, answering, pinged
+from scenarios.steady import Stillness, answering, asked_in_full_size, pinged
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
@@ -164,7 +164,7 @@ def _in_service(deployed: Deployed, topology: Topology, contract: Contract, bega
     lab.prefer()
     wait_until(Stillness(lab).missing, deadline_s=CONVERGED_WITHIN_S, every_s=0.25, what="convergence")
     say(f"routes are settled after {time.monotonic() - began:.1f} s")
-    found = pinged(lab, contract, found)
+    found = asked_in_full_size(lab, contract, pinged(lab, contract, found))
     for told in beforehand(contract, found):
         say(str(told))
     return Booted(topology, contract, lab, deployed.seconds, seconds, found)

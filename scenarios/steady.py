@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from scenarios.answering import Answering, Asked, everything, not_to_ask
 from scenarios.answers import reply_of
+from scenarios.full_size import NoAnswer, unanswered_in_full_size
 from scenarios.pings import answers_ping
 from scenarios.waiting import wait_until
 from topologies.contract import Contract
@@ -19,6 +20,9 @@ RESET_SETTLED_FOR_NS = 600_000_000
 """After a reset: BGP's own timers are far below it in a lab whose sessions are up, and there is a run waiting."""
 LOOK_S = 0.1
 AT_ONCE = 4
+WAITED_FOR_AT_ONCE = 16
+"""Of those who had no answer once: most of what is to be done is to wait."""
+FULL_SIZE_TRIES = 3
 
 
 def answering(lab: LinuxLab, contract: Contract) -> Answering:
@@ -43,6 +47,27 @@ def pinged(lab: LinuxLab, contract: Contract, known: Answering) -> Answering:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answered = list(pool.map(lambda q: answers_ping(lab.netns(q[0]), q[1]), asked))
     return replace(known, no_ping=frozenset(one for one, yes in zip(asked, answered, strict=True) if not yes))
+
+
+def asked_in_full_size(lab: LinuxLab, contract: Contract, known: Answering) -> Answering:
+    """The same, and where full-size packets have no answer: asked where small ones had, a few times where none comes; not to `tcp`
+    services, to which nothing is said but what the contract says."""
+    served = contract.services
+    left = {one: NoAnswer("") for one in known.answered(contract) if served[one[1]].protocol != "tcp"}
+    for number in range(FULL_SIZE_TRIES):
+        with ThreadPoolExecutor(WAITED_FOR_AT_ONCE if number else AT_ONCE) as pool:
+            found = list(pool.map(lambda q: unanswered_in_full_size(lab.netns(q[0]), served[q[1]], q[2]), left))
+        left = {one: none for one, none in zip(left, found, strict=True) if none}
+    with ThreadPoolExecutor(WAITED_FOR_AT_ONCE) as pool:  # what answers small ones no more tells nothing of a size
+        small = list(pool.map(lambda q: reply_of(lab.netns(q[0]), served[q[1]], q[2]).missing, left))
+    unknown = {
+        one: f"small ones have none now, either: {missing}" if missing else none.why
+        for (one, none), missing in zip(left.items(), small, strict=True)
+        if missing or none.ours
+    }
+    return replace(
+        known, too_large={one: none.why for one, none in left.items() if one not in unknown}, size_unknown=unknown
+    )
 
 
 def unanswered(lab: LinuxLab, contract: Contract) -> dict[Asked, str]:

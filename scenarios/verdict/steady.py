@@ -1,4 +1,5 @@
-"""The verdict of the stack at rest, once a run: what answers nobody though its service answers, and how long requests take. Pure."""
+"""The verdict of the stack at rest, once a run: what answers nobody though its service answers, packets of which size nobody gets an
+answer to, and how long requests take. Pure."""
 
 from __future__ import annotations
 
@@ -19,15 +20,18 @@ BUDGET = "steady"
 
 def judge_steady(
     gone: Mapping[tuple[str, str], str],
+    too_large: Mapping[tuple[str, str, int], str],
     latencies_ns: Sequence[int],
     limit_ns: int | None,
     doubts: tuple[Doubt, ...] = (),
     lateness_ns: int = 0,
 ) -> Judged:
-    """`gone`: service and VIP that answer nobody, while others of the service do → why. `latencies_ns`: of requests at rest, a failed
-    one 2 s; `limit_ns`: of their 99th percentile, None: not judged. `doubts`: what made these figures doubtful; `lateness_ns`: by
-    how much the instrument was late without being doubted."""
-    rows = (*_gone(gone), *_latency(latencies_ns, limit_ns, doubts, lateness_ns))
+    """`gone`: service and VIP that answer nobody, while others of the service do → why. `too_large`: service, VIP and the bytes
+    of a packet, such as nobody gets an answer to there, while small ones are answered → why. `latencies_ns`: of requests at rest, a
+    failed one 2 s; `limit_ns`: of their 99th percentile, None: not judged. `doubts`: what made these figures doubtful; `lateness_ns`:
+    by how much the instrument was late without being doubted."""
+    silent = map(_silent, [*_gone(gone), *_too_large(too_large)])
+    rows = (*silent, *_latency(latencies_ns, limit_ns, doubts, lateness_ns))
     failed = [r for r in rows if r.state == "fail"]
     if failed:
         return Judged("fail", " ".join(f"{_said(r)}." for r in failed), rows)
@@ -38,14 +42,24 @@ def judge_steady(
     return Judged("pass", "Everything answers at rest.", rows)
 
 
-def _gone(gone: Mapping[tuple[str, str], str]) -> list[Row]:
+def _gone(gone: Mapping[tuple[str, str], str]) -> list[str]:
     return [
-        Row(
-            "steady", "touched", "fault", BUDGET, 0, 1, Range(1, None, surely=True), "ns", 0, "fail",
-            by=f"{service} answers nobody at {vip} while it does elsewhere ({why})", censored=True, given=False,
-        )
-        for (service, vip), why in gone.items()
-    ]  # fmt: skip
+        f"{service} answers nobody at {vip} while it does elsewhere ({why})" for (service, vip), why in gone.items()
+    ]
+
+
+def _too_large(too_large: Mapping[tuple[str, str, int], str]) -> list[str]:
+    return [
+        f"{service} at {vip} answers nobody's {size:,}-byte packets while it answers small ones ({why})"
+        for (service, vip, size), why in too_large.items()
+    ]
+
+
+def _silent(said: str) -> Row:
+    return Row(
+        "steady", "touched", "fault", BUDGET, 0, 1, Range(1, None, surely=True), "ns", 0, "fail",
+        by=said, censored=True, given=False,
+    )  # fmt: skip
 
 
 def _latency(

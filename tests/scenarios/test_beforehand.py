@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,7 @@ def everywhere(service: Service, what: object) -> dict[Asked, object]:
             "a tcp service without send/expect, so only that connections are accepted",
         ),
         (REDIS, "SYNs: whether connections are accepted", "it has just answered with b'+PONG'"),
+        (REDIS, "SYNs", "1,400-byte packets: nothing is said to it but what the contract says"),
     ],
     ids=lambda given: given.name if isinstance(given, Service) else "",
 )
@@ -117,6 +119,61 @@ def test_what_never_answered_and_steady_does_not_judge_was_not_there_to_be_measu
     assert Answering(VANTAGES, family).never_answered(contract) == ()
     excused = Answering(VANTAGES, not_asked={("eu", "web", V6): "eu has no IPv6 address"})
     assert excused.never_answered(contract) == ()
+
+
+def test_full_size_packets_that_nobody_has_an_answer_to_fail_steady_and_those_of_one_vantage_are_a_doubt() -> None:
+    contract = contract_of(ECHO)
+    everyone = Answering(VANTAGES, too_large={(v, "echo", V6): "silence" for v in VANTAGES})
+    assert everyone.too_large_for_all(contract) == {("echo", V6): "eu: silence; us: silence"}
+    assert everyone.never_answered(contract) == ()
+    assert everyone.gone(contract) == {}
+    (one,) = told(ECHO, everyone).not_judged
+    assert one.startswith(f"1,400-byte packets to {V6}, which nobody has an answer to, so that `steady` fails")
+    alone = Answering(VANTAGES, too_large={("eu", "echo", V6): "silence"})
+    assert alone.too_large_for_all(contract) == {}
+    assert alone.never_answered(contract) == (f"eu → echo {V6} with 1,400-byte packets (silence)",)
+    (one,) = told(ECHO, alone).not_judged
+    assert one == f"1,400-byte packets to {V6} from eu, where they have no answer (silence)"
+
+
+def test_who_hears_nothing_at_all_tells_nothing_of_a_size_and_what_could_not_be_asked_fails_nothing() -> None:
+    contract = contract_of(ECHO)
+    large = {("us", "echo", V6): "silence"}
+    found = Answering(VANTAGES, {("eu", "echo", V6): "refused"}, too_large=large)
+    assert found.too_large_for_all(contract) == {("echo", V6): "us: silence"}
+    assert found.never_answered(contract) == ("refused",)
+    found = Answering(VANTAGES, too_large=large, size_unknown={("eu", "echo", V6): "ENOBUFS"})
+    assert found.too_large_for_all(contract) == {}
+    assert len(found.never_answered(contract)) == 2
+
+
+@given(
+    silent=st.sets(st.sampled_from(everything(VANTAGES, contract_of(*ALL)))),
+    large=st.sets(st.sampled_from(everything(VANTAGES, contract_of(*ALL)))),
+    unknown=st.sets(st.sampled_from(everything(VANTAGES, contract_of(*ALL)))),
+)
+def test_every_size_without_an_answer_is_judged_by_steady_or_a_doubt_and_never_both(
+    silent: set[Asked], large: set[Asked], unknown: set[Asked]
+) -> None:
+    contract = contract_of(*ALL)
+    large, unknown = large - silent, unknown - silent - large
+    found = Answering(
+        VANTAGES,
+        dict.fromkeys(silent, "silence"),
+        too_large=dict.fromkeys(large, "lost"),
+        size_unknown=dict.fromkeys(unknown, "none"),
+    )
+    judged, doubts = found.too_large_for_all(contract), found.never_answered(contract)
+    heard = {(service, vip) for one in found.answered(contract) if one not in large for service, vip in [one[1:]]}
+    assert judged.keys() == {one[1:] for one in large} - heard
+    sizes = [one for one in doubts if "1,400-byte" in one]
+    assert len(sizes) == sum(one[1:] not in judged for one in large | unknown)
+    shuffled = replace(found, too_large=dict.fromkeys(sorted(large, reverse=True), "lost"))
+    assert shuffled.too_large_for_all(contract).keys() == judged.keys()
+    for one in large:  # one answer more takes the blame from the address, and from no other
+        better = replace(found, too_large=dict.fromkeys(large - {one}, "lost"))
+        assert better.too_large_for_all(contract).keys() == judged.keys() - {one[1:]}
+    assert found.gone(contract) == Answering(VANTAGES, dict.fromkeys(silent, "silence")).gone(contract)
 
 
 def test_a_family_without_an_address_is_not_asked_and_told_and_one_without_any_is_asked() -> None:
