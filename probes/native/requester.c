@@ -1,6 +1,6 @@
-/* Makes new HTTP requests on an absolute schedule, each on a connection of its own, and records how far each came and when:
- * `requester PLAN RECORDS`. It must not know what is being broken; of an answer it only says whether it is one. Its parts are
- * in requester/.
+/* Makes new requests on an absolute schedule, by HTTP or in a service's own words, each on a connection of its own, and records
+ * how far each came and when: `requester PLAN RECORDS`. It must not know what is being broken; of an answer it only says whether
+ * it is one. Its parts are in requester/.
  *
  * One thread. Nothing is skipped for being late; only what is more than 1 s late is not sent, and recorded so. */
 #include <errno.h>
@@ -98,6 +98,9 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < series_count; i++)
         if (all_series[i].plan->security != IN_THE_CLEAR)
             open_tls(&all_series[i]);
+    for (uint32_t i = 0; i < series_count; i++)
+        if (all_series[i].plan->http == NO_HTTP)
+            learn_words(&all_series[i]);
     header->start_ns = now_ns() + 20 * MS;
     for (uint32_t i = 0; i < series_count; i++) {
         struct series *s = &all_series[i];

@@ -1,4 +1,6 @@
-"""New HTTP requests, each on a connection of its own, sent on a schedule, followed to their end. Knows no faults, judges nothing."""
+"""New requests, by HTTP or in a service's own words, each on a connection of its own, sent on a schedule, followed to their end.
+
+Knows no faults, judges nothing."""
 
 from probes.requests.plan import RequestSeries, scheduled
 from probes.requests.requester import Requester

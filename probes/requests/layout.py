@@ -12,12 +12,12 @@ from probes.requests.plan import RequestSeries
 
 PLAN_MAGIC = 0x5150534E
 RECORD_MAGIC = 0x5351534E
-VERSION = 1
+VERSION = 2
 ERRNOS = 256
 TICKS = 8192
 
 IN_THE_CLEAR, ANY_CERTIFICATE, VERIFIED = range(3)
-_VERSIONS = {"1.1": 1, "2": 2}
+_VERSIONS = {None: 0, "1.1": 1, "2": 2}
 
 PLAN_HEADER = np.dtype([("magic", "u4"), ("version", "u4"), ("series_count", "u4"), ("capacity", "u4")])
 
@@ -32,7 +32,9 @@ PLAN_SERIES = np.dtype(
         ("dst", "u1", 16),
         ("http", "u1"),
         ("security", "u1"),
-        ("reserved", "u1", 2),
+        ("send_bytes", "u2"),
+        ("expect_bytes", "u2"),
+        ("reserved", "u2", 3),
         ("interval_ns", "i8"),
         ("phase_ns", "i8"),
         ("host", "S320"),
@@ -40,6 +42,8 @@ PLAN_SERIES = np.dtype(
         ("path", "S2048"),
         ("identity", "S128"),
         ("certificates", "S4096"),
+        ("send", "S4096"),
+        ("expect", "S4096"),
     ],
     align=True,
 )
@@ -134,6 +138,8 @@ def _row(one: RequestSeries) -> tuple[object, ...]:
         _address(family, one.dst),
         _VERSIONS[one.http],
         IN_THE_CLEAR if one.tls is None else ANY_CERTIFICATE if ca is None else VERIFIED,
+        len(one.send),
+        len(one.expect),
         0,
         one.interval_ns,
         one.phase_ns,
@@ -142,6 +148,8 @@ def _row(one: RequestSeries) -> tuple[object, ...]:
         _text(one, "path", one.path),
         _text(one, "identity", one.identity or ""),
         _text(one, "certificates", ca or ""),
+        one.send,
+        one.expect,
     )
 
 

@@ -18,6 +18,12 @@ BASE_PORT, END_PORT = 28000, 32768
 PORTS = 1536
 """Of one series: at 20 requests a second each port rests for 76 s, longer than TIME_WAIT, before it is used again."""
 
+MOST_WORDS_BYTES = 4096
+"""Of what a service without HTTP is sent, and of what it is expected to say."""
+
+MOST_HEARD_BYTES = 65536
+"""So much of what it says is searched for what it is expected to."""
+
 LEAST_REST_NS = 5_000_000_000
 """A port rests at least so long: no request is still open on it, nor is anything of it under way."""
 
@@ -28,7 +34,10 @@ class RequestSeries:
 
     `host` is what the Host header says, and without a port what a certificate has to be made out to; `identity` the header that
     names the backend (None: answers name none). Without `tls`, HTTP/2 is spoken by prior knowledge. The first request is due
-    `phase_ns` after the start. Raises ValueError for what cannot be asked.
+    `phase_ns` after the start.
+
+    `http` None: `send` is sent, if there is any, and an answer is one as soon as it holds `expect`; it names nobody, and `host`,
+    `path` and `tls` have no meaning. Raises ValueError for what cannot be asked.
     """
 
     id: int
@@ -40,12 +49,14 @@ class RequestSeries:
     host: str
     path: str = "/"
     identity: str | None = "x-backend"
-    http: Version = "1.1"
+    http: Version | None = "1.1"
     tls: Security | None = None
     interval_ns: int = INTERVAL_NS
     phase_ns: int = 0
     base_port: int = BASE_PORT
     ports: int = PORTS
+    send: bytes = b""
+    expect: bytes = b""
 
     def __post_init__(self) -> None:
         if self.interval_ns < 1 or self.phase_ns < 0:
@@ -62,6 +73,14 @@ class RequestSeries:
             )
         if ipaddress.ip_address(self.src).version != ipaddress.ip_address(self.dst).version:
             raise ValueError(f"{self.src} cannot reach {self.dst}: the addresses are of two families")
+        if max(len(self.send), len(self.expect)) > MOST_WORDS_BYTES:
+            raise ValueError(f"more than {MOST_WORDS_BYTES} bytes to send or to expect")
+        if self.http is not None and (self.send or self.expect):
+            raise ValueError("bytes to send or to expect by HTTP, which has its own")
+        if self.http is None and (not self.expect or self.identity is not None or self.tls is not None):
+            raise ValueError(
+                "without HTTP there are bytes to expect, and neither a header that names the backend nor TLS"
+            )
 
     @property
     def family(self) -> Literal[4, 6]:

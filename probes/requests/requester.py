@@ -126,7 +126,7 @@ class Requester(Started):
         return tuple(name.decode("ascii") for name in header["names"][: int(header["name_count"])])
 
     def said(self) -> tuple[str, ...]:
-        """Per series, what was last wrong with TLS or with what should have been HTTP; empty where nothing was."""
+        """Per series, what was last wrong with TLS, or with what was heard in place of an answer; empty where nothing was."""
         self._mapped()
         return tuple(words.decode(errors="replace") for words in self._status["said"])
 

@@ -23,7 +23,8 @@ class Outcome(IntEnum):
 
     UNDER_WAY: not ended yet, or its sender ended before. NOT_SENT: the harness's own fault. Both say nothing of the network.
     LATE: whole and right, but 2 s to 2.2 s after it was due. SILENT: nothing of an answer by then. INCOMPLETE: closed early,
-    or not whole by then. REFUSED, UNREACHABLE: told so by RST or ICMP. MALFORMED: what came is no answer in HTTP.
+    or not whole by then. REFUSED, UNREACHABLE: told so by RST or ICMP. MALFORMED: what came is no answer in HTTP, or, where
+    none is spoken, its first MOST_HEARD_BYTES do not hold what is expected.
     """
 
     UNDER_WAY = 0
@@ -47,7 +48,7 @@ class RequestTrace:
 
     `sent`: connect was called. `connected`, `handshaken` (TLS only): seen by us. `first_byte`, `done`: the kernel's stamps of the
     answer's first and last byte, TLS's own not counted; of a failed request, `done` is when that was known. `status` is HTTP's,
-    0 without an answer; `backend` indexes RequestWindow.backends; `outcome` is an Outcome each.
+    0 without an answer in it; `backend` indexes RequestWindow.backends; `outcome` is an Outcome each.
     """
 
     series: RequestSeries

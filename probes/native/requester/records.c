@@ -59,8 +59,10 @@ void read_plan(const char *path)
         all_series[i].plan = plan;
         if (plan->interval_ns <= 0 || plan->phase_ns < 0 || !plan->ports)
             die("%s: series %u has no interval or no ports", path, plan->id);
-        if ((plan->http != HTTP_1_1 && plan->http != HTTP_2) || plan->security > VERIFIED)
-            die("%s: series %u: neither version of HTTP, or no TLS that is known", path, plan->id);
+        if (plan->http > HTTP_2 || plan->security > VERIFIED)
+            die("%s: series %u: no version of HTTP, or no TLS, that is known", path, plan->id);
+        if (plan->send_bytes > WORDS_BYTES || plan->expect_bytes > WORDS_BYTES || !plan->expect_bytes == (plan->http == NO_HTTP))
+            die("%s: series %u: too many words, or none to expect where there is no HTTP, or some where there is", path, plan->id);
         if (plan->host[HOST_BYTES - 1] || plan->name[HOST_BYTES - 1] || plan->path[PATH_BYTES - 1] ||
             plan->identity[HEADER_BYTES - 1] || plan->certificates[FILE_BYTES - 1])
             die("%s: series %u: a text without an end", path, plan->id);

@@ -8,37 +8,40 @@
 
 #define PLAN_MAGIC 0x5150534eu   /* "NSPQ" */
 #define RECORD_MAGIC 0x5351534eu /* "NSQS" */
-#define VERSION 1u
+#define VERSION 2u
 
 #define HOST_BYTES 320
 #define PATH_BYTES 2048
 #define HEADER_BYTES 128
 #define FILE_BYTES 4096
+#define WORDS_BYTES 4096
+#define MOST_HEARD_BYTES 65536 /* so much of what a service without HTTP says is searched for what it is expected to */
 #define SAID_BYTES 112
 #define ERROR_BYTES 256
 #define ERRNOS 256
 #define TICKS 8192 /* kept: 13 minutes */
 
-enum http_version { HTTP_1_1 = 1, HTTP_2 = 2 };
+enum http_version { NO_HTTP = 0, HTTP_1_1 = 1, HTTP_2 = 2 };
 enum security { IN_THE_CLEAR = 0, ANY_CERTIFICATE = 1, VERIFIED = 2 };
 
 struct plan_header {
     uint32_t magic, version, series_count, capacity;
 };
 
-/* Texts end with a zero. */
+/* Texts end with a zero; words may hold any. */
 struct plan_series {
     uint32_t id;
     uint16_t family, dport, base_port, ports; /* request n leaves from one of `ports` ports from base_port up, in turn */
     uint8_t src[16], dst[16];                 /* IPv4 uses the first four bytes */
     uint8_t http, security;                   /* enum http_version, enum security */
-    uint8_t reserved[2];
+    uint16_t send_bytes, expect_bytes, reserved[3];
     int64_t interval_ns, phase_ns;
     char host[HOST_BYTES];         /* what the Host header says */
     char name[HOST_BYTES];         /* what the certificate has to be made out to */
     char path[PATH_BYTES];
     char identity[HEADER_BYTES];   /* the header that names the backend; empty: answers name none */
     char certificates[FILE_BYTES]; /* who may have signed the server's, in PEM; only where it is VERIFIED */
+    uint8_t send[WORDS_BYTES], expect[WORDS_BYTES]; /* without HTTP: what is said, and what the answer holds */
 };
 
 /* The plan file: plan_header, plan_series[series_count]. */
@@ -72,7 +75,7 @@ struct header {
 struct series_status {
     uint32_t id, reserved;
     uint64_t next_seq;     /* sequence numbers below this are in the ring, unless overwritten */
-    char said[SAID_BYTES]; /* what was last wrong with TLS or with what should have been HTTP */
+    char said[SAID_BYTES]; /* what was last wrong with TLS, or with what was heard in place of an answer */
 };
 
 /* How a request ended; probes/requests/trace.py explains each. */

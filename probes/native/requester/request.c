@@ -74,7 +74,7 @@ static enum outcome judged(const struct request *q)
     int64_t took = q->heard_ns - q->due_ns;
     if (took > IN_TIME_NS + KEPT_OPEN_NS)
         return too_late(q);
-    if (q->status != 200)
+    if (q->series->plan->http != NO_HTTP && q->status != 200)
         return WRONG_STATUS;
     if (*q->series->plan->identity && !q->named)
         return NO_IDENTITY;

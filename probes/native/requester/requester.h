@@ -18,11 +18,13 @@ struct series {
     struct series_status *status;
     struct record *ring;
     SSL_CTX *tls;
+    uint16_t *shorter; /* without HTTP: after so many of the bytes that are expected, how many of their first they end with */
     int64_t due_ns;
     uint32_t turn; /* of its source ports: the first request's */
 };
 
-/* What has been heard of an answer. WHOLE: all of it. CUT_SHORT: no more will come. BROKEN, UNSAFE: this is no HTTP, no TLS. */
+/* What has been heard of an answer. WHOLE: all of it. CUT_SHORT: no more will come. BROKEN: this is no HTTP, or holds nothing of what is
+ * expected. UNSAFE: no TLS. */
 enum progress { MORE, WHOLE, CUT_SHORT, BROKEN, UNSAFE };
 
 enum part { STATUS_LINE, FIELDS, BODY, BODY_TO_THE_END, CHUNK_HEAD, CHUNK, CHUNK_END, TRAILERS };
@@ -35,6 +37,10 @@ struct http1 {
     bool has_length, chunked, coded;
     uint32_t line_bytes;
     char line[LINE_BYTES];
+};
+
+struct words {
+    uint32_t heard, found; /* bytes: of the answer, and of those expected that it now ends with */
 };
 
 enum stage { CONNECTING, SHAKING, ANSWERING };
@@ -60,6 +66,7 @@ struct request {
     bool in_trailers;
     uint32_t out_bytes;
     struct http1 http1;
+    struct words words;
     uint8_t out[OUT_BYTES]; /* what the socket has not taken yet */
 };
 
@@ -112,11 +119,16 @@ void open_http2(void);
 bool ask2(struct request *q);
 enum progress hear2(struct request *q, const uint8_t *data, size_t n);
 
+/* words.c: no HTTP */
+void learn_words(struct series *s);
+bool ask_words(struct request *q);
+enum progress hear_words(struct request *q, const uint8_t *data, size_t n);
+
 /* speech.c: in the clear or by TLS, whatever the version */
 bool put_out(struct request *q, const uint8_t *data, size_t n); /* onto the wire; false: there is no room for it */
 bool say_to(struct request *q, const uint8_t *data, size_t n);  /* so that the other end hears it; false as above */
 bool begin(struct request *q);
 enum progress take(struct request *q, const uint8_t *data, size_t n); /* of the wire */
 enum progress take_end(struct request *q);
-enum progress hear(struct request *q, const uint8_t *data, size_t n); /* of HTTP */
+enum progress hear(struct request *q, const uint8_t *data, size_t n); /* of the answer */
 enum progress hear_end(struct request *q);

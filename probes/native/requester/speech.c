@@ -1,4 +1,4 @@
-/* Between the wire and HTTP: in the clear or by TLS, whichever the version. */
+/* Between the wire and HTTP, whichever the version, or a service's own words: in the clear or by TLS. */
 #include <string.h>
 
 #include "requester.h"
@@ -17,7 +17,14 @@ bool say_to(struct request *q, const uint8_t *data, size_t n) { return q->tls ? 
 static bool ask(struct request *q)
 {
     q->stage = ANSWERING;
-    return q->series->plan->http == HTTP_2 ? ask2(q) : ask1(q);
+    switch (q->series->plan->http) {
+    case NO_HTTP:
+        return ask_words(q);
+    case HTTP_2:
+        return ask2(q);
+    default:
+        return ask1(q);
+    }
 }
 
 static enum progress go_on_shaking(struct request *q)
@@ -62,7 +69,9 @@ enum progress hear(struct request *q, const uint8_t *data, size_t n)
 {
     if (!q->record->first_byte_ns)
         q->record->first_byte_ns = q->heard_ns;
+    if (q->series->plan->http == NO_HTTP)
+        return hear_words(q, data, n);
     return q->http2 ? hear2(q, data, n) : hear1(q, data, n);
 }
 
-enum progress hear_end(struct request *q) { return q->http2 ? CUT_SHORT : hear1_end(q); }
+enum progress hear_end(struct request *q) { return q->series->plan->http == HTTP_1_1 ? hear1_end(q) : CUT_SHORT; }

@@ -5,11 +5,24 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from probes.connections import Security
 from probes.packets import BASE_PORT as OF_PROBES
 from probes.packets import plan_flows
-from probes.requests.plan import BASE_PORT, END_PORT, INTERVAL_NS, PORTS, RequestSeries, scheduled
+from probes.requests import layout
+from probes.requests.plan import (
+    BASE_PORT,
+    END_PORT,
+    INTERVAL_NS,
+    MOST_WORDS_BYTES,
+    PORTS,
+    RequestSeries,
+    scheduled,
+)
 
 MS = 1_000_000
 WEB = RequestSeries(0, "us-client", "web", "10.0.0.2", "203.0.113.10", 80, "web.test")
@@ -55,6 +68,13 @@ def test_a_port_rests_longer_than_time_wait() -> None:
         ({"base_port": 65000}, "ports are 1 to 65535"),
         ({"ports": 20}, "would rest for less than 5 s"),
         ({"src": "2001:db8::1"}, "two families"),
+        ({"send": b"PING"}, "by HTTP, which has its own"),
+        ({"expect": b"+PONG"}, "by HTTP, which has its own"),
+        ({"http": None, "identity": None}, "without HTTP there are bytes to expect"),
+        ({"http": None, "expect": b"+PONG"}, "neither a header that names the backend"),
+        ({"http": None, "identity": None, "expect": b"+PONG", "tls": Security()}, "nor TLS"),
+        ({"http": None, "identity": None, "expect": bytes(MOST_WORDS_BYTES + 1)}, "more than 4096 bytes"),
+        ({"http": None, "identity": None, "expect": b"+", "send": bytes(MOST_WORDS_BYTES + 1)}, "more than 4096 bytes"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(changed: dict[str, object], complaint: str) -> None:
@@ -78,3 +98,21 @@ def test_a_range_larger_than_all_ports_is_refused() -> None:
 )
 def test_a_certificate_is_made_out_to_the_host_without_its_port(host: str, name: str) -> None:
     assert replace(WEB, host=host).name == name
+
+
+WORDS = st.binary(max_size=MOST_WORDS_BYTES)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS.filter(bool)), min_size=1, max_size=3))
+def test_any_bytes_are_handed_over_whole_and_their_number_with_them(words: list[tuple[bytes, bytes]]) -> None:
+    """Zeros at their end, too, which a text does not keep."""
+    asked = [
+        replace(WEB, id=i, dport=80 + i, http=None, identity=None, send=send, expect=expect)
+        for i, (send, expect) in enumerate(words)
+    ]
+    raw = layout.pack_plan(scheduled(asked), 512)
+    rows = np.frombuffer(raw[layout.PLAN_HEADER.itemsize :], layout.PLAN_SERIES)
+    for row, (send, expect) in zip(rows, words, strict=True):
+        assert row["http"] == 0
+        for name, wanted in (("send", send), ("expect", expect)):
+            assert row[name].ljust(MOST_WORDS_BYTES, b"\0")[: row[f"{name}_bytes"]] == wanted
