@@ -55,7 +55,7 @@ class Section:
     verdict: Verdict | None
     event_ns: int | None
     tcp_interval_ms: float
-    http_interval_ms: float
+    request_interval_ms: float
     died: DiedTable | None
     hops: HopsChart | None
     small: Stages | None
@@ -120,7 +120,7 @@ def section(
         verdict=verdict,
         event_ns=event_ns,
         tcp_interval_ms=words.tcp_interval_ms(scenario),
-        http_interval_ms=words.http_interval_ms(scenario),
+        request_interval_ms=words.request_interval_ms(scenario),
         died=draw_died(verdict.died) if verdict else None,
         hops=draw_hops(verdict),
         small=draw_small(verdict, stages_span_ms) if verdict else None,

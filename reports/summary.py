@@ -210,7 +210,7 @@ def _properties(one: ScenarioEvidence, word: VerdictWord) -> list[tuple[str, str
         return [("verdict", word)]
     found = [("verdict", word), ("target", verdict.target), ("black_hole", words.black_hole(verdict))]
     found.append(("new_fail", words.new_fail(verdict, words.tcp_interval_ms(one))))
-    found.append(("request_fail", words.request_fail(verdict, words.http_interval_ms(one))))
+    found.append(("request_fail", words.request_fail(verdict, words.request_interval_ms(one))))
     found.append(("broken", f"{verdict.broken} of {verdict.connections}"))
     found += [("limit_broken", rows.said(row)) for row in rows.broken(verdict)]
     found += [("limit_unknown", rows.doubted(verdict, row)) for row in rows.in_state(verdict, "unknown")]
@@ -238,7 +238,7 @@ def _md_row(one: ScenarioEvidence) -> str:
         _md_budget(verdict, "black_hole"),
         words.new_fail(verdict, words.tcp_interval_ms(one)),
         _md_budget(verdict, "new_fail"),
-        words.request_fail(verdict, words.http_interval_ms(one)),
+        words.request_fail(verdict, words.request_interval_ms(one)),
         _md_budget(verdict, "request_fail"),
         f"{verdict.broken:,} of {verdict.connections:,}",
         _md_budget(verdict, "broken"),

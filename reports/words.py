@@ -88,14 +88,14 @@ def tcp_interval_ms(one: ScenarioEvidence) -> float:
     return _interval_ms(one, "tcp")
 
 
-def http_interval_ms(one: ScenarioEvidence) -> float:
+def request_interval_ms(one: ScenarioEvidence) -> float:
     """How exactly a failure of new requests is known: the interval of the requests, else that of all probes, in ms."""
     asked = one.verdict.new_requests if one.verdict else ()
-    return max((series.interval_ms for series in asked), default=_interval_ms(one, "http"))
+    return max((series.interval_ms for series in asked), default=_interval_ms(one, "http", "request"))
 
 
-def _interval_ms(one: ScenarioEvidence, transport: Transport) -> float:
-    steps = [block.interval_ns / 1e6 for block in one.flows if block.transport == transport]
+def _interval_ms(one: ScenarioEvidence, *transports: Transport) -> float:
+    steps = [block.interval_ns / 1e6 for block in one.flows if block.transport in transports]
     return max(steps, default=one.verdict.interval_ms if one.verdict else 0.0)
 
 
@@ -107,7 +107,7 @@ def new_fail(verdict: Verdict, step_ms: float) -> str:
 
 
 def request_fail(verdict: Verdict, step_ms: float) -> str:
-    """For how long touched new requests failed, as `new_fail`. `step_ms` is `http_interval_ms`."""
+    """For how long touched new requests failed, as `new_fail`. `step_ms` is `request_interval_ms`."""
     ended = all(one.ended for one in verdict.new_requests if one.touched)
     return stretch(verdict.request_fail_ms, step_ms, ended=ended)
 

@@ -19,6 +19,11 @@ def is_routed(transport: Transport) -> bool:
     return transport in ("udp", "icmp")
 
 
+def is_request(transport: Transport) -> bool:
+    """Whether each is a whole request, by HTTP or without."""
+    return transport in ("http", "request")
+
+
 @dataclass(frozen=True)
 class Kind:
     """What the flows of one block have in common."""
@@ -31,14 +36,14 @@ class Kind:
     @property
     def label(self) -> str:
         """`udp v6`; a block of SYNs or requests is named for what it tries."""
-        if self.transport == "http":
+        if is_request(self.transport):
             return f"{self.strip} v{self.family}"
         return f"{'new tcp' if self.transport == 'tcp' else self.transport} v{self.family}"
 
     @property
     def strip(self) -> str:
         """What is drawn as one strip: requests to one service are, whatever their family."""
-        return f"requests {self.service}" if self.transport == "http" else self.label
+        return f"requests {self.service}" if is_request(self.transport) else self.label
 
     @property
     def routed(self) -> bool:
@@ -96,7 +101,7 @@ def flow_rows(blocks: Iterable[Flows], heal_ns: int | None = None) -> list[FlowR
             group.append(_row(kind, block, flow, state, backends[at : at + flow.count], heal_ns))
             at += flow.count
     order = {vantage: n for n, vantage in enumerate(dict.fromkeys(kind.vantage for kind in groups))}
-    kinds = sorted(groups, key=lambda kind: (order[kind.vantage], not kind.routed, kind.transport == "http"))
+    kinds = sorted(groups, key=lambda kind: (order[kind.vantage], not kind.routed, is_request(kind.transport)))
     return [
         row
         for kind in kinds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reports.charts.died import sentence
-from reports.charts.flows import FlowRow, Kind
+from reports.charts.flows import FlowRow, Kind, is_request
 from reports.charts.scale import View
 from reports.charts.stretches import bridged
 from reports.evidence.schema import Died, Episode, Packet
@@ -121,8 +121,8 @@ def _group(kind: Kind, size: int) -> list[Any]:
 
 def _quiet(vantage: str, groups: Sequence[tuple[Kind, list[FlowRow]]]) -> str:
     every = [row for kind, group in groups if kind.vantage == vantage for row in group]
-    mine = [row for row in every if row.kind.transport != "http"]
-    asked = sum(row.flow.count for row in every if row.kind.transport == "http")
+    mine = [row for row in every if not is_request(row.kind.transport)]
+    asked = sum(row.flow.count for row in every if is_request(row.kind.transport))
     probes = sum(row.flow.count for row in mine)
     crossed = [row for row in mine if row.touched]
     moved = sum(1 for row in crossed if row.kind.routed and row.before != row.after)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from reports.charts.flows import FlowRow
+from reports.charts.flows import FlowRow, is_request
 from reports.charts.scale import View
 from reports.charts.stretches import IMPAIRED
 from reports.evidence.schema import NOT_SENT
@@ -53,7 +53,7 @@ class Strips:
 
 
 def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int = MOST_CELLS) -> Strips:
-    probed = [row for row in rows if row.kind.transport != "http"]
+    probed = [row for row in rows if not is_request(row.kind.transport)]
     shortest = _cell_ns(probed or rows, view, most_cells)
     loud = {row.vantage for row in rows if row.found or row.touched}
     strips: list[Strip] = []
@@ -64,7 +64,7 @@ def draw_strips(rows: Sequence[FlowRow], view: View, top: float, most_cells: int
     ):
         members = list(group)
         cell = max(shortest, _cell_ns(members, view, most_cells)) if kind else shortest
-        probes = [row for row in members if row.kind.transport != "http"]
+        probes = [row for row in members if not is_request(row.kind.transport)]
         if strips and strips[-1].vantage != vantage:
             y += 5
         levels = depths(members, view, cell)

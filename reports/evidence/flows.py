@@ -17,7 +17,7 @@ ANSWERED, LOST, LATE, CORRUPT, NOT_SENT, REFUSED, RESET = range(7)
 loss; NOT_SENT is the instrument's own fault and says nothing about the network. REFUSED and RESET are of TCP alone: a
 SYN that was answered by RST, or by a RST that does not acknowledge it; a LOST one was met with silence."""
 
-Transport = Literal["udp", "tcp", "icmp", "http"]
+Transport = Literal["udp", "tcp", "icmp", "http", "request"]
 
 
 class Flow(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +66,9 @@ class Flows(msgspec.Struct, frozen=True, kw_only=True):
     `pack_u8`: one byte per probe, flow after flow in the order of `flows`. `event_ns` is the Convergence Event Instant
     (RFC 6412). With `transport` tcp each probe is a SYN from a source port of its own (`sport` is the first one's), so such a
     flow has no single path: it shows whether new connections can be made, never a black hole. With `http` each is a whole request on a
-    connection of its own; CORRUPT is then a wrong answer. `ways` are the nodes that packets
-    to the service passed, in order, the vantage first. `near` are the stamps of probes near an episode, `answers` how long all of
-    them took."""
+    connection of its own, with `request` one in the words of a service that speaks no HTTP; CORRUPT is then a wrong answer. `ways`
+    are the nodes that packets to the service passed, in order, the vantage first. `near` are the stamps of probes near an episode,
+    `answers` how long all of them took."""
 
     vantage: str
     service: str

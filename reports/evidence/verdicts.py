@@ -120,7 +120,8 @@ class NewConnections(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewRequests(msgspec.Struct, frozen=True, kw_only=True):
-    """New HTTP requests, each on a connection of its own, of one vantage to one service and family, from the event to the heal.
+    """New requests, by HTTP or in a service's own words, each on a connection of its own, of one vantage to one service and family,
+    from the event to the heal.
     `request_fail_ms`: the longest stretch of failed ones; `failed_by` is (outcome, how often), the most frequent first."""
 
     vantage: str

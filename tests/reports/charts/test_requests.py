@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from reports.charts.ccdf import draw_ccdf
 from reports.charts.clock import draw
@@ -59,3 +60,17 @@ def test_a_series_of_requests_has_no_packets_of_a_flow_with_its_number(
     routed = [group[4] for group in data["groups"] for _ in range(group[3])]
     assert {bool(row[11]) for row, path in zip(data["rows"], routed, strict=True) if not path} == {False}
     assert any(row[11] for row in data["rows"])
+
+
+def test_requests_without_http_are_told_like_others(scenario: ScenarioEvidence, rows: list[FlowRow]) -> None:
+    """In the service's own words, and so with the same strips, rows and counts."""
+    blocks = [structs.replace(b, transport="request") if b.transport == "http" else b for b in scenario.flows]
+    others = flow_rows(blocks, scenario.heal_ns)
+    assert [(row.kind.label, row.kind.strip, row.kind.routed, row.lost) for row in others] == [
+        (row.kind.label, row.kind.strip, row.kind.routed, row.lost) for row in rows
+    ]
+    assert {row.kind.transport for row in others if row.kind.strip.startswith("requests ")} == {"request"}
+    shown = views(scenario, rows)
+    assert draw(scenario, others, shown, lambda _: 0) == draw(scenario, rows, shown, lambda _: 0)
+    packed = [pack_raster(some, scenario.episodes, shown, 0, 10**6, 10**6) for some in (others, rows)]
+    assert packed[0] == packed[1]
