@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.connections.asking import ask
+from probes.requests.plan import MOST_HEARD_BYTES
 from scenarios.schedule import Reached, connected_to
 from topologies.linux.netns import inside
 from topologies.services import Service
 
 TIMEOUT_S = 0.4
-MOST_BYTES = 65536
-"""So much of what a tcp service says is searched for what it is expected to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def _ask_tcp(service: Service, vip: str) -> str:
         sock.sendall(service.send or b"")
         heard = b""
         try:
-            while service.expect not in heard and len(heard) < MOST_BYTES and (more := sock.recv(4096)):
+            while service.expect not in heard and (more := sock.recv(min(4096, MOST_HEARD_BYTES - len(heard)))):
                 heard += more
         except OSError as error:
             return f"{heard[:32]!r}, then {type(error).__name__}: {error}; {service.expect!r} was expected"

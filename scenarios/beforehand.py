@@ -63,12 +63,14 @@ def _by_kind(service: Service) -> tuple[list[str], list[str]]:
     if service.protocol == "udp":
         return [f"UDP probes, {FLOWS_PER_SERVICE // len(service.vip) * len(service.vip)} flows from each vantage"], []
     if service.protocol == "tcp":
-        accept = "SYNs: whether connections are accepted"
+        accept, held = "SYNs: whether connections are accepted", "`broken`: no connections are held to a tcp service"
         if service.expect is None:
             return [accept], [
-                "what it answers: a tcp service without send/expect, so only that connections are accepted is judged"
+                "what it answers: a tcp service without send/expect, so only that connections are accepted is judged",
+                held,
             ]
-        return [accept], [f"what it answers after now: it has just answered with {service.expect!r}"]
+        asked = f"says {service.expect!r}" if not service.send else f"answers {service.send!r} with {service.expect!r}"
+        return [accept, f"new requests: whether it {asked}"], [held]
     versions = " and ".join(service.http)
     kinds = "busy, idle and streaming" if service.stream else "busy and idle"
     judged = ["SYNs", f"new requests and connections by HTTP/{versions} ({kinds})"]

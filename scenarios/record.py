@@ -218,7 +218,7 @@ def write_requests(
             schema.Flows(
                 vantage=series.vantage,
                 service=series.service,
-                transport="http",
+                transport="request" if series.http is None else "http",
                 family=series.family,
                 interval_ns=series.interval_ns,
                 t0_ns=clock.control_ns,

@@ -7,15 +7,18 @@ from collections.abc import Collection, Sequence
 from msgspec import structs
 
 from probes.connections import Target
+from probes.connections.target import Version
 from probes.requests import RequestSeries, scheduled
 from scenarios.schedule import IDENTITY, Reached, connected_to, security_of
+from topologies.services import Service
 
 
 def requested(
     vantage: str, number: int, reached: Sequence[Reached], nameless: Collection[tuple[str, str]] = ()
 ) -> tuple[RequestSeries, ...]:
-    """A series to every HTTP service at each of its addresses, by HTTP/1.1 where it is spoken. `number` of the vantage among all keeps
-    identifiers apart; `nameless`: (service, address) whose answers bore no backend's name at boot, so that none is asked of them."""
+    """A series to every service that answers requests, at each of its addresses: by HTTP/1.1 where it is spoken, and in its own words,
+    which name nobody, where no HTTP is. `number` of the vantage among all keeps identifiers apart; `nameless`: (service, address)
+    whose answers bore no backend's name at boot, so that none is asked of them."""
     return scheduled(
         RequestSeries(
             id=1000 * number + at,
@@ -26,12 +29,24 @@ def requested(
             dport=one.service.port,
             host=one.service.host or one.vip,
             path=one.service.path or "/",
-            identity=None if (one.service.name, one.vip) in nameless else one.service.identity or IDENTITY,
-            http="1.1" if "1.1" in one.service.http else "2",
+            identity=_identity(one.service, named=(one.service.name, one.vip) not in nameless),
+            http=_version(one.service),
             tls=security_of(one.service),
+            send=one.service.send or b"",
+            expect=one.service.expect or b"",
         )
-        for at, one in enumerate(one for one in reached if one.service.speaks_http)
+        for at, one in enumerate(one for one in reached if one.service.answers_requests)
     )
+
+
+def _identity(service: Service, *, named: bool) -> str | None:
+    return (service.identity or IDENTITY) if named and service.speaks_http else None
+
+
+def _version(service: Service) -> Version | None:
+    if not service.speaks_http:
+        return None
+    return "1.1" if "1.1" in service.http else "2"
 
 
 def streamed(reached: Sequence[Reached]) -> list[Target]:

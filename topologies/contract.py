@@ -20,7 +20,7 @@ from topologies.figures import MINUTE, SECOND, Durations, read_duration, read_pe
 from topologies.image.cache import digest
 from topologies.model import Topology
 from topologies.problems import closest, one_of
-from topologies.services import Service, read_services
+from topologies.services import Service, Spoken, read_services
 
 __all__ = ["Action", "Budget", "Contract", "Judging", "Service", "contract_path_for", "load_contract"]
 
@@ -78,8 +78,8 @@ class Contract:
 
     @property
     def answers_requests(self) -> bool:
-        """Whether some service speaks HTTP, so that new requests can be judged."""
-        return any(service.speaks_http for service in self.services.values())
+        """Whether some service answers requests, by HTTP or as it is expected to, so that new ones can be judged."""
+        return any(service.answers_requests for service in self.services.values())
 
     def action(self, role: str, name: Action) -> tuple[str, ...] | None:
         """The argument vector to run in a node of that role; None where the generic way has to do."""
@@ -207,13 +207,13 @@ def _actions(
     return actions, within
 
 
-def _spoken(value: Value | None, services: Mapping[str, Service]) -> set[str] | None:
-    """The protocols of the services; None where some could not be read: what they are is not known then."""
+def _spoken(value: Value | None, services: Mapping[str, Service]) -> set[Spoken] | None:
+    """By what the services can be measured; None where some could not be read: what they are is not known then."""
     whole = value is not None and services and len(services) == len(value.entries("a mapping of names to services"))
-    return {service.protocol for service in services.values()} if whole else None
+    return {spoken for service in services.values() for spoken in service.spoken} if whole else None
 
 
-def _budgets(value: Value | None, roles: tuple[str, ...], spoken: set[str] | None) -> dict[str, Budget]:
+def _budgets(value: Value | None, roles: tuple[str, ...], spoken: set[Spoken] | None) -> dict[str, Budget]:
     entries = value.entries("a mapping of fault classes to budgets") if value else {}
     for name, entry in entries.items():
         check_budget_name(entry, name, roles)

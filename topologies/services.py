@@ -18,6 +18,8 @@ from topologies.problems import closest, one_of
 
 Protocol = Literal["http", "https", "tcp", "udp"]
 PROTOCOLS: tuple[Protocol, ...] = ("http", "https", "tcp", "udp")
+Spoken = Literal[Protocol, "tcp with 'expect'"]
+"""What decides by which instruments a service can be measured: its protocol, and whether a tcp service says what to expect."""
 HttpVersion = Literal["1.1", "2"]
 HTTP_VERSIONS = ("1.1", "2")
 
@@ -25,6 +27,7 @@ _REQUIRED = {"vip": "one address, or an IPv4 and an IPv6 one", "port": "1–6553
 _HTTP_TEXTS = ("host", "identity", "path", "stream")
 _HTTP_ONLY = (*_HTTP_TEXTS, "http", "idle", "tls")
 _TCP_ONLY = ("expect", "send")
+MOST_WORDS_BYTES = 4096
 _IDLE = Durations("60s", "over 0s", 1)
 _BYTES = 'ASCII characters, in double quotes with escapes from \\x00 to \\xff, such as "PING\\r\\n"'
 _VERSIONS = "versions of HTTP, each once, such as [1.1, 2]"
@@ -43,7 +46,8 @@ class Service:
 
     `stream`: the path of an answer that goes on for as long as it is read. `idle_ns`: after which time it closes a connection on which
     nothing is asked, in nanoseconds; None: not known. Of `tcp` only: `expect`, bytes that the answer to `send` holds or, where
-    nothing is sent, that the service says by itself; None: that it accepts is all that can be judged."""
+    nothing is sent, that the service says by itself, each of at most MOST_WORDS_BYTES; None: that it accepts is all that can be
+    judged."""
 
     name: str
     vip: tuple[str, ...]
@@ -63,6 +67,16 @@ class Service:
     def speaks_http(self) -> bool:
         """In the clear or by TLS."""
         return self.protocol in ("http", "https")
+
+    @property
+    def answers_requests(self) -> bool:
+        """Whether it is known what an answer of it is: new requests can be made."""
+        return self.speaks_http or self.expect is not None
+
+    @property
+    def spoken(self) -> frozenset[Spoken]:
+        """By what it can be measured."""
+        return frozenset((self.protocol,) if self.expect is None else (self.protocol, "tcp with 'expect'"))
 
     @property
     def transport(self) -> Literal["tcp", "udp"]:
@@ -243,6 +257,9 @@ def _bytes(value: Value) -> bytes | None:
             found = f"{shown(written)}, an escape without double quotes"
         elif value.node.value and max(value.node.value) > "\xff":
             found = f"{shown(written)}, a character that is no byte"
+        elif len(value.node.value) > MOST_WORDS_BYTES:
+            value.complain(f"at most {MOST_WORDS_BYTES} bytes", f"{len(value.node.value)}")
+            return None
         elif value.node.value:
             return str(value.node.value).encode("latin-1")
     value.complain(_BYTES, found)

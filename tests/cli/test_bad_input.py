@@ -37,7 +37,9 @@ CONTRACT_MISTAKES = {
     "no unit": Mistake("300ms", "300", "no unit"),
     "unknown fault": Mistake("kill-node:", "kill-nod:", "kill-nod"),
     "unknown key": Mistake("black_hole:", "blak_hole:", "did you mean 'black_hole'"),
-    "unmeasured limit": Mistake("300ms}", "300ms, request_fail: 1s}", "a service with protocol http or https"),
+    "unmeasured limit": Mistake(
+        "300ms}", "300ms, request_fail: 1s}", "a service with protocol http, https or tcp with 'expect'"
+    ),
     "not promised beside a limit": Mistake("300ms}", "300ms, not promised}", "'not promised' alone"),
     "vip outside": Mistake("[203.0.113.20]", "[192.0.2.1]", "192.0.2.1"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RESPONDER = Path(__file__).resolve().parents[1] / "probes/responder.py"
+TELLER = RESPONDER.with_name("teller.py")
 
 TOPOLOGY = """\
 name: {name}
@@ -95,16 +96,26 @@ budgets:
   crash-process: {black_hole: 300ms, broken: own}
   cut-link: {black_hole: 300ms, broken: 0}
 """
+WORDS = """  web: {vip: [203.0.113.10], port: 80, protocol: tcp, send: "ping\\n", expect: "+PONG"}\n"""
 GREETER = Path(__file__).with_name("greeter.py")
 
 
 def write_stack(directory: Path, lab: str, *, web: str = "http") -> Path:
-    """The topology's path; its contract is beside it. `web`: what the service web really speaks, `http` or `greeting`."""
+    """The topology's path; its contract is beside it. `web`: what the service web really speaks, `http` or `greeting`; or `words`: it
+    is a tcp service that is asked and answers without HTTP, as its contract says, and the only one there is."""
     path = directory / "small.clab.yml"
     text = TOPOLOGY.format(name=lab, responder=RESPONDER)
     if web == "greeting":
         text = text.replace("/responder.py http", "/greeter.py")
         text = text.replace(f'["{RESPONDER}:', f'["{GREETER}:/greeter.py:ro", "{RESPONDER}:')
+    contract = CONTRACT
+    if web == "words":
+        text = text.replace(
+            "python3 -S /responder.py http 203.0.113.10 80 server", "python3 -S /teller.py 203.0.113.10 80"
+        )
+        text = text.replace(f'["{RESPONDER}:', f'["{TELLER}:/teller.py:ro", "{RESPONDER}:')
+        services, _, rest = contract.partition("actions:")
+        contract = f"{services.partition('  web:')[0]}{WORDS}actions:{rest}"
     path.write_text(text, encoding="utf-8")
-    path.with_name("small.contract.yml").write_text(CONTRACT, encoding="utf-8")
+    path.with_name("small.contract.yml").write_text(contract, encoding="utf-8")
     return path

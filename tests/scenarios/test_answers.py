@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from probes.requests.plan import MOST_HEARD_BYTES
 from scenarios.answers import Reply, reply_of
 from scenarios.pings import answers_ping
 from scenarios.streams import missing_stream
@@ -85,6 +86,8 @@ def test_an_error_or_silence_is_no_answer() -> None:
         (b"PING\r\n", b"+PONG", b"-ERR no\r\n", "-ERR no"),
         (b"PING\r\n", b"+PONG", b"", "was expected"),
         (None, b"220 ", b"", "was expected"),
+        (b"X", b"+PONG", bytes(MOST_HEARD_BYTES - 5) + b"+PONG", ""),
+        (b"X", b"+PONG", bytes(MOST_HEARD_BYTES - 4) + b"+PONG", "not b'+PONG'"),
     ],
 )
 def test_a_tcp_service_is_judged_by_what_it_is_expected_to_say(

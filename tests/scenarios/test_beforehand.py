@@ -21,7 +21,8 @@ TLS = Service("tls", (V4,), 443, "https", "web.test", "/", "x-lb", ("1.1",))
 ECHO = Service("echo", (V4, V6), 7, "udp")
 PORT = Service("port", (V4,), 5432, "tcp")
 REDIS = Service("redis", (V4,), 6379, "tcp", send=b"PING\r\n", expect=b"+PONG")
-ALL = (WEB, NAMELESS, TLS, ECHO, PORT, REDIS)
+MAIL = Service("mail", (V4, V6), 25, "tcp", expect=b"220 ")
+ALL = (WEB, NAMELESS, TLS, ECHO, PORT, REDIS, MAIL)
 VANTAGES = ("eu", "us")
 
 
@@ -50,8 +51,9 @@ def everywhere(service: Service, what: object) -> dict[Asked, object]:
             "SYNs: whether connections are accepted",
             "a tcp service without send/expect, so only that connections are accepted",
         ),
-        (REDIS, "SYNs: whether connections are accepted", "it has just answered with b'+PONG'"),
         (REDIS, "SYNs", "1,400-byte packets: nothing is said to it but what the contract says"),
+        (REDIS, r"whether connections are accepted; new requests: whether it answers b'PING\r\n' with b'+PONG'", ""),
+        (MAIL, "SYNs: whether connections are accepted; new requests: whether it says b'220 '", ""),
     ],
     ids=lambda given: given.name if isinstance(given, Service) else "",
 )
@@ -190,6 +192,10 @@ def test_a_service_that_nobody_can_ask_answers_nobody() -> None:
     only6 = Service("six", (V6,), 80, "http", http=("1.1",))
     excused = not_to_ask({"eu": frozenset({4})}, contract_of(only6))
     assert Answering(("eu",), not_asked=excused).unserved(contract_of(only6)) == {"six": "eu has no IPv6 address"}
+
+
+def test_of_a_service_that_is_asked_and_reached_nothing_is_left_out() -> None:
+    assert [one.partition(":")[0] for one in told(REDIS).not_judged] == ["`broken`", "1,400-byte packets"]
 
 
 @given(

@@ -135,7 +135,7 @@ def reconcile(evidence: Path, name: str) -> None:
     recorded = next(s for s in read_evidence(evidence).scenarios if s.name == name)
     lost = 0
     for block in recorded.flows:
-        if block.transport == "http":
+        if block.transport in ("http", "request"):
             continue  # of requests no stamps are kept
         states = unpack_per_flow(block)
         answered = sum(state.count(ANSWERED) + state.count(LATE) for state in states)
@@ -365,6 +365,40 @@ def test_a_service_that_speaks_another_protocol_is_named_and_the_rest_is_measure
     assert verdict.verdict == "unknown", "a part of what was promised was not there to be measured"
     assert "client → web 203.0.113.10 (ConnectionError: no answer by HTTP/1.1" in verdict.reason
     assert verdict.flows == 50, "the other service was"
+
+
+def test_a_frozen_tcp_service_whose_kernel_accepts_fails_by_what_it_is_expected_to_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evidence: Path
+) -> None:
+    """No SYN is lost: only whoever asks learns that nobody is there."""
+    shorten(monkeypatch)
+    lab = f"wrd{os.getpid()}"
+    booted = boot(write_stack(tmp_path, lab, web="words"))
+    try:
+        writer = EvidenceWriter(evidence)
+        with Instruments(booted) as started:
+            bench = Bench(booted, started, writer, lambda _: None)
+            _, kept = played_in_peace(bench, lambda: withdraw(booted.lab, booted.contract, "way1"), evidence)
+            frozen = freeze_process(booted.lab, booted.contract, "server", "python3")
+            verdict = played(bench, frozen, "frozen")
+        writer.close()
+    finally:
+        booted.lab.close()
+        destroy(lab)
+    assert kept.verdict == "pass", f"{kept.reason} {kept.judged}"
+    assert "request_fail" in {row.what for row in kept.judged if row.ok}
+    assert verdict.verdict == "fail", verdict.reason
+    # those of the last 2 s before the heal are answered in time, after it
+    assert "request_fail" in not_kept(verdict) <= {"request_fail", "ended"}, verdict.judged
+    (asked,) = verdict.new_requests
+    assert (asked.service, asked.touched) == ("web", True)
+    assert asked.failed > 0
+    assert verdict.new_connections[0].accepted == verdict.new_connections[0].attempts
+    recorded = next(s for s in read_evidence(evidence).scenarios if s.name == "frozen")
+    (block,) = (b for b in recorded.flows if b.transport == "request")
+    (states,) = unpack_per_flow(block)
+    assert states.count(LOST) + states.count(LATE) >= asked.failed
+    assert states.count(ANSWERED) > 20
 
 
 def test_a_vantage_that_reached_nothing_from_the_start_is_named_and_the_others_measure(

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from probes.requests import plan
 from tests.topologies.files import CONTRACT, contract_of, line_of, only, problems_of_contract
 from topologies.problems import Problem
-from topologies.services import Service
+from topologies.services import MOST_WORDS_BYTES, Service
 
 HTTP = "host: web.test}"
 ECHO = "port: 7, protocol: udp}"
@@ -95,6 +96,8 @@ def test_what_an_http_service_cannot_mean_is_refused(tmp_path: Path, more: str, 
         ("tcp", r"expect: PONG\r\n", r"'PONG\\r\\n', an escape without double quotes", BYTES),
         ("tcp", r"expect: 'PONG\r\n'", r""""'PONG\\r\\n'", an escape without double quotes""", BYTES),
         ("tcp", r'expect: "\u20ac"', r"""'"\\u20ac"', a character that is no byte""", BYTES),
+        ("tcp", f"expect: {'x' * 4097}", "4097", "at most 4096 bytes"),
+        ("tcp", f"expect: x, send: {'x' * 4097}", "4097", "at most 4096 bytes"),
         ("tcp", "expect: !!binary UE9ORw==", "'UE9ORw=='", BYTES),
         ("tcp", "stream: /a", "the key 'stream'", "it with protocol http or https only, not tcp"),
         ("tcp", "idle: 60s", "the key 'idle'", "it with protocol http or https only, not tcp"),
@@ -107,3 +110,26 @@ def test_what_another_service_cannot_mean_is_refused(
 ) -> None:
     problem = _problem(tmp_path, ECHO, f"port: 7, protocol: {protocol}, {more}}}")
     assert (problem.found, problem.expected) == (found, right)
+
+
+def test_as_much_can_be_asked_and_expected_as_requests_have_room_for(tmp_path: Path) -> None:
+    most = "x" * MOST_WORDS_BYTES
+    assert MOST_WORDS_BYTES == plan.MOST_WORDS_BYTES
+    assert _raw(tmp_path, f"send: {most}, expect: {most}") == replace(RAW, send=most.encode(), expect=most.encode())
+
+
+@pytest.mark.parametrize(
+    ("service", "answers", "spoken"),
+    [
+        (replace(RAW, protocol="http"), True, {"http"}),
+        (replace(RAW, protocol="https"), True, {"https"}),
+        (replace(RAW, protocol="udp"), False, {"udp"}),
+        (RAW, False, {"tcp"}),
+        (replace(RAW, expect=b"220 "), True, {"tcp", "tcp with 'expect'"}),
+        (replace(RAW, send=b"PING", expect=b"+PONG"), True, {"tcp", "tcp with 'expect'"}),
+    ],
+)
+def test_a_service_answers_requests_where_it_is_known_what_its_answer_is(
+    service: Service, answers: bool, spoken: set[str]
+) -> None:
+    assert (service.answers_requests, service.spoken) == (answers, spoken)

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from topologies.figures import MINUTE, SECOND, Durations
-from topologies.services import PROTOCOLS, Protocol
+from topologies.services import PROTOCOLS, Spoken
 
-HTTP: tuple[Protocol, ...] = ("http", "https")
-TCP: tuple[Protocol, ...] = (*HTTP, "tcp")
+ANSWERING: tuple[Spoken, ...] = ("http", "https", "tcp with 'expect'")
+TCP: tuple[Spoken, ...] = ("http", "https", "tcp")
 
 BROKEN_RULE = "a count such as 0, a percentage such as 0.1%, or own"
 SHARE_RULE = "a percentage from 0% to 100%, such as 0.5%"
@@ -35,7 +35,7 @@ class Key:
     name: str
     said: str
     right: Durations | Literal["broken", "share"] = _ANY
-    measured_by: tuple[Protocol, ...] = PROTOCOLS
+    measured_by: tuple[Spoken, ...] = PROTOCOLS
     elsewhere: Literal["zero", "given", "never"] = "never"
 
     @property
@@ -73,7 +73,7 @@ LIMITS = (
     Key(
         "request_fail",
         "the longest stretch in which new requests failed: refused, reset, wrong, or not whole 2 s after they were due",
-        measured_by=HTTP,
+        measured_by=ANSWERING,
         elsewhere="zero",
     ),
     Key(
@@ -86,7 +86,7 @@ LIMITS = (
         "latency",
         "99 of 100 requests due in the 5 s after the event; a failed one counts as 2 s",
         _LATENCY,
-        measured_by=HTTP,
+        measured_by=ANSWERING,
         elsewhere="given",
     ),
     Key(
@@ -112,7 +112,7 @@ LIMITS = (
 )
 """Of a fault class."""
 
-STEADY = (Key("latency_steady", "99 of 100 requests while nothing is broken", _LATENCY, measured_by=HTTP),)
+STEADY = (Key("latency_steady", "99 of 100 requests while nothing is broken", _LATENCY, measured_by=ANSWERING),)
 """Of the class `steady`: what is judged once a run, before anything is broken."""
 
 ELSEWHERE = tuple(key for key in LIMITS if key.elsewhere != "never")

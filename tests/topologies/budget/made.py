@@ -15,6 +15,7 @@ SERVICES = {
     "http": "  web: {vip: 203.0.113.10, port: 80, protocol: http}\n",
     "https": "  tls: {vip: 203.0.113.10, port: 443, protocol: https}\n",
     "tcp": "  raw: {vip: 203.0.113.10, port: 5432, protocol: tcp}\n",
+    "expect": "  redis: {vip: 203.0.113.10, port: 6379, protocol: tcp, send: PING, expect: PONG}\n",
     "udp": "  echo: {vip: 203.0.113.20, port: 7, protocol: udp}\n",
 }
 

@@ -127,15 +127,20 @@ def test_what_cannot_be_meant_is_refused(budgets: str, found: str, right: str) -
     assert (problem.found, problem.expected) == (found, right)
 
 
+ANSWERING = "a service with protocol http, https or tcp with 'expect'"
 UNMEASURED = [
-    ("request_fail: 1s", ("tcp", "udp"), "a service with protocol http or https"),
-    ("latency: 20ms", ("tcp", "udp"), "a service with protocol http or https"),
-    ("load_fail: 1%", ("https", "tcp", "udp"), "a service with protocol http"),
+    ("request_fail: 1s", ("tcp", "udp"), ANSWERING),
+    ("latency: 20ms", ("tcp", "udp"), ANSWERING),
+    ("load_fail: 1%", ("https", "tcp", "expect", "udp"), "a service with protocol http"),
     ("new_fail: 1s", ("udp",), "a service with protocol http, https or tcp"),
     ("broken: 0", ("udp",), "a service with protocol http, https or tcp"),
 ]
 MEASURED = [
     ("request_fail: 1s", ("https",)),
+    ("request_fail: 1s", ("expect",)),
+    ("latency: 20ms", ("expect", "udp")),
+    ("new_fail: 1s", ("expect",)),
+    ("broken: 0", ("expect",)),
     ("latency: 20ms", ("http",)),
     ("load_fail: 1%", ("http", "udp")),
     ("new_fail: 1s", ("tcp",)),
@@ -173,8 +178,14 @@ def test_a_limit_on_queries_of_names_is_refused_while_nothing_measures_them(wher
     )
 
 
-def test_latency_at_rest_needs_an_http_service() -> None:
-    assert "protocol http or https" in problem_of("steady: {latency_steady: 20ms}", "tcp", "udp").expected
+def test_latency_at_rest_needs_a_service_that_answers_requests() -> None:
+    assert ANSWERING in problem_of("steady: {latency_steady: 20ms}", "tcp", "udp").expected
+    assert "steady" in read("steady: {latency_steady: 20ms}", "expect").budgets
+
+
+@pytest.mark.parametrize(("protocol", "answers"), [("http", True), ("expect", True), ("tcp", False), ("udp", False)])
+def test_a_contract_answers_requests_where_a_service_does(protocol: str, answers: bool) -> None:
+    assert read("kill-node: {black_hole: 1s}", protocol).answers_requests == answers
 
 
 def test_what_a_service_cannot_be_read_to_speak_refuses_no_limit(tmp_path: Path) -> None:
