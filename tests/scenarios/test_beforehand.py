@@ -194,7 +194,7 @@ def test_a_service_that_nobody_can_ask_answers_nobody() -> None:
     assert Answering(("eu",), not_asked=excused).unserved(contract_of(only6)) == {"six": "eu has no IPv6 address"}
 
 
-def test_of_a_service_that_is_asked_and_reached_nothing_is_left_out() -> None:
+def test_of_a_tcp_service_that_is_asked_and_reached_only_what_nobody_asks_is_left_out() -> None:
     assert [one.partition(":")[0] for one in told(REDIS).not_judged] == ["`broken`", "1,400-byte packets"]
 
 
