@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from probes.connections import Connections
-from probes.flows import LOST, NOT_SENT, FlowWindow
+from probes.flows import LOST, NOT_SENT, FlowWindow, Ints
 from probes.prober import Counters, Prober
 from probes.requests import Outcome, Requester, RequestWindow
 from probes.trust import ConnectionsReading, ProberReading, WakeupsReading
@@ -73,10 +73,15 @@ def read_connections(connections: Connections, t0_ns: int, t1_ns: int) -> Connec
 
 
 def read_wakeups(wakeups: Wakeups, t0_ns: int, event_ns: int, t1_ns: int) -> WakeupsReading:
-    """How late an ordinary process of the lab was woken in [t0, t1), and at most from the event on."""
-    late, since = wakeups.lateness(t0_ns, t1_ns), wakeups.lateness(event_ns, t1_ns)
+    """How late an ordinary process of the lab was served from the event on, in [event, t1), and before it, in [t0, event)."""
+    since = wakeups.lateness(event_ns, t1_ns)
     return WakeupsReading(
         alive=wakeups.alive(),
-        lateness_p99_ns=int(np.percentile(late, 99, method="higher")) if late.size else None,
+        lateness_p99_ns=_p99(since),
         stall_ns=int(since.max()) if since.size else None,
+        before_p99_ns=_p99(wakeups.lateness(t0_ns, event_ns)) or 0,
     )
+
+
+def _p99(late: Ints) -> int | None:
+    return int(np.percentile(late, 99, method="higher")) if late.size else None

@@ -93,12 +93,13 @@ class ConnectionsReading:
 
 @dataclass(frozen=True, slots=True)
 class WakeupsReading:
-    """How late an ordinary process among the lab's was served over the time that was judged, and at most from the event on. None
-    if it never was."""
+    """How late an ordinary process among the lab's was served from the event on, and at most; None if it never was. `before_p99_ns`:
+    before the event, where it says only what loss at rest may have come from."""
 
     alive: bool
     lateness_p99_ns: int | None
     stall_ns: int | None
+    before_p99_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,11 @@ def short_of_cpu(checks: Sequence[TrustCheck]) -> bool:
     """Whether something shows that CPUs were short: a check that fails where they are, or a lateness on its way to its limit."""
     late = any(c.check.endswith("lateness") and c.value and c.limit and c.value > LATE_SHARE * c.limit for c in checks)
     return late or any(not c.ok and c.check in STARVED for c in checks)
+
+
+def starved_at_rest(given: TrustInput) -> bool:
+    """Whether CPUs were short before the event: nothing that is judged from it on, and yet where loss at rest may have come from."""
+    return given.wakeups is not None and given.wakeups.before_p99_ns > LATE_SHARE * LAB_LATE_LIMIT_NS
 
 
 def _running(check: str, readings: Sequence[ProberReading | ConnectionsReading]) -> TrustCheck:
@@ -301,7 +307,7 @@ def _of_the_lab(reading: WakeupsReading) -> tuple[TrustCheck, ...]:
         return (watched,)
     return (
         watched,
-        _woken("lab-lateness", reading.lateness_p99_ns or 0, LAB_LATE_LIMIT_NS, "p99"),
+        _woken("lab-lateness", reading.lateness_p99_ns or 0, LAB_LATE_LIMIT_NS, "from the event on p99"),
         _woken("lab-stall", reading.stall_ns or 0, LAB_STALL_LIMIT_NS, "from the event on at most"),
     )
 

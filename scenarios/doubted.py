@@ -14,6 +14,7 @@ from probes.trust import (
     check_trust,
     lag_limit_ns,
     short_of_cpu,
+    starved_at_rest,
 )
 from scenarios.verdict.doubts import About, Doubt, Effect
 
@@ -53,7 +54,7 @@ _OF_THE_LAB = frozenset(("control-loss", "control-broken"))
 def doubts_of(given: TrustInput, *, after_heal: bool = False) -> tuple[tuple[TrustCheck, ...], tuple[Doubt, ...]]:
     """The checks of the instruments, and a doubt for each that failed. `after_heal`: the readings are of the time after the heal."""
     checks = check_trust(given)
-    short = short_of_cpu(checks)
+    short = short_of_cpu(checks) or starved_at_rest(given)
     found = [_doubt(check, given, after_heal=after_heal, short=short) for check in checks if not check.ok]
     return checks, tuple(d for d in found if d is not None)
 

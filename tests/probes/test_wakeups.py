@@ -68,6 +68,7 @@ def test_one_wait_among_many_wakings_is_seen_from_the_event_on(wakeups: Wakeups)
     _, t1 = run_for(2500)
     reading = read_wakeups(wakeups, t0, event, t1)
     assert (reading.stall_ns or 0) >= 100 * MS - INTERVAL
+    assert read_wakeups(wakeups, t0, t1 - 500 * MS, t1).before_p99_ns > 10 * MS, "and before it where it began before"
     assert (read_wakeups(wakeups, t0, t1 - 500 * MS, t1).stall_ns or 0) < (reading.stall_ns or 0)
 
 

@@ -131,6 +131,7 @@ def test_an_instrument_that_is_well_is_not_doubted() -> None:
         requester(lateness_p99_ns=51 * MS),
         prober(stall_ns=50 * MS),
         prober(interval_ns=MS, lateness_p99_ns=2 * MS),
+        wakeups(before_p99_ns=300 * MS),
     ],
 )
 def test_ordinary_lateness_makes_no_doubt(given: TrustInput) -> None:
@@ -188,6 +189,8 @@ def test_loss_at_rest_is_put_down_to_busy_cpus_only_beside_a_sign_of_them() -> N
     assert not only(alone).cpu
     beside = replace(prober(lateness_p99_ns=6 * MS), control_lost=3, control_longest_ns=30 * MS)
     assert only(beside).cpu
+    before = replace(wakeups(before_p99_ns=11 * MS), control_lost=3, control_longest_ns=30 * MS)
+    assert only(before).cpu, "short before the event, which nothing else tells"
     _, doubts = doubts_of(replace(wakeups(stall_ns=60 * MS), control_lost=3, control_longest_ns=30 * MS))
     assert all(d.cpu for d in doubts)
 

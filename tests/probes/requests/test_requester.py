@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -353,13 +352,13 @@ def test_what_cannot_begin_says_why(lab: Wire, scratch: Path, requester_binary: 
         Requester(requester_binary, lab.netns("c"), [replace(series(), path="/" + "a" * 2999)], scratch).start()
 
 
-def test_240_requests_a_second_half_of_them_by_tls_take_a_fifth_of_a_core_at_most(
+def test_240_requests_a_second_half_of_them_by_tls_are_all_made_and_answered(
     lab: Wire, scratch: Path, requester_binary: Path, certs: Certificates
 ) -> None:
     for dst in (SERVER, SERVER6):
         lab.script("origin.py", dst, "80")
         lab.script("origin.py", dst, "443", str(certs.server))
-    # 60 a second each; it is the requester that is weighed, together with what sending costs in this small network
+    # 60 a second each; what they cost is told by `nospof bench demo`
     verified, interval = Security(str(certs.ca)), 1_000 * MS // 60
     asked = [
         series(id=i, dst=dst, dport=443 if tls else 80, tls=tls, interval_ns=interval)
@@ -367,16 +366,7 @@ def test_240_requests_a_second_half_of_them_by_tls_take_a_fifth_of_a_core_at_mos
     ]
     with Requester(requester_binary, lab.netns("c"), scheduled(asked), scratch) as requester:
         wait_until(lambda: requester.counters().good > 100, "good requests")
-        before, t0 = cpu_seconds(requester.pid), now()
+        t0 = now()
         wait_until_ns(t0 + 5_000 * MS)
-        spent, sent = cpu_seconds(requester.pid) - before, requester.window(t0, now())
-    cores = spent / ((sent.t1_ns - t0) / 1e9)
-    print(f"{cores:.3f} core for 240 requests a second, half of them by TLS")
+        sent = requester.window(t0, now())
     assert sent.count(Outcome.OK, Outcome.UNDER_WAY) > 1150
-    assert cores <= 0.2
-
-
-def cpu_seconds(pid: int) -> float:
-    """What a process has used so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
