@@ -38,7 +38,7 @@ _FLUSH = ["--file-flush-interval-msec", "250"]  # how late its events may be; ea
 _READY_S = 20.0
 _LOOK_S = 0.1
 _QUIET_S = 0.5  # without a connection for so long, while every L4 node asks ten times a second: no more will come
-_DRAIN_S = 4.0
+_DRAIN_S = 3.0
 
 
 class Agent:
@@ -85,7 +85,7 @@ class Agent:
             return Reply(False, str(error))
 
     async def drain(self) -> Reply:
-        """No new flows, and connections end with their next response; waits for that, but never longer than 4 s: a stream may
+        """No new flows, and connections end with their next response; waits for that, but never longer than 3 s: a stream may
         last as long as its client likes."""
         await ask("POST", "/healthcheck/fail")
         self.draining = True
