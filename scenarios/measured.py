@@ -369,8 +369,9 @@ def classify_connection(
 
 
 def _waited_already(record: ConnectionRecord, event_ns: int) -> bool:
-    """Whether what broke it had gone on, at the event, clearly longer than any silence of its own before: no fault did that."""
-    if record.unanswered_ns is None:
+    """Whether the silence that broke it had gone on, at the event, clearly longer than any of its own before: no fault did that. What
+    ends a connection otherwise, ends it when it does."""
+    if record.broken_by != "stall" or record.unanswered_ns is None:
         return False
     waits = (beat.answered_ns - beat.sent_ns for beat in record.beats if beat.answered_ns < event_ns)
     return record.unanswered_ns + max(waits, default=NO_WAIT_KNOWN_NS) + LONGER_NS < event_ns

@@ -220,22 +220,24 @@ def test_a_stall_that_began_before_the_heal_is_the_faults_even_if_noticed_after_
 LONGER = LONGER_NS / STEP
 
 
-@given(
-    began=st.floats(CONTROL, EVENT - 0.01),
-    usual=st.floats(0, 40),
-    noticed=st.floats(EVENT, HEAL),
-    by=st.sampled_from(["stall", "reset"]),
-)
+@given(began=st.floats(CONTROL, EVENT - 0.01), usual=st.floats(0, 40), noticed=st.floats(EVENT, HEAL))
 def test_a_silence_that_had_begun_before_the_event_is_none_of_the_fault(
-    began: float, usual: float, noticed: float, by: BrokenBy
+    began: float, usual: float, noticed: float
 ) -> None:
     """It is loss at rest where it had gone on for clearly longer than any before; else it may be the fault's."""
-    seen = record(broken=noticed, unanswered=began, by=by, beats=[(CONTROL - 50, CONTROL - 50 + usual)])
+    seen = record(broken=noticed, unanswered=began, beats=[(CONTROL - 50, CONTROL - 50 + usual)])
     found = classify_connection(seen, CLOCK, touched=False, own=False)
     assert found is not None
     waited = EVENT - began - usual - LONGER
     if abs(waited) > 0.01:
         assert (found.phase, found.at_event) == (("control", False) if waited > 0 else ("fault", True))
+
+
+@given(began=st.floats(CONTROL, EVENT - 0.01), by=st.sampled_from(["reset", "closed", "other-backend"]))
+def test_a_reset_is_the_faults_however_long_nothing_had_come(began: float, by: BrokenBy) -> None:
+    found = classify_connection(record(broken=EVENT + 1, unanswered=began, by=by), CLOCK, touched=True, own=True)
+    assert found is not None
+    assert (found.phase, found.at_event) == ("fault", True)
 
 
 @given(asked=st.floats(HEAL, HEAL + 50), took=st.floats(0, 40))
