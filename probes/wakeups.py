@@ -24,7 +24,7 @@ HEADER = np.dtype([("capacity", "<u8"), ("interval_ns", "<i8"), ("start_ns", "<i
 class Wakeups(Started):
     """The process and its records, in `directory` (put it on tmpfs). A context manager.
 
-    The records hold the last 65536 wakings, and outlive the process however it ends.
+    The records hold the last 262144 wakings, and outlive the process however it ends.
     """
 
     def __init__(self, binary: Path, directory: Path, interval_ns: int = INTERVAL_NS, work_ns: int = WORK_NS) -> None:

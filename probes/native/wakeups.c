@@ -17,8 +17,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CAPACITY 65536
-#define PARENT_EVERY 20 /* turns */
+#define CAPACITY 262144
+#define PARENT_EVERY 20 /* wakings */
 #define FORGOTTEN_NS 1000000000 /* work that was due so long ago is not done any more: who waited for it is gone */
 
 /* The record file; probes/wakeups.py reads it. `next` is how many wakings are recorded: number n lies at n % CAPACITY. */
@@ -96,19 +96,19 @@ int main(int argc, char **argv)
     if (write(1, "waking\n", 7) < 0)
         return 1;
     int64_t due = records->start_ns;
-    for (unsigned turn = 0; !stopping; turn++) {
+    while (!stopping) {
         struct timespec t = {.tv_sec = due / 1000000000, .tv_nsec = due % 1000000000};
         clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
-        for (int64_t now; (now = now_ns()) >= due; due += interval) {
+        for (int64_t now; !stopping && (now = now_ns()) >= due; due += interval) {
             if (now - due < FORGOTTEN_NS) {
                 work(share);
                 now = now_ns() - share;
             }
             records->late_ns[records->next % CAPACITY] = now > due ? now - due : 0;
+            if (records->next % PARENT_EVERY == 0 && abandoned())
+                stopping = 1;
             __atomic_store_n(&records->next, records->next + 1, __ATOMIC_RELEASE);
         }
-        if (turn % PARENT_EVERY == 0 && abandoned())
-            break;
     }
     return 0;
 }
