@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from cli.figures import FAILED, Row, exit_code, hog_rounds, merged, not_passed, 
 from cli.hogs import hogs
 from reports.evidence.again import again
 from reports.evidence.reader import Evidence, read_evidence
+from reports.evidence.schema import VerdictRecord
 from tests.reports.made.plans import DEMO
 from tests.reports.synthetic import write_run
 
@@ -66,6 +68,17 @@ def test_the_demos_figures_are_those_of_its_verdicts(tmp_path: Path) -> None:
     (beside,) = rows_beside_hogs([evidence, evidence])
     assert (beside.worst, beside.rounds) == (failed, 2)
     assert rows_beside_hogs([]) == []
+
+
+def test_the_stack_at_rest_is_no_scenario_and_fails_like_one(tmp_path: Path) -> None:
+    evidence = _evidence(tmp_path)
+    judged = next(r for r in evidence.records if isinstance(r, VerdictRecord))
+    rest = structs.replace(judged.data, scenario="steady", connections=0, verdict="fail")
+    beside = replace(evidence, records=(*evidence.records, structs.replace(judged, scenario="steady", data=rest)))
+    was, now = ({one.what: one.ours for one in rows_of(e)} for e in (evidence, beside))
+    for what in ("scenarios", "connections established, fewest of a scenario"):
+        assert now[what] == was[what]
+    assert now[FAILED] == (was[FAILED] or 0) + 1
 
 
 @given(st.lists(st.tuples(values, st.booleans()), max_size=5))
