@@ -46,20 +46,21 @@ class Back:
         lost = self.losses.since(self.heal_ns, now)
         last_ns = Seen(
             event_ns=self.heal_ns,
-            now_ns=now,
+            now_ns=lost.until_ns,
             stretches=lost.stretches,
-            at_rest=self.losses.at_rest,
+            at_rest=lost.at_rest,
             ended_connections=lost.broke,
         ).last_loss_ns
         self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
         quiet_ns = self.quiet_ns + SETTLE_NS
-        left_ns = quiet_ns - (now - max(self.heal_ns, last_ns))
+        left_ns = quiet_ns - (lost.until_ns - max(self.heal_ns, last_ns))
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:
             return f"no {self.quiet_ns / 1e9:g} s without loss yet"
-        # where there is loss at rest, the last second may have some; that every place is filled is asked all the same
-        since_ns = now if self.losses.at_rest else now - STEADY_NS
-        return self.bench.instruments.unsteady(since_ns) or moving or self._lacks_at_the_end()
+        instruments = self.bench.instruments
+        # where there is loss at rest, the last second may have some
+        unsteady = instruments.unfilled() if self.losses.at_rest else instruments.unsteady(now - STEADY_NS)
+        return unsteady or moving or self._lacks_at_the_end()
 
     def _lacks(self) -> str:
         """A few nodes at each look, and each until it lacks nothing: a look at thousands of routes takes CPU that the lab needs."""

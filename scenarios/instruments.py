@@ -292,10 +292,15 @@ class Instruments:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""
         wrong = [f"probes of {v} are lost" for v, prober in self.probers.items() if not prober.quiet_since(since_ns)]
         wrong += [f"requests of {v} fail" for v, r in self.requesters.items() if not r.quiet_since(since_ns, GRACE_NS)]
-        for vantage, connections in self.connections.items():
-            if connections.open_count() < connections.count:
-                wrong.append(f"{connections.open_count()} of {connections.count} connections of {vantage} are up")
-        return "; ".join(wrong)
+        return "; ".join(filter(None, (*wrong, self.unfilled())))
+
+    def unfilled(self) -> str:
+        """Empty when every place for a connection is filled; else where some are not."""
+        return "; ".join(
+            f"{held.open_count()} of {held.count} connections of {vantage} are up"
+            for vantage, held in self.connections.items()
+            if held.open_count() < held.count
+        )
 
     def restless(self) -> str:
         """Empty when for some seconds probes left, answers came, and the lab's processes and this one ran, as punctually as on a

@@ -2,71 +2,101 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from probes.failing import stretches
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
-from probes.requests import RequestTrace
+from probes.requests import Outcome, RequestTrace
 from scenarios.instruments import GRACE_NS, Instruments
 from scenarios.verdict.standing import AtRest, Stretch
 
 CLOSER_LOOK_NS = 1_000_000_000
 """Where there is loss at rest, every probe has to be looked at: that takes CPU, and is done so seldom."""
 
+UNDER_WAY_NS = 500_000_000
+"""What was due so shortly before the event may have been lost by it: it tells nothing of the stack at rest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """`stretches` of each flow and series; `broke`: when connections did; `last`: when each vantage's probes, requests and
-    connections were last lost, at rest or not."""
+    """`stretches` of each flow and series, as far as they are known: until `until_ns`; `at_rest`: what such a flow loses at rest;
+    `broke`: when connections did; `last`: when each vantage's probes, requests and connections were last lost, at rest or not."""
 
     stretches: Mapping[str, Sequence[Stretch]]
+    at_rest: Mapping[str, AtRest]
     broke: Sequence[int]
     last: Mapping[str, int]
+    until_ns: int
 
 
 @dataclass
 class Losses:
-    """Of one trial. `at_rest`: of each flow and series that lost something in the control window."""
+    """Of one trial, made once its control window is over. `at_rest`: by vantage, service, family and transport, what a flow of theirs
+    lost in it at most; `nameless`: series of which an answer bore no backend's name in it, so that none has to."""
 
     instruments: Instruments
     control_ns: int
     event_ns: int
     at_rest: Mapping[str, AtRest] = field(default_factory=dict)
+    nameless: frozenset[str] = frozenset()
+    _since_ns: int = -1
     _looked_ns: int = 0
     _closer: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if any(t < self.event_ns for t in self.instruments.last_losses(self.control_ns).values()):
-            found = self._stretches(self.control_ns, self.event_ns)
-            self.at_rest = {
-                name: AtRest(max(s.length_ns for s in some), max(s.lost for s in some), sum(s.lost for s in some))
-                for name, some in found.items()
-            }
+        t1_ns = self.event_ns - UNDER_WAY_NS
+        self.nameless = frozenset(
+            name for name, trace in self._requests(self.control_ns, t1_ns) if trace.count(Outcome.NO_IDENTITY)
+        )
+        found: dict[str, list[Sequence[Stretch]]] = {}
+        for name, some in self._stretches(self.control_ns, t1_ns).items():
+            found.setdefault(_kind(name), []).append(some)
+        self.at_rest = {kind: _most(flows) for kind, flows in found.items()}
 
     def since(self, since_ns: int, now_ns: int) -> Lost:
         """Where nothing is lost at rest, of each vantage the last loss stands for all."""
         last = dict(self.instruments.last_losses(since_ns))
         broke = [t for who, t in last.items() if who.startswith("connections")]
-        if not self.at_rest:
+        if not self.at_rest and not self.nameless:
             found = {who: [Stretch(t, t, 1)] for who, t in last.items() if not who.startswith("connections")}
-            return Lost(found, broke, last)
-        if now_ns - self._looked_ns > CLOSER_LOOK_NS:
-            self._looked_ns, self._closer = now_ns, self._stretches(since_ns, now_ns - GRACE_NS)
-        return Lost(self._closer, broke, last)
+            return Lost(found, {}, broke, last, now_ns)
+        if since_ns != self._since_ns or now_ns - self._looked_ns > CLOSER_LOOK_NS:
+            self._since_ns, self._looked_ns = since_ns, now_ns
+            self._closer = self._stretches(since_ns, now_ns - GRACE_NS)
+        known = {name: self.at_rest[_kind(name)] for name in self._closer if _kind(name) in self.at_rest}
+        return Lost(self._closer, known, broke, last, self._looked_ns)
 
     def _stretches(self, t0_ns: int, t1_ns: int) -> dict[str, list[Stretch]]:
         """Of every flow and series that lost something in [t0, t1)."""
         found: dict[str, list[Stretch]] = {}
         for vantage, prober in self.instruments.probers.items():
             for trace in prober.window(t0_ns, t1_ns).flows:
-                found[f"{vantage} {trace.flow.id}"] = _of_flow(trace)
-        for vantage, requester in self.instruments.requesters.items():
-            for asked in requester.window(t0_ns, t1_ns).traces:
-                found[f"{vantage} requests {asked.series.id}"] = _of_requests(asked)
+                flow = trace.flow
+                found[f"{vantage} {flow.service} {flow.family} {trace.transport}#{flow.id}"] = _of_flow(trace)
+        for name, asked in self._requests(t0_ns, t1_ns):
+            found[name] = _of_requests(asked.unnamed() if name in self.nameless else asked)
         return {name: some for name, some in found.items() if some}
+
+    def _requests(self, t0_ns: int, t1_ns: int) -> Iterable[tuple[str, RequestTrace]]:
+        for vantage, requester in self.instruments.requesters.items():
+            for trace in requester.window(t0_ns, t1_ns).traces:
+                one = trace.series
+                yield f"{vantage} {one.service} {one.family} requests#{one.id}", trace
+
+
+def _kind(name: str) -> str:
+    """All flows of a vantage, service, family and transport lose alike at rest: which of them, is chance."""
+    return name.partition("#")[0]
+
+
+def _most(flows: Sequence[Sequence[Stretch]]) -> AtRest:
+    every = [s for some in flows for s in some]
+    return AtRest(
+        max(s.length_ns for s in every), max(s.lost for s in every), max(sum(s.lost for s in some) for some in flows)
+    )
 
 
 def _of_flow(trace: FlowTrace) -> list[Stretch]:

@@ -127,6 +127,7 @@ class _Trial:
     quiet: bool = False
     timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
+    _known: Losses | None = None
 
     @property
     def bench(self) -> Bench:
@@ -227,7 +228,7 @@ class _Trial:
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
         plan = self.fault.plan
         found += at_element((c for c in bench.openings if c.seen.last_ns >= start), plan.nodes, plan.links)
-        found += self._ways(start)
+        found += self._ways(start, self.bench.booted.lab.tapped)
         if self.first is not None:
             self._first_window(self.first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
@@ -245,6 +246,14 @@ class _Trial:
         bench, lab = self.bench, self.bench.booted.lab
         last = lab.snapshots(list(lab.topology.nodes))
         bench.baseline = baseline((first, last), crossed_by(found, bench.vips), bench.vips, bench.running())
+
+    def _lossy(self, back: Back) -> str:
+        """Why nobody can tell whether the stack is back, a sentence: it lacks nothing, and loses something as it did at rest."""
+        if back.last_words() or not self._losses().at_rest:
+            return ""
+        return (
+            "Something was lost at rest, and is lost after the heal: whether the stack serves as before cannot be told."
+        )
 
     def _counts(self) -> dict[str, Counts]:
         """Every node's counters of drops, where the kernel does not tell single ones."""
@@ -266,12 +275,13 @@ class _Trial:
         self.scenario._hops_cost = cost_of(cost, (time.monotonic_ns() - start) / 1e9)
         return detail
 
-    def _ways(self, since_ns: int) -> list[Crossing]:
-        """Which flows took which links since then; the target's links have been tapped all along, the others only now."""
+    def _ways(self, since_ns: int, seen: Callable[[], list[Crossing]]) -> list[Crossing]:
+        """Which flows took which links since then, of what was `seen`: the target's links have been tapped all along, the others only
+        now. What is taken out before the act would make flows new to it that are not."""
         lab, plan = self.bench.booted.lab, self.fault.plan
         lab.tap(tuple(lab.topology.nodes))
         pass_time(time.monotonic_ns() + PATHS_NS)
-        found = [c for c in lab.take_tapped() if c.seen.last_ns >= since_ns]
+        found = [c for c in seen() if c.seen.last_ns >= since_ns]
         lab.untap(tuple(lab.topology.nodes))
         lab.tap(plan.nodes, plan.links)
         return found
@@ -323,7 +333,10 @@ class _Trial:
         return standing_watch.watched_ns(self.bench.booted.contract, self.fault.plan)
 
     def _losses(self) -> Losses:
-        return Losses(self.bench.instruments, self.control_ns, self.event_ns)
+        """Of this trial, made once: what was lost at rest is no more known once all of it is long ago."""
+        if self._known is None:
+            self._known = Losses(self.bench.instruments, self.control_ns, self.event_ns)
+        return self._known
 
     def _stand(self) -> list[Crossing]:
         """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are
@@ -352,7 +365,7 @@ class _Trial:
         if not self.act.did_nothing and not self.act.refused:
             self._held()  # before idle connections speak: nobody has seen them since they were opened
         self.bench.instruments.ask_idle(0)
-        ways = self._ways(time.monotonic_ns())
+        ways = self._ways(time.monotonic_ns(), self.bench.booted.lab.take_tapped)
         self._answered(0)
         return ways
 
@@ -414,8 +427,8 @@ class _Trial:
             for sentence in back.moved():
                 bench.say(f"{self.scenario.key}: {sentence}")
                 self.watched = f"{self.watched} {sentence}".strip()
-        elif doubt := bench.instruments.missing_sign_of_life():
-            # nobody was there to see the stack come back
+        elif doubt := bench.instruments.missing_sign_of_life() or self._lossy(back):
+            # nobody was there to see the stack come back, or could tell
             self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
             self.heal = replace(self.heal, back_ns=None)
         else:

@@ -67,9 +67,9 @@ class Watch:
         lost = self.losses.since(event_ns, now)
         seen = Seen(
             event_ns=event_ns,
-            now_ns=now,
+            now_ns=lost.until_ns,
             stretches=lost.stretches,
-            at_rest=self.losses.at_rest,
+            at_rest=lost.at_rest,
             asked_ns=self.losses.instruments.asked_ns(),
             ended_connections=lost.broke,
             watch_ns=self.watch_ns,

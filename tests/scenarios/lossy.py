@@ -11,6 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from probes.flows import ANSWERED, LOST, FlowTrace, FlowWindow
+from scenarios.instruments import GRACE_NS
 
 S = 1_000_000_000
 STEP = 10_000_000
@@ -29,7 +30,7 @@ class Prober:
         due = self.start_ns + number * STEP
         state = np.where(np.isin(number, list(self.lost)), LOST, ANSWERED).astype(np.uint8)
         none = np.zeros(len(due), np.int64)
-        flow = cast(Any, SimpleNamespace(id=0, interval_ns=STEP))
+        flow = cast(Any, SimpleNamespace(id=0, interval_ns=STEP, service="echo", family=4, transport="udp"))
         trace = FlowTrace(
             flow, number, due, due, none, due, none.astype(np.uint8), state, none.astype(np.bool_),
         )  # fmt: skip
@@ -49,7 +50,14 @@ class Instruments:
         return {who: t for who, t in self.losses.items() if t >= since_ns}
 
     def unsteady(self, since_ns: int) -> str:
-        return "" if since_ns <= time.monotonic_ns() else "asked of the future"
+        """As the real ones: who has had no probe due since then is not steady either."""
+        t1_ns = time.monotonic_ns() - GRACE_NS
+        states = {v: p.window(since_ns, max(since_ns, t1_ns)).flows[0].state for v, p in self.probers.items()}
+        lossy = [v for v, state in states.items() if not state.size or np.any(state == LOST)]
+        return "; ".join([*(f"probes of {v} are lost" for v in lossy), *filter(None, [self.unfilled()])])
+
+    def unfilled(self) -> str:
+        return ""
 
     def asked_ns(self) -> int | None:
         return time.monotonic_ns() if self.asked is None else self.asked

@@ -48,7 +48,7 @@ QUIET_NS = 40 * STEP
 """For so long nothing may have been lost before a fault is healed; else its loss has not ended."""
 
 DEAD = Doubt("prober", "The prober of us has ended.", "hides")
-STARVED = Doubt("lab-lateness", "An ordinary process among the lab's was woken too late.", "makes", cpu=True)
+STARVED = Doubt("lab-lateness", "An ordinary process among the lab's was served too late.", "makes", cpu=True)
 
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 

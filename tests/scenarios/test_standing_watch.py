@@ -198,7 +198,6 @@ def at_rest(lost: set[int], stood_s: float = 12) -> str:
     start = time.monotonic_ns() - int((stood_s + 5) * S)
     last = max(lost)
     seen = Instruments({"probes of us": start + last * STEP}, probers={"us": Prober(start, frozenset(lost))})
-    seen.losses = {**seen.losses, "control": start + min(lost) * STEP}
     return watch(stood_s, seen).missing()
 
 
