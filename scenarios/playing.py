@@ -55,6 +55,7 @@ class Player:
             key = at_rest.KEY
             judged = at_rest.judge_at_rest(bench, key)
             if judged.disturbed and self.attempts_left:
+                bench.say(f"{key}: unknown, since the CPUs were busy; once more: {judged.reason}")
                 self._give_time(bench)
                 key = again(key)
                 judged = at_rest.judge_at_rest(bench, key)

@@ -93,7 +93,7 @@ def _doubtful(trial: Trial, rows: Sequence[Row]) -> list[_Doubtful]:
     if act.let_go:
         found.append(_Doubtful(f"The fault did not hold until its heal: {act.let_go}."))
     if trial.silent:
-        found.append(_Doubtful(f"Without an answer in the control window: {'; '.join(trial.silent)}."))
+        found.append(_Doubtful(f"Without an answer: {'; '.join(trial.silent)}."))
     found += [_Doubtful(d.sentence, d.cpu) for d in trial.doubts if d.no_pass]
     found += _unknown([r for r in rows if r.state == "unknown" and not (r.part == "after" and trial.heal.ours_left)])
     found += [_Doubtful(sentence) for sentence in _left(trial)]

@@ -62,8 +62,8 @@ def test_an_answer_is_good_as_soon_as_it_holds_what_is_expected(
         stages = (trace.due, trace.sent, trace.connected, trace.first_byte, trace.done)
         assert all(np.all(a <= b) for a, b in itertools.pairwise(stages))
         assert failing(trace).request_fail_ns == 0
-        pieces = trace.series.dport == 81 or trace.series.send == b"pieces\n"
-        assert np.all((trace.done - trace.first_byte >= 30 * MS) == pieces)
+        if trace.series.dport == 81 or trace.series.send == b"pieces\n":
+            assert np.all(trace.done - trace.first_byte >= 30 * MS)
     assert window.backends == ()
     counters = requester.counters()
     assert (counters.failed, counters.not_sent, counters.unstamped, counters.unnamed) == (0, 0, 0, 0)
