@@ -27,10 +27,17 @@ def held_still(pids: Iterable[int]) -> Iterator[None]:
     Raises RuntimeFailure for a group that does not come to rest; it goes on then, as after the block.
     """
     with ExitStack() as stack:
-        for group in {group for pid in pids if (group := _group_of(pid)) is not None}:
+        for group in _to_hold(group for pid in pids if (group := _group_of(pid)) is not None):
             stack.callback(_write, group, frozen=False)
             _hold(group)
         yield
+
+
+def _to_hold(groups: Iterable[Path]) -> set[Path]:
+    """Those of version 1, where there are any. Who has just died is in none of these any more, and still in the one of version 2 that
+    the others are in: frozen by the first, they are never said to stand still by the second."""
+    found = set(groups)
+    return {group for group in found if (group / "freezer.state").exists()} or found
 
 
 def release(pids: Iterable[int]) -> None:
