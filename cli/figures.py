@@ -9,6 +9,7 @@ import msgspec
 from msgspec import structs
 
 from probes.watch.order import Placed, order_of
+from reports.evidence.again import AT_REST
 from reports.evidence.again import first as own_name
 from reports.evidence.reader import Evidence, ScenarioEvidence
 from reports.evidence.schema import Run, Verdict
@@ -62,8 +63,6 @@ def _merged(same: Sequence[Row]) -> Row:
 
 
 FAILED = "scenarios that failed"
-AT_REST = "steady"
-"""The stack at rest is judged like a scenario, and breaks nothing and holds no connections of its own."""
 Figure = Callable[[Verdict], float | None]
 
 

@@ -10,6 +10,7 @@ from probes.readings import read_prober, read_requester, read_wakeups
 from probes.requests import Outcome, RequestTrace
 from probes.trust import TrustCheck, TrustInput
 from reports.evidence import schema
+from reports.evidence.again import AT_REST
 from scenarios.answering import FULL_BYTES
 from scenarios.bench import Bench
 from scenarios.concluded import judgement
@@ -21,7 +22,7 @@ from scenarios.verdict.doubts import Doubt
 from scenarios.verdict.steady import ELEMENT, judge_steady
 from scenarios.waiting import DeadlineMissed, pass_time, wait_until
 
-KEY = "steady"
+KEY = AT_REST
 WINDOW_NS = 5_000_000_000
 SENT_NS = 200_000_000
 """So long after it was due every request has been sent."""

@@ -10,7 +10,7 @@ from scenarios.losses import Losses
 from scenarios.serving import lacking, moved
 from scenarios.steady import Stillness
 from scenarios.timers.reading import programs
-from scenarios.verdict.standing import SETTLE_NS, Seen
+from scenarios.verdict.standing import SETTLE_NS
 
 NODES_PER_LOOK = 12
 STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
@@ -43,17 +43,11 @@ class Back:
             return left
         now = time.monotonic_ns()
         self._whole_ns = self._whole_ns or now
-        lost = self.losses.since(self.heal_ns, now)
-        last_ns = Seen(
-            event_ns=self.heal_ns,
-            now_ns=lost.until_ns,
-            stretches=lost.stretches,
-            at_rest=lost.at_rest,
-            ended_connections=lost.broke,
-        ).last_loss_ns
+        seen = self.losses.since(self.heal_ns, now).seen
+        last_ns = seen.last_loss_ns
         self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
         quiet_ns = self.quiet_ns + SETTLE_NS
-        left_ns = quiet_ns - (lost.until_ns - max(self.heal_ns, last_ns))
+        left_ns = quiet_ns - (seen.now_ns - max(self.heal_ns, last_ns))
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:
             return f"no {self.quiet_ns / 1e9:g} s without loss yet"

@@ -21,8 +21,3 @@ def collected_between_trials() -> Iterator[None]:
         gc.unfreeze()
         if was_on:
             gc.enable()
-
-
-def collect() -> None:
-    """Once, now that nothing is judged."""
-    gc.collect()

@@ -11,35 +11,34 @@ from probes.failing import stretches
 from probes.flows import ANSWERED, NOT_SENT, FlowTrace
 from probes.requests import Outcome, RequestTrace
 from scenarios.instruments import GRACE_NS, Instruments
-from scenarios.verdict.standing import AtRest, Stretch
+from scenarios.verdict.standing import AtRest, Seen, Stretch
 
 CLOSER_LOOK_NS = 1_000_000_000
 """Where there is loss at rest, every probe has to be looked at: that takes CPU, and is done so seldom."""
 
 UNDER_WAY_NS = 500_000_000
-"""What was due so shortly before the event may have been lost by it: it tells nothing of the stack at rest."""
+"""What was due so shortly before may have been lost by the act: it tells nothing of the stack at rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """`stretches` of each flow and series, as far as they are known: until `until_ns`; `at_rest`: what such a flow loses at rest;
-    `broke`: when connections did; `last`: when each vantage's probes, requests and connections were last lost, at rest or not."""
+    """`seen`: what is known by its `now_ns`; `last`: when each vantage's probes, requests and connections were last lost, at rest or
+    not."""
 
-    stretches: Mapping[str, Sequence[Stretch]]
-    at_rest: Mapping[str, AtRest]
-    broke: Sequence[int]
+    seen: Seen
     last: Mapping[str, int]
-    until_ns: int
 
 
 @dataclass
 class Losses:
-    """Of one trial, made once its control window is over. `at_rest`: by vantage, service, family and transport, what a flow of theirs
-    lost in it at most; `nameless`: series of which an answer bore no backend's name in it, so that none has to."""
+    """Of one trial, made before the act, at `over_ns`, when its control window is over.
+
+    `at_rest`: by vantage, service, family and transport, what a flow of theirs lost in it at most; `nameless`: series of which an
+    answer bore no backend's name in it, so that none has to."""
 
     instruments: Instruments
     control_ns: int
-    event_ns: int
+    over_ns: int
     at_rest: Mapping[str, AtRest] = field(default_factory=dict)
     nameless: frozenset[str] = frozenset()
     _since_ns: int = -1
@@ -47,12 +46,13 @@ class Losses:
     _closer: Mapping[str, Sequence[Stretch]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        t1_ns = self.event_ns - UNDER_WAY_NS
-        self.nameless = frozenset(
-            name for name, trace in self._requests(self.control_ns, t1_ns) if trace.count(Outcome.NO_IDENTITY)
-        )
+        if not self.instruments.last_losses(self.control_ns):
+            return  # which an answer without a name would be, too
+        t1_ns = self.over_ns - UNDER_WAY_NS
+        requests = dict(self._requests(self.control_ns, t1_ns))
+        self.nameless = frozenset(name for name, trace in requests.items() if trace.count(Outcome.NO_IDENTITY))
         found: dict[str, list[Sequence[Stretch]]] = {}
-        for name, some in self._stretches(self.control_ns, t1_ns).items():
+        for name, some in self._stretches(self.control_ns, t1_ns, requests).items():
             found.setdefault(_kind(name), []).append(some)
         self.at_rest = {kind: _most(flows) for kind, flows in found.items()}
 
@@ -62,21 +62,22 @@ class Losses:
         broke = [t for who, t in last.items() if who.startswith("connections")]
         if not self.at_rest and not self.nameless:
             found = {who: [Stretch(t, t, 1)] for who, t in last.items() if not who.startswith("connections")}
-            return Lost(found, {}, broke, last, now_ns)
+            return Lost(Seen(since_ns, now_ns, found, ended_connections=broke), last)
         if since_ns != self._since_ns or now_ns - self._looked_ns > CLOSER_LOOK_NS:
             self._since_ns, self._looked_ns = since_ns, now_ns
-            self._closer = self._stretches(since_ns, now_ns - GRACE_NS)
+            t1_ns = now_ns - GRACE_NS
+            self._closer = self._stretches(since_ns, t1_ns, dict(self._requests(since_ns, t1_ns)))
         known = {name: self.at_rest[_kind(name)] for name in self._closer if _kind(name) in self.at_rest}
-        return Lost(self._closer, known, broke, last, self._looked_ns)
+        return Lost(Seen(since_ns, self._looked_ns, self._closer, known, ended_connections=broke), last)
 
-    def _stretches(self, t0_ns: int, t1_ns: int) -> dict[str, list[Stretch]]:
-        """Of every flow and series that lost something in [t0, t1)."""
+    def _stretches(self, t0_ns: int, t1_ns: int, requests: Mapping[str, RequestTrace]) -> dict[str, list[Stretch]]:
+        """Of every flow that lost something in [t0, t1), and of every series of these requests."""
         found: dict[str, list[Stretch]] = {}
         for vantage, prober in self.instruments.probers.items():
             for trace in prober.window(t0_ns, t1_ns).flows:
                 flow = trace.flow
                 found[f"{vantage} {flow.service} {flow.family} {trace.transport}#{flow.id}"] = _of_flow(trace)
-        for name, asked in self._requests(t0_ns, t1_ns):
+        for name, asked in requests.items():
             found[name] = _of_requests(asked.unnamed() if name in self.nameless else asked)
         return {name: some for name, some in found.items() if some}
 

@@ -127,7 +127,6 @@ class _Trial:
     quiet: bool = False
     timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
-    _known: Losses | None = None
 
     @property
     def bench(self) -> Bench:
@@ -165,17 +164,18 @@ class _Trial:
         ):
             scenario._doubt("control", trouble)
         counts = self._counts()
+        losses = Losses(instruments, control, time.monotonic_ns())
         self.event_ns = time.monotonic_ns()
         bench.say(f"{scenario.key}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:
             if self._do():
-                after += self._stand()
+                after += self._stand(losses)
         finally:
             heal_ns = time.monotonic_ns()
             at_heal = {v: p.counters() for v, p in instruments.probers.items()}
             self._heal()
             lab.untap(plan.nodes, plan.links)
-        self._recover(heal_ns)
+        self._recover(heal_ns, losses)
         lab.unsight()
         after_all = self._counts()
         self._answered(1)
@@ -228,7 +228,7 @@ class _Trial:
         lab.sight()  # from here on, since who answers a flow has to be seen before the event
         plan = self.fault.plan
         found += at_element((c for c in bench.openings if c.seen.last_ns >= start), plan.nodes, plan.links)
-        found += self._ways(start, self.bench.booted.lab.tapped)
+        found += self._ways(start)
         if self.first is not None:
             self._first_window(self.first, found)
         return f"{CONTROL_NS / 1e9:g} s without a fault"
@@ -246,14 +246,6 @@ class _Trial:
         bench, lab = self.bench, self.bench.booted.lab
         last = lab.snapshots(list(lab.topology.nodes))
         bench.baseline = baseline((first, last), crossed_by(found, bench.vips), bench.vips, bench.running())
-
-    def _lossy(self, back: Back) -> str:
-        """Why nobody can tell whether the stack is back, a sentence: it lacks nothing, and loses something as it did at rest."""
-        if back.last_words() or not self._losses().at_rest:
-            return ""
-        return (
-            "Something was lost at rest, and is lost after the heal: whether the stack serves as before cannot be told."
-        )
 
     def _counts(self) -> dict[str, Counts]:
         """Every node's counters of drops, where the kernel does not tell single ones."""
@@ -275,13 +267,13 @@ class _Trial:
         self.scenario._hops_cost = cost_of(cost, (time.monotonic_ns() - start) / 1e9)
         return detail
 
-    def _ways(self, since_ns: int, seen: Callable[[], list[Crossing]]) -> list[Crossing]:
-        """Which flows took which links since then, of what was `seen`: the target's links have been tapped all along, the others only
-        now. What is taken out before the act would make flows new to it that are not."""
+    def _ways(self, since_ns: int) -> list[Crossing]:
+        """Which flows took which links since then; the target's links have been tapped all along, the others only now. They are not
+        taken out of the table: flows that are there would be new to the act."""
         lab, plan = self.bench.booted.lab, self.fault.plan
         lab.tap(tuple(lab.topology.nodes))
         pass_time(time.monotonic_ns() + PATHS_NS)
-        found = [c for c in seen() if c.seen.last_ns >= since_ns]
+        found = [c for c in lab.tapped() if c.seen.last_ns >= since_ns]
         lab.untap(tuple(lab.topology.nodes))
         lab.tap(plan.nodes, plan.links)
         return found
@@ -332,18 +324,12 @@ class _Trial:
     def _watch_ns(self) -> int:
         return standing_watch.watched_ns(self.bench.booted.contract, self.fault.plan)
 
-    def _losses(self) -> Losses:
-        """Of this trial, made once: what was lost at rest is no more known once all of it is long ago."""
-        if self._known is None:
-            self._known = Losses(self.bench.instruments, self.control_ns, self.event_ns)
-        return self._known
-
-    def _stand(self) -> list[Crossing]:
+    def _stand(self, losses: Losses) -> list[Crossing]:
         """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are
         asked. Returns the ways that flows take now."""
         plan, bench = self.fault.plan, self.bench
         watch = standing_watch.Watch(
-            self._losses(), self.timers, bench.booted.lab, quiet_ns=QUIET_NS, watch_ns=self._watch_ns()
+            losses, self.event_ns, self.timers, bench.booted.lab, quiet_ns=QUIET_NS, watch_ns=self._watch_ns()
         )
         cap_ns = standing_watch.cap_of(
             bench.booted.contract, plan, self.timers.longest_ns, self._watch_ns(), CAP_NS, QUIET_NS
@@ -365,7 +351,7 @@ class _Trial:
         if not self.act.did_nothing and not self.act.refused:
             self._held()  # before idle connections speak: nobody has seen them since they were opened
         self.bench.instruments.ask_idle(0)
-        ways = self._ways(time.monotonic_ns(), self.bench.booted.lab.take_tapped)
+        ways = self._ways(time.monotonic_ns())
         self._answered(0)
         return ways
 
@@ -408,10 +394,10 @@ class _Trial:
         elif trouble is not None:
             self.heal = replace(self.heal, ours_left=self.fault.missing_heal() or trouble)
 
-    def _recover(self, heal_ns: int) -> None:
+    def _recover(self, heal_ns: int, losses: Losses) -> None:
         """Until the stack serves as before: quiet, routes still, next hops and processes as in the first control window."""
         bench, plan = self.bench, self.fault.plan
-        back = Back(bench, self._losses(), heal_ns, QUIET_NS)
+        back = Back(bench, losses, heal_ns, QUIET_NS)
         limit_ns = standing_watch.return_limit_ns(bench.booted.contract, plan, self.timers.stack_ns)
         deadline_s = (limit_ns + QUIET_NS) / 1e9 + 1
 
@@ -427,9 +413,16 @@ class _Trial:
             for sentence in back.moved():
                 bench.say(f"{self.scenario.key}: {sentence}")
                 self.watched = f"{self.watched} {sentence}".strip()
-        elif doubt := bench.instruments.missing_sign_of_life() or self._lossy(back):
+        elif doubt := bench.instruments.missing_sign_of_life() or _lossy(losses, back):
             # nobody was there to see the stack come back, or could tell
             self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
             self.heal = replace(self.heal, back_ns=None)
         else:
             self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
+
+
+def _lossy(losses: Losses, back: Back) -> str:
+    """Why nobody can tell whether the stack is back, a sentence: it lacks nothing, and loses something as it did at rest."""
+    if back.last_words() or not losses.at_rest:
+        return ""
+    return "Something was lost at rest, and is lost after the heal: whether the stack serves as before cannot be told."

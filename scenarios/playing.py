@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import shlex
 import time
@@ -13,7 +14,7 @@ from typing import TypeVar
 from probes.child import ProbeError
 from reports.evidence import schema
 from reports.evidence.again import again
-from scenarios import at_rest, garbage
+from scenarios import at_rest
 from scenarios.asked import Play
 from scenarios.bench import Bench
 from scenarios.boot import Booted
@@ -122,7 +123,7 @@ class Player:
             bench.broken = bench.broken or f"{trial.key} ended with {type(error).__name__}: {error}"
             raise
         finally:
-            garbage.collect()
+            gc.collect()  # now that nothing is judged: garbage.py
         verdict = concluded.verdict
         bench.say(f"{trial.key}: {verdict.verdict.upper()}: {verdict.headline}")
         judged = concluded.judged

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scenarios.faults.base import FaultPlan
 from scenarios.losses import Losses
 from scenarios.timers.timers import Timers
 from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
-from scenarios.verdict.standing import Seen, cap_ns, missing
+from scenarios.verdict.standing import cap_ns, missing
 from topologies.budget import Judging, effective_limits
 from topologies.contract import Contract
 from topologies.linux.lab import LinuxLab
@@ -56,6 +56,7 @@ class Watch:
     """Asked again and again while the fault stands."""
 
     losses: Losses
+    event_ns: int
     timers: Timers
     lab: LinuxLab
     quiet_ns: int
@@ -63,18 +64,10 @@ class Watch:
 
     def missing(self) -> str:
         """Empty when the fault has stood for long enough; else what it stands for."""
-        now, event_ns = time.monotonic_ns(), self.losses.event_ns
-        lost = self.losses.since(event_ns, now)
-        seen = Seen(
-            event_ns=event_ns,
-            now_ns=lost.until_ns,
-            stretches=lost.stretches,
-            at_rest=lost.at_rest,
-            asked_ns=self.losses.instruments.asked_ns(),
-            ended_connections=lost.broke,
-            watch_ns=self.watch_ns,
-        )
+        now = time.monotonic_ns()
+        lost = self.losses.since(self.event_ns, now)
+        seen = replace(lost.seen, asked_ns=self.losses.instruments.asked_ns(), watch_ns=self.watch_ns)
         if left := missing(seen, self.quiet_ns):
             return f"{left} ({', '.join(sorted(lost.last))})" if lost.last else left
-        running = self.timers.running(self.lab, event_ns, now)
+        running = self.timers.running(self.lab, self.event_ns, now)
         return f"still running: {'; '.join(map(str, running[:3]))}" if running else ""

@@ -1,7 +1,9 @@
-"""Names of scenarios that were played again: the second try of `kill-l4` is recorded as `kill-l4 again`. It knows names only."""
+"""Names of what a run judges: the second try of `kill-l4` is recorded as `kill-l4 again`. It knows names only."""
 
 from __future__ import annotations
 
+AT_REST = "steady"
+"""The stack at rest is judged like a scenario: it breaks nothing, and holds no connections of its own."""
 _MARK = " again"
 
 

@@ -56,7 +56,7 @@ def losses(at: Mapping[int, Outcome]) -> Losses:
 
 
 def lost_since_the_event(found: Losses) -> list[int]:
-    lost = found.since(EVENT * STEP, LAST * STEP)
+    lost = found.since(EVENT * STEP, LAST * STEP).seen
     kept = {name: lost.at_rest.get(name) for name in lost.stretches}
     return [
         s.last_ns // STEP for name, some in lost.stretches.items() for s in some if not _explained(kept[name], some)
@@ -95,5 +95,5 @@ def test_what_was_under_way_at_the_event_tells_nothing_of_the_stack_at_rest(ago:
 
 def test_another_beginning_is_looked_at_anew() -> None:
     found = losses({3: Outcome.SILENT, EVENT + 20: Outcome.SILENT})
-    assert found.since(EVENT * STEP, LAST * STEP).stretches
-    assert not found.since((EVENT + 30) * STEP, LAST * STEP + 1).stretches, "not what was seen of the fault"
+    assert found.since(EVENT * STEP, LAST * STEP).seen.stretches
+    assert not found.since((EVENT + 30) * STEP, LAST * STEP + 1).seen.stretches, "not what was seen of the fault"

@@ -152,7 +152,7 @@ def watch(
     """Of a fault that has stood for so long; the control window began `ago_s` before it."""
     event = time.monotonic_ns() - int(stood_s * S)
     losses = Losses(cast(Any, instruments or Instruments()), event - int(ago_s * S), event)
-    return Watch(losses, timers or Timers(()), cast(Any, None), quiet_ns=5 * S, watch_ns=int(watch_s * S))
+    return Watch(losses, event, timers or Timers(()), cast(Any, None), quiet_ns=5 * S, watch_ns=int(watch_s * S))
 
 
 def ago(seconds: float) -> int:
