@@ -45,15 +45,17 @@ def _did(plan: FaultPlan, trial: Trial) -> str:
 
 
 def _new(measured: Measured) -> str:
-    """For how long new connections and requests failed; empty where none did."""
-    step = measured.interval_ns
+    """For how long new connections and requests failed, each as exactly as they were asked; empty where none did."""
+    tried, asked = measured.attempts_of(touched=True), measured.requests_of(touched=True)
+    connections = "new connections", measured.new_fail_ns(touched=True), measured.new_fail_censored(touched=True)
+    requests = "new requests", measured.request_fail_ns(touched=True), not measured.requests_ended(touched=True)
     said = []
-    for what, failed, censored in (
-        ("new connections", measured.new_fail_ns(touched=True), measured.new_fail_censored(touched=True)),
-        ("new requests", measured.request_fail_ns(touched=True), not measured.requests_ended(touched=True)),
+    for (what, failed, censored), steps in (
+        (connections, [a.trace.flow.interval_ns for a in tried]),
+        (requests, [r.trace.series.interval_ns for r in asked]),
     ):
         if failed:
-            said.append(f"{what} failed for {'at least ' if censored else ''}{in_ms(failed, step)}")
+            said.append(f"{what} failed for {'at least ' if censored else ''}{in_ms(failed, max(steps))}")
     return " and ".join(said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.scenarios.made import (
     EVENT,
     HEAL,
     PLAN,
+    STEP,
     asked,
     attempts,
     broke,
@@ -106,6 +108,12 @@ def test_new_connections_and_requests_that_failed_are_told_and_those_that_fail_s
     text = said(clean(attempts=[attempts(range(EVENT, EVENT + 20))], requests=[asked(range(EVENT, HEAL))]))
     assert "new connections failed for 200 ms and new requests failed for at least 2000 ms" in text
     assert "new" not in said(clean(attempts=[attempts()], requests=[asked()]))
+
+
+def test_each_is_told_as_exactly_as_it_was_asked_and_not_as_probes_were() -> None:
+    """The report's table says the same."""
+    thinned = replace(clean(requests=[asked(range(EVENT, EVENT + 5))]), interval_ns=4 * STEP)
+    assert "new requests failed for 50 ms" in said(thinned)
 
 
 def test_an_element_that_carried_nothing_has_no_flows_that_crossed_it() -> None:
