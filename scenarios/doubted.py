@@ -29,13 +29,13 @@ _WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
     "stall": ("widens", PROBES),
     "harness-loss": ("hides", PROBES),
     "socket-drops": ("makes", PROBES),
-    "clock": ("makes", PROBES | REQUESTS),
+    "clock": ("blurs", PROBES | REQUESTS),
     "requester": ("hides", REQUESTS),
     "requester-stall": ("widens", REQUESTS),
     "requester-loss": ("hides", REQUESTS),
     "connector": ("hides", CONNECTIONS),
     "connector-lag": ("hides", CONNECTIONS),
-    "lab-watch": ("makes", EVERYTHING),
+    "lab-watch": ("blurs", EVERYTHING),
     "lab-lateness": ("makes", EVERYTHING),
     "lab-stall": ("makes", EVERYTHING),
     "lab-bfd": ("makes", EVERYTHING),
@@ -43,9 +43,14 @@ _WHAT: dict[str, tuple[Effect, frozenset[About]]] = {
     "late-answers": ("makes", EVERYTHING),
     "control-loss": ("widens", EVERYTHING),
     "control-broken": ("widens", CONNECTIONS),
-    "impairment": ("makes", EVERYTHING),
+    "impairment": ("blurs", EVERYTHING),
 }
 """What a failed check does, and to which rows. One that is not here widens what it is about by its own figure: lateness."""
+
+_OF_CPU = frozenset(("lab-lateness", "lab-stall", "late-answers"))
+STOOD_STILL_MS = 1000.0
+"""A lab that is served late can only lose more than it would have, or the same later. So late, though, the stack's timers may run out
+after the quiet that ends a trial, and what they would have cost is not seen."""
 
 _OF_THE_LAB = frozenset(("control-loss", "control-broken"))
 """Loss at rest may be the network's own; it is told, and nothing passes. Beside a sign of short CPUs another try may tell more."""
@@ -69,6 +74,8 @@ def _doubt(check: TrustCheck, given: TrustInput, *, after_heal: bool, short: boo
     if check.check.endswith("lateness") and not check.check.startswith("lab-"):
         return _late(check, given, after_heal=after_heal)
     effect, about = _WHAT[check.check]
+    if check.check in _OF_CPU and (check.value or 0) > STOOD_STILL_MS:
+        effect = "blurs"
     resting = check.check in _OF_THE_LAB
     return Doubt(
         check.check,

@@ -33,13 +33,13 @@ def _count(trial: Trial, asked: Asked, mine: Sequence[Held], samples: int, use: 
     doubts = about(
         trial, (("connection", c.vantage) for c in mine) if mine else [("connection", "")], asked.where, asked.part
     )
-    makes, hides, _, count = strongest(doubts)
+    _, hides, _, count = strongest(doubts)
     own_only = isinstance(asked.limit, BrokenBudget) and asked.limit.unit == "own"
     # of `own`, what broke and did not end there is too many; whose end cannot be told may be
     against = [c for c in broken if c.end == "other" or not own_only]
     untold = [c for c in broken if c.end == "untold" and own_only]
     low = sum(1 for c in against if not _may_be_ours(trial, c, asked)) - count
-    high = None if makes or hides else len(against) + len(untold) + count
+    high = None if hides else len(against) + len(untold) + count
     found = Range(max(0, low), high, surely=low > 0)
     return judged(
         trial,
@@ -59,7 +59,4 @@ def _count(trial: Trial, asked: Asked, mine: Sequence[Held], samples: int, use: 
 
 def _may_be_ours(trial: Trial, held: Held, asked: Asked) -> bool:
     """Whether a doubt may have broken this one."""
-    return any(
-        d.effect == "makes" and d.concerns("connection", held.vantage, asked.where, asked.part)
-        for d in doubts_of(trial)
-    )
+    return any(d.makes and d.concerns("connection", held.vantage, asked.where, asked.part) for d in doubts_of(trial))

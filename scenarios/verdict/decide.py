@@ -54,7 +54,7 @@ def _first(trial: Trial, rows: tuple[Row, ...]) -> Judged:
     if trial.judging and all(j.budget.not_promised for j in trial.judging):
         names = ", ".join(f"`{j.name}`" for j in trial.judging)
         return Judged("unknown", f"Not promised ({names}): measured, not judged{_figures(rows)}.", rows, counts=False)
-    starved = [d for d in trial.doubts if d.cpu and d.effect == "makes" and not d.after_heal]
+    starved = [d for d in trial.doubts if d.cpu and d.makes and not d.after_heal]
     late = bool(act.late and starved)
     if act.refused and not late:
         return Judged("fail", f"{trial.element} {act.refused}.", rows)
@@ -152,7 +152,9 @@ def _passed(trial: Trial, rows: Sequence[Row]) -> str:
         flows = sum(1 for s in trial.series if s.kind == "probe")
         requests = sum(s.fault.samples for s in trial.series if s.kind in ("request", "syn"))
         kept = f"{trial.element} stood by: none of {flows} flows and {requests} requests crossed it. {kept}"
-    return " ".join([kept, *_notes(trial, rows)])
+    short = dict.fromkeys(d.sentence for d in trial.doubts if d.makes)
+    all_the_same = ["That can only add loss, and every limit was kept all the same."] if short else []
+    return " ".join([kept, *short, *all_the_same, *_notes(trial, rows)])
 
 
 def _notes(trial: Trial, rows: Sequence[Row]) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 About = Literal["probe", "syn", "request", "query", "connection", "load"]
-Effect = Literal["widens", "hides", "makes"]
+Effect = Literal["widens", "hides", "makes", "blurs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class Doubt:
     """One reason not to believe a figure as it stands.
 
     `effect`: it *widens* a time by `width_ns` and a number of connections by `count`; it can only *hide* loss (a dead prober), so that
-    what was kept is not known and what was broken is; it can *make* loss (a starved lab), so that nothing is known.
+    what was kept is not known and what was broken is; it can only *make* loss (a lab short of CPU), so that what was broken is not
+    known and what was kept is; it *blurs* (a clock that stepped): nothing is known.
     `about`, `vantages`, `where`: which rows and series it concerns; empty: all. `after_heal`: it began after the heal.
     `no_pass`: whatever the rows say, the trial does not pass. `cpu`: a host with more CPU to spare may not have it.
     """
@@ -32,6 +33,16 @@ class Doubt:
     no_pass: bool = False
     cpu: bool = False
 
+    @property
+    def makes(self) -> bool:
+        """Whether it can make loss that nobody had otherwise."""
+        return self.effect in ("makes", "blurs")
+
+    @property
+    def hides(self) -> bool:
+        """Whether it can hide loss."""
+        return self.effect in ("hides", "blurs")
+
     def concerns(self, kind: About, vantage: str, where: Literal["touched", "elsewhere"], part: str) -> bool:
         """Whether it is about this series or connection, in this part of the trial."""
         return (
@@ -47,8 +58,8 @@ def strongest(doubts: Iterable[Doubt]) -> tuple[bool, bool, int, int]:
     connections."""
     found = tuple(doubts)
     return (
-        any(d.effect == "makes" for d in found),
-        any(d.effect == "hides" for d in found),
+        any(d.makes for d in found),
+        any(d.hides for d in found),
         sum(d.width_ns for d in found if d.effect == "widens"),
         sum(d.count for d in found if d.effect == "widens"),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from scenarios.verdict.doubts import About, strongest
 from scenarios.verdict.facts import Series, Trial
-from scenarios.verdict.ranges import UNKNOWN, Range, around, worst
+from scenarios.verdict.ranges import UNKNOWN, Range, around, doubted, worst
 from scenarios.verdict.recovery import lost_places, recovery
 from scenarios.verdict.row import CUT_SHORT, NEEDED, Asked, Row, about, doubts_of, judged, touches
 from scenarios.verdict.times import range_of, width_ns
@@ -50,13 +50,11 @@ def _until(trial: Trial, series: Series) -> Range:
     makes, hides, strong, _ = strongest(
         d for d in doubts_of(trial) if d.concerns(series.kind, series.vantage, "touched", "fault")
     )
-    if makes:
-        return UNKNOWN
     lost, width = series.fault, width_ns(trial, series, "fault")
     least = lost.ended_ns if lost.least_ns is None else min(lost.ended_ns, lost.least_ns)
     found = around(lost.ended_ns, least=least, most=lost.ended_ns, width=width, strong=strong)
     unclear = lost.most_ns is not None and lost.most_ns > lost.figure_ns
-    return Range(found.low, None, found.surely) if hides or unclear else found
+    return doubted(found, makes=makes, hides=hides or unclear)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,20 +77,17 @@ def _places(trial: Trial) -> _Places:
         makes, hides, strong, count = strongest(
             d for d in doubts_of(trial) if d.concerns("connection", c.vantage, "touched", "fault")
         )
-        if makes:
-            ranges.append(UNKNOWN)
-            continue
         if c.again_ns is None:
-            never += 1
+            never += 0 if makes else 1
             continue
         # as many as broke at rest may have broken by themselves
         low = max(0, c.again_ns - strong) if len(broken) > count else 0
-        ranges.append(Range(low, None if hides else c.again_ns + strong, surely=low > 0))
+        ranges.append(doubted(Range(low, c.again_ns + strong, surely=low > 0), makes=makes, hides=hides))
     whose: frozenset[tuple[About, str]] = frozenset(("connection", c.vantage) for c in busy)
     _, hides, _, count = strongest(about(trial, whose, "touched", "fault"))
     served = worst(ranges)
     return _Places(
-        served=Range(served.low, None, served.surely) if hides else served,
+        served=doubted(served, makes=False, hides=hides),
         open=any(c.again_ns is None for c in broken),
         surely=never > count,
         number=sum(1 for c in broken if c.again_ns is None),
@@ -138,12 +133,12 @@ def returned(trial: Trial, judging: Judging) -> Row:
         found = Range(limit + 1, None, surely=True)
     else:
         low = max(0, back_ns - strong)
-        found = Range(low, None if hides else back_ns + strong, surely=low > 0)
+        found = Range(low, back_ns + strong, surely=low > 0)
     return judged(
         trial,
         Asked("return", "touched", "after", judging.name, limit, given is not None),
         figure=back_ns or 0,
-        found=UNKNOWN if makes else found,
+        found=doubted(found, makes=makes, hides=hides),
         unit="ns",
         samples=NEEDED,
         noun="samples",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from scenarios.verdict.doubts import strongest
 from scenarios.verdict.facts import Load, Trial
-from scenarios.verdict.ranges import UNKNOWN, Range
+from scenarios.verdict.ranges import UNKNOWN, Range, doubted
 from scenarios.verdict.row import NOUNS, Asked, Row, Where, about, judged
 
 LATENCY_SAMPLES = 100
@@ -36,13 +36,8 @@ def latency(trial: Trial, budget: str, limit: int | None, where: Where) -> Itera
     width = strong + trial.lateness_ns.get(("request", "fault"), 0)
     certain = figure >= FAILED_LATENCY_NS  # it failed, which no lateness of ours explains
     low = figure - strong if certain else figure - width
-    found = Range(max(0, low), figure + width)
-    if makes:
-        found = UNKNOWN
-    elif hides:
-        found = Range(found.low, None)
-    if not enough:
-        found = Range(found.low if len(ordered) > 1 else 0, None)
+    least = max(0, low) if enough or len(ordered) > 1 else 0
+    found = doubted(Range(least, figure + width), makes=makes, hides=hides or not enough)
     yield judged(
         trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=NOUNS["request"],
         doubts=doubts, needed=LATENCY_SAMPLES, step_ns=int(max(width, LEAST_STEP_NS)),
@@ -57,7 +52,7 @@ def load(trial: Trial, budget: str, limit: float | None, where: Where) -> Iterat
     doubts = about(trial, [("load", "")], where, "fault")
     makes, hides, _, _ = strongest(doubts)
     share = _share(load)
-    found = UNKNOWN if makes or load is None else Range(share, None if hides else share, surely=share > 0)
+    found = UNKNOWN if load is None else doubted(Range(share, share, surely=share > 0), makes=makes, hides=hides)
     yield judged(
         trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
         noun=NOUNS["load"], doubts=doubts,

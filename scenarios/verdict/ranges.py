@@ -38,6 +38,12 @@ def around(figure: float, *, least: float, most: float, width: float, strong: fl
     return Range(low, most + width + strong, surely=least - strong > 0)
 
 
+def doubted(found: Range, *, makes: bool, hides: bool) -> Range:
+    """What is left of a range where something can make loss (how little there was is open), or hide it (how much is)."""
+    low, surely = (0.0, False) if makes else (found.low, found.surely)
+    return Range(low, None if hides else found.high, surely)
+
+
 def worst(ranges: Iterable[Range]) -> Range:
     """The range of the largest of several figures."""
     found = tuple(ranges)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from scenarios.verdict.doubts import strongest
 from scenarios.verdict.facts import Kind, Part, Series, Trial
-from scenarios.verdict.ranges import UNKNOWN, Range, around, worst
+from scenarios.verdict.ranges import Range, around, doubted, worst
 from scenarios.verdict.row import (
     CUT_SHORT,
     KINDS,
@@ -86,14 +86,11 @@ def range_of(trial: Trial, series: Series, where: Where, part: Part) -> Range:
     makes, hides, strong, _ = strongest(
         d for d in doubts_of(trial) if d.concerns(series.kind, series.vantage, where, part)
     )
-    if makes:
-        return UNKNOWN
     least = lost.figure_ns if lost.least_ns is None else lost.least_ns
     most = lost.figure_ns if lost.most_ns is None else lost.most_ns
     width = width_ns(trial, series, part)
     found = around(lost.figure_ns, least=least, most=most, width=width, strong=strong)
-    more = hides or (lost.open and trial.cut_short and part == "fault")
-    return Range(found.low, None, found.surely) if more else found
+    return doubted(found, makes=makes, hides=hides or (lost.open and trial.cut_short and part == "fault"))
 
 
 def width_ns(trial: Trial, series: Series, part: Part) -> int:

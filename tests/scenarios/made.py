@@ -49,6 +49,7 @@ QUIET_NS = 40 * STEP
 
 DEAD = Doubt("prober", "The prober of us has ended.", "hides")
 STARVED = Doubt("lab-lateness", "An ordinary process among the lab's was served too late.", "makes", cpu=True)
+STOOD_STILL = replace(STARVED, effect="blurs")
 
 BrokenBy = Literal["reset", "stall", "other-backend", "closed"]
 

@@ -39,7 +39,7 @@ TABLE = [
     Case("harness-loss", prober(not_sent=3), "hides", PROBES, US, 0),
     Case("socket-drops", prober(socket_drops=1), "makes", PROBES, US, 0),
     Case("stamps", prober(missing_stamps=50_000), "hides", PROBES, US, 0),
-    Case("clock", prober(clock_step_ns=7 * MS), "makes", PROBES | REQUESTS, EVERYBODY, 0),
+    Case("clock", prober(clock_step_ns=7 * MS), "blurs", PROBES | REQUESTS, EVERYBODY, 0),
     Case("requester", requester(alive=False), "hides", REQUESTS, US, 0),
     Case("requester", requester(heartbeat_age_ns=1001 * MS), "hides", REQUESTS, US, 0),
     Case("requester-lateness", requester(lateness_p99_ns=None), "hides", REQUESTS, US, 0),
@@ -48,7 +48,7 @@ TABLE = [
     Case("connector", connector(alive=False), "hides", CONNECTIONS, EU, 0),
     Case("connector", connector(heartbeat_age_ns=1001 * MS), "hides", CONNECTIONS, EU, 0),
     Case("connector-lag", connector(max_lag_ns=501 * MS), "hides", CONNECTIONS, EU, 0),
-    Case("lab-watch", wakeups(alive=False), "makes", EVERYTHING, EVERYBODY, 0),
+    Case("lab-watch", wakeups(alive=False), "blurs", EVERYTHING, EVERYBODY, 0),
     Case("lab-lateness", wakeups(lateness_p99_ns=21 * MS), "makes", EVERYTHING, EVERYBODY, 0),
     Case("lab-stall", wakeups(stall_ns=55 * MS), "makes", EVERYTHING, EVERYBODY, 0),
     Case("lab-bfd", replace(WELL, silenced=("a with b",)), "makes", EVERYTHING, EVERYBODY, 0),
@@ -181,6 +181,30 @@ def test_a_vantage_that_did_not_stall_is_as_exact_as_ever() -> None:
     assert rows == {"eu-client": "fail", "us-client": "unknown"}
 
 
+# -- a lab short of CPU ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slow", ["lateness_p99_ns", "stall_ns"])
+def test_a_lab_that_stood_still_for_longer_than_quiet_allows_for_tells_nothing(slow: str) -> None:
+    assert only(wakeups(**{slow: 1000 * MS})).effect == "makes"
+    assert only(wakeups(**{slow: 1001 * MS})).effect == "blurs"
+
+
+def test_answers_later_than_quiet_allows_for_tell_nothing() -> None:
+    assert only(replace(WELL, late_answer_ns=1000 * MS)).effect == "makes"
+    assert only(replace(WELL, late_answer_ns=1001 * MS)).effect == "blurs"
+
+
+def test_a_trial_on_a_lab_short_of_cpu_passes_by_what_it_kept_and_fails_by_nothing_it_lost() -> None:
+    _, doubts = doubts_of(wakeups(lateness_p99_ns=45 * MS))
+    seen = {"budget": allows(black_hole=300), "connections": held(), "doubts": doubts}
+    kept = judge(trial(probes(160), syns(), **seen))
+    assert kept.verdict == "pass", kept.reason
+    assert "p99 45 ms late" in kept.reason
+    broke = judge(trial(probes(6_950), syns(), **seen))
+    assert (broke.verdict, broke.disturbed) == ("unknown", True)
+
+
 # -- loss at rest --------------------------------------------------------------------------------------------------
 
 
@@ -221,9 +245,9 @@ def test_a_stall_that_is_doubted_widens_once_and_not_twice() -> None:
 # -- an impairment that did not do what it was asked ---------------------------------------------------------------
 
 
-def test_an_impairment_that_failed_can_have_made_any_loss() -> None:
+def test_an_impairment_that_failed_can_have_made_any_loss_and_hidden_any() -> None:
     check = TrustCheck("impairment", False, None, None, "", "a → b: delay 20 ms: it has ended.")
-    assert doubt_of(check) == Doubt("impairment", check.sentence, "makes")
+    assert doubt_of(check) == Doubt("impairment", check.sentence, "blurs")
 
 
 def test_a_check_that_nobody_knows_hides_loss() -> None:

@@ -117,5 +117,9 @@ def dead_prober(**more: Any) -> Doubt:
     return Doubt("prober", "The prober in eu-client is dead.", "hides", **more)
 
 
+def stepped(**more: Any) -> Doubt:
+    return Doubt("clock", "The wall clock was stepped by 7 ms.", "blurs", **more)
+
+
 def starved(**more: Any) -> Doubt:
     return Doubt("lab-lateness", "The lab had too little CPU.", "makes", cpu=True, **more)

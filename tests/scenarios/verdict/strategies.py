@@ -129,7 +129,7 @@ def doubts(effect: str | None = None, after_heal: bool | None = None) -> st.Sear
         Doubt,
         check=st.sampled_from(("prober", "stall", "lab-lateness")),
         sentence=st.sampled_from(("The prober is dead.", "It stalled for 60 ms.", "The lab had too little CPU.")),
-        effect=st.sampled_from(("widens", "hides", "makes")) if effect is None else st.just(effect),
+        effect=st.sampled_from(("widens", "hides", "makes", "blurs")) if effect is None else st.just(effect),
         width_ns=st.sampled_from((0, 1, 10, 60, 5_000)).map(lambda ms: ms * MS),
         count=st.sampled_from((0, 0, 1, 20)),
         about=st.frozensets(st.sampled_from(ABOUTS), max_size=2),

@@ -194,6 +194,32 @@ def test_a_doubt_that_hides_loss_leaves_no_row_that_it_concerns_ok(trial: Trial,
     assert not [r for r in after.rows if r.state == "ok"]
 
 
+@given(trial=trials(), doubt=doubts("makes"))
+def test_a_doubt_that_only_makes_loss_leaves_every_pass_and_every_row_that_was_kept(trial: Trial, doubt: Doubt) -> None:
+    """A lab short of CPU loses more and the same later, never less: what it kept it would have kept with CPU to spare."""
+    alone = replace(doubt, no_pass=False)
+    before, after = judge(trial), judge(replace(trial, doubts=(*trial.doubts, alone)))
+    assert (before.verdict == "pass") == (after.verdict == "pass")
+    for was, now in zip(before.rows, after.rows, strict=True):
+        assert (was.state == "ok") == (now.state == "ok")
+        assert was.range.high == now.range.high
+
+
+@given(trial=trials(), doubt=doubts("makes"))
+def test_a_doubt_that_makes_loss_leaves_no_row_of_loss_that_it_concerns_broken(trial: Trial, doubt: Doubt) -> None:
+    """But an action that was refused, and what came back late beyond any doubt about figures, are no loss."""
+    about = replace(doubt, about=frozenset(), vantages=frozenset(), where="", after_heal=False)
+    after = judge(replace(trial, doubts=(*trial.doubts, about)))
+    assert not [r for r in after.rows if r.state == "fail"]
+
+
+@given(trial=trials(), doubt=doubts("blurs"))
+def test_a_doubt_that_blurs_leaves_nothing_known_of_any_row_that_it_concerns(trial: Trial, doubt: Doubt) -> None:
+    about = replace(doubt, about=frozenset(), vantages=frozenset(), where="", after_heal=False)
+    after = judge(replace(trial, doubts=(*trial.doubts, about)))
+    assert not [r for r in after.rows if r.state in ("ok", "fail")]
+
+
 @given(trial=trials(), doubt=doubts(after_heal=True))
 def test_a_doubt_dated_after_the_heal_changes_no_row_before_it(trial: Trial, doubt: Doubt) -> None:
     before, after = judge(trial), judge(replace(trial, doubts=(*trial.doubts, doubt)))

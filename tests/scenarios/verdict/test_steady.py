@@ -54,10 +54,14 @@ STARVED = Doubt("lab-lateness", "Processes of the lab were late.", "makes", cpu=
 
 
 @given(st.lists(st.integers(0, 2000 * MS), min_size=100, max_size=200), st.integers(0, 1999 * MS))
-def test_on_a_starved_host_latency_at_rest_is_unknown_and_may_be_asked_once_more(took: list[int], limit: int) -> None:
+def test_on_a_starved_host_latency_at_rest_is_kept_or_unknown_and_then_asked_once_more(
+    took: list[int], limit: int
+) -> None:
+    """A lab short of CPU answers later, never sooner: a limit that it keeps is kept, and one that it breaks tells nothing."""
+    kept = judge_steady({}, {}, took, limit).verdict == "pass"
     found = judge_steady({}, {}, took, limit, (STARVED,))
-    assert (found.verdict, found.disturbed) == ("unknown", True)
-    assert "Processes of the lab were late." in found.reason
+    assert (found.verdict, found.disturbed) == (("pass", False) if kept else ("unknown", True))
+    assert kept or "Processes of the lab were late." in found.reason
     assert judge_steady(GONE, {}, took, limit, (STARVED,)).verdict == "fail", "who answers nobody is no matter of time"
 
 
