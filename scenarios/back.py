@@ -10,7 +10,6 @@ from scenarios.losses import Losses
 from scenarios.serving import lacking, moved
 from scenarios.steady import Stillness
 from scenarios.timers.reading import programs
-from scenarios.verdict.standing import SETTLE_NS
 
 NODES_PER_LOOK = 12
 STILL_NS = 1_500_000_000  # so long before the quiet is over routes are looked at: they have to be still for 1 s
@@ -46,7 +45,7 @@ class Back:
         seen = self.losses.since(self.heal_ns, now).seen
         last_ns = seen.last_loss_ns
         self.since_ns = max(last_ns, self._whole_ns if self._lacked else self.heal_ns)
-        quiet_ns = self.quiet_ns + SETTLE_NS
+        quiet_ns = self.quiet_ns + seen.settle_ns
         left_ns = quiet_ns - (seen.now_ns - max(self.heal_ns, last_ns))
         moving = self._still.missing() if left_ns < STILL_NS else ""
         if left_ns > 0:

@@ -11,7 +11,7 @@ from reports.evidence.writer import EvidenceWriter
 from scenarios.answering import Asked
 from scenarios.asked import Play
 from scenarios.boot import Booted
-from scenarios.instruments import Instruments
+from scenarios.instruments import LEARN_NS, Instruments
 from scenarios.serving import Baseline, lacking
 from scenarios.steady import unanswered
 from scenarios.timers.timers import Kept
@@ -61,6 +61,7 @@ class Bench:
     redeploy: Callable[[], tuple[Booted, Instruments]] | None = None
     _renewing: bool = field(default=False, repr=False)
     _read_ns: int = field(default_factory=time.monotonic_ns, repr=False)
+    _learned_ns: int = field(default_factory=time.monotonic_ns, repr=False)
 
     @property
     def vips(self) -> frozenset[str]:
@@ -157,6 +158,7 @@ class Bench:
                 self._renew()
             took = wait_until(self._unsteady, deadline_s=STEADY_S, every_s=LOOK_S, what="steady state")
             self.calm(CALM_S)
+            self.instruments.learn_grace()
             lost = bool(self.instruments.last_losses(self.quiet_ns))
         finally:
             now = time.monotonic_ns()
@@ -182,6 +184,9 @@ class Bench:
 
     def _unsteady(self) -> str:
         self._read_now_and_then()
+        if time.monotonic_ns() - self._learned_ns > LEARN_NS:
+            self._learned_ns = time.monotonic_ns()
+            self.instruments.learn_grace()
         return self.instruments.unsteady(max(self.quiet_ns, time.monotonic_ns() - STEADY_NS))
 
     def _renew(self) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scenarios.answering import Answering, Asked
 from scenarios.beforehand import beforehand
-from scenarios.steady import Stillness, answering, asked_in_full_size, pinged
+from scenarios.steady import PATIENT_AFTER_S, Stillness, answering, asked_in_full_size, pinged
 from scenarios.waiting import DeadlineMissed, wait_until
 from topologies.check import load_checked
 from topologies.contract import Contract
@@ -140,12 +140,12 @@ def boot(
 
 def _in_service(deployed: Deployed, topology: Topology, contract: Contract, began: float, say: Say) -> Booted:
     """Waits until services answer and routes are settled. Raises DeadlineMissed, RuntimeFailure."""
-    lab, found = deployed.lab, Answering()
+    lab, found, asking = deployed.lab, Answering(), time.monotonic()
 
     def missing() -> str:
         nonlocal found
         refuse_ended(lab)
-        found = answering(lab, contract)
+        found = answering(lab, contract, patient=time.monotonic() - asking > PATIENT_AFTER_S)
         return "; ".join(found.unreached.values())
 
     try:

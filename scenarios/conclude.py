@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from probes.connections import ConnectionRecord
 from probes.connections.aging import closed_by_age
@@ -54,7 +55,8 @@ from scenarios.told import drops_of
 from scenarios.touching import Touching, at_element
 from scenarios.trial import at_rest, held_of, latencies_of, series_of, silent
 from scenarios.verdict import Act, Doubt, Heal, Judged, Load, Trial, judge
-from scenarios.verdict.facts import Kind, Part
+from scenarios.verdict.facts import Kind, Loaded, Part
+from scenarios.verdict.row import PARTS
 from scenarios.ways import routes
 from topologies.linux.impair.doing import Impaired
 from topologies.linux.sights import Sights
@@ -189,7 +191,9 @@ def _measure(done: Done, booted: Booted, read: _Read, instruments: Instruments) 
                 touched = touching.schedule(flow.src, flow.dst, flow.dport, flow.sport, flow.ports)
                 attempts.append(measure_attempts(trace, clock, touched=touched))
             else:
-                flows.append(measure_flow(trace, clock, touched=touching.flow(tuple_of(flow))))
+                crossed = touching.flow(tuple_of(flow))
+                probed = measure_flow(trace, clock, touched=crossed, backends=window.backends)
+                flows.append(probed if crossed or not probed.named & nodes else probed.answered_by_it())
     for asked in read.requests.values():
         for one in asked.traces:
             series = one.series
@@ -337,11 +341,9 @@ def _trial(
     vips = {vip for service in booted.contract.services.values() for vip in service.vip}
     straddle = max((ns for (kind, _), ns in lateness.items() if kind != "request"), default=0)
     named = frozenset(plan.nodes)
-    by_name = any(r.named & named for r in measured.requests) or any(
-        c.touched and c.record.backend in named for c in measured.connections
-    )
-    touched_vantages = {r.trace.series.vantage for r in measured.requests_of(touched=True)}
-    load = instruments.load
+    answered = any(f.named & named for f in measured.flows) or any(r.named & named for r in measured.requests)
+    by_name = answered or any(c.touched and c.record.backend in named for c in measured.connections)
+    until_heal, after = (_loaded(measured, instruments, part) for part in PARTS)
     return Trial(
         fault=plan.fault,
         element=plan.element,
@@ -350,12 +352,11 @@ def _trial(
         carries=done.touching.carries(vips) or by_name,
         series=series_of(measured, quiet=done.quiet, quiet_ns=done.quiet_ns, straddle_ns=straddle),
         connections=held_of(measured),
-        latencies_ns=latencies_of(measured, touched=True),
-        latencies_elsewhere_ns=latencies_of(measured, touched=False),
-        load=_load([v for v in load.vantages if v in touched_vantages], instruments, clock) if load else None,
-        load_elsewhere=_load([v for v in load.vantages if v not in touched_vantages], instruments, clock)
-        if load
-        else None,
+        latencies_ns=until_heal.latencies_ns,
+        latencies_elsewhere_ns=until_heal.latencies_elsewhere_ns,
+        load=until_heal.load,
+        load_elsewhere=until_heal.load_elsewhere,
+        after=after,
         act=done.act,
         heal=done.heal,
         doubts=doubts,
@@ -367,17 +368,36 @@ def _trial(
     )
 
 
-def _load(vantages: Sequence[str], instruments: Instruments, clock: Clock) -> Load | None:
-    """The worst 5 s of Locust's load of these vantages, from the event to the heal; None where it sends none from there."""
+def _loaded(measured: Measured, instruments: Instruments, part: Part) -> Loaded:
+    """What became of requests and of Locust's load in this part."""
+    there = {r.trace.series.vantage for r in measured.requests_of(touched=True)}
+    sending = instruments.load.vantages if instruments.load else ()
+    return Loaded(
+        latencies_of(measured, touched=True, part=part),
+        latencies_of(measured, touched=False, part=part),
+        _load([v for v in sending if v in there], instruments, measured.clock, part),
+        _load([v for v in sending if v not in there], instruments, measured.clock, part),
+    )
+
+
+def _load(vantages: Sequence[str], instruments: Instruments, clock: Clock | None, part: Part) -> Load | None:
+    """The worst 5 s of Locust's load of these vantages in this part; None where it sends none from there."""
     load = instruments.load
-    if load is None or not vantages:
+    if load is None or clock is None or not vantages:
         return None
+    first_ns, end_ns = (clock.event_ns, clock.heal_ns) if part == "fault" else (clock.heal_ns, clock.end_ns)
+    phase: Literal["fault", "recovery"] = "fault" if part == "fault" else "recovery"
     found = [
         Load(sum(f.requests for f in figures), sum(f.failures for f in figures))
-        for since in range(clock.event_ns, max(clock.event_ns + 1, clock.heal_ns - WORST_LOAD_NS + 1), 10**9)
-        for figures in [[load.figures(v, "fault", since, min(since + WORST_LOAD_NS, clock.heal_ns)) for v in vantages]]
+        for since in every_second(first_ns, end_ns - WORST_LOAD_NS)
+        for figures in [[load.figures(v, phase, since, min(since + WORST_LOAD_NS, end_ns)) for v in vantages]]
     ]
     return max(found, key=lambda one: (one.failed / one.requests if one.requests else 0.0, one.requests), default=None)
+
+
+def every_second(first_ns: int, last_ns: int) -> list[int]:
+    """Every second from the first on, and the last: nothing that was asked lies in no window."""
+    return sorted({*range(first_ns, max(first_ns + 1, last_ns + 1), 10**9), max(first_ns, last_ns)})
 
 
 # -- telling -------------------------------------------------------------------------------------------------------

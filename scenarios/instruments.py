@@ -34,6 +34,7 @@ from scenarios.schedule import (
     connected_to,
     flows_of,
     heartbeat_ns,
+    shortest_idle_ns,
     thinned_at_first,
 )
 from topologies.image.native import compile_program
@@ -59,6 +60,11 @@ PROBER, WAKEUPS, REQUESTER = NATIVE / "prober.c", NATIVE / "wakeups.c", NATIVE /
 REQUESTER_LIBRARIES = ("ssl", "crypto", "nghttp2")
 GRACE_NS = 300_000_000
 """An answer may be so long on its way before its absence counts as a loss, while a fault stands."""
+GRACES_NS = (GRACE_NS, 600_000_000, 1_200_000_000, 2_000_000_000)
+"""Services that take longer at rest are given longer: no request has failed before its 2 s are over."""
+SLOW_SHARE = 0.5
+"""At rest the slowest answers take this share of the time that is given, at most."""
+LEARN_NS = 2_500_000_000
 ANSWERING_NS = 2_500_000_000
 """Who answered in this time is one that carries traffic."""
 
@@ -78,6 +84,7 @@ class Instruments:
     dropped: Collected | None = None
     wakeups: Wakeups | None = None
     thinned: int = 1
+    grace_ns: int = GRACE_NS
     _unloaded: str = ""
     _spent_s: float = 0.0
     _known: dict[str, list[Reached]] = field(default_factory=dict)
@@ -186,7 +193,8 @@ class Instruments:
                     targets=targets,
                     streams=streamed(reached),
                     count=self.held,
-                    interval_ns=heartbeat_ns(self.held, self.cores),
+                    interval_ns=heartbeat_ns(self.held, self.cores, shortest_idle_ns(reached)),
+                    idle_after={(r.vip, r.service.port): r.service.idle_ns for r in reached if r.service.idle_ns},
                     attempts_per_s=max(OPENED_PER_S, self.held // OPENED_WITHIN_S),
                 )
                 self._stack.callback(held.stop)
@@ -288,10 +296,28 @@ class Instruments:
             if part is not None:
                 part.forget(before_ns)
 
+    def learn_grace(self) -> None:
+        """How long answers are waited for before their absence tells of a loss: by how long they take at rest."""
+        now = time.monotonic_ns()
+        slowest = 0
+        for requester in self.requesters.values():
+            for asked in requester.window(now - LEARN_NS, now).traces:
+                slowest = max(slowest, int((asked.done - asked.due)[asked.good()].max(initial=0)))
+        for prober in self.probers.values():
+            for trace in prober.window(now - LEARN_NS, now).flows:
+                slowest = max(slowest, int(trace.answer_ns()[trace.state == ANSWERED].max(initial=0)))
+        self.grace_ns = next((g for g in GRACES_NS if slowest <= SLOW_SHARE * g), GRACES_NS[-1])
+
     def unsteady(self, since_ns: int) -> str:
         """Empty when since then no probe was lost and every place for a connection is filled; else what is wrong."""
-        wrong = [f"probes of {v} are lost" for v, prober in self.probers.items() if not prober.quiet_since(since_ns)]
-        wrong += [f"requests of {v} fail" for v, r in self.requesters.items() if not r.quiet_since(since_ns, GRACE_NS)]
+        wrong = [
+            f"probes of {v} are lost"
+            for v, prober in self.probers.items()
+            if not prober.quiet_since(since_ns, self.grace_ns)
+        ]
+        wrong += [
+            f"requests of {v} fail" for v, r in self.requesters.items() if not r.quiet_since(since_ns, self.grace_ns)
+        ]
         return "; ".join(filter(None, (*wrong, self.unfilled())))
 
     def unfilled(self) -> str:
@@ -325,8 +351,8 @@ class Instruments:
     def last_losses(self, since_ns: int) -> Mapping[str, int]:
         """Whose loss → when its last lost probe or request was due since then, or its last broken connection waited in vain; absent
         where nothing was lost."""
-        found = {f"probes of {v}": p.last_impaired_ns(since_ns) for v, p in self.probers.items()}
-        found |= {f"requests of {v}": r.last_failed_ns(since_ns, GRACE_NS) for v, r in self.requesters.items()}
+        found = {f"probes of {v}": p.last_impaired_ns(since_ns, self.grace_ns) for v, p in self.probers.items()}
+        found |= {f"requests of {v}": r.last_failed_ns(since_ns, self.grace_ns) for v, r in self.requesters.items()}
         last = {who: int(times.max(initial=-1)) for who, times in found.items()}
         last |= {f"connections of {v}": c.last_break_ns(since_ns) for v, c in self.connections.items()}
         return {who: t for who, t in last.items() if t >= since_ns}

@@ -39,7 +39,7 @@ class FlowResult:
     """One flow: `fault` is what it lost from the event to the heal, `reversion` from the heal to the end.
 
     `start_ns`: since when probes count to the fault, those on their way at the event among them; `under_way_ns`: by how much the
-    first of these that was lost had waited longer than usual.
+    first of these that was lost had waited longer than usual. `named`: who answered in the control window.
     """
 
     trace: FlowTrace
@@ -49,6 +49,11 @@ class FlowResult:
     reversion: FlowLoss
     start_ns: int
     under_way_ns: int
+    named: frozenset[str] = frozenset()
+
+    def answered_by_it(self) -> FlowResult:
+        """The same, touched: an answer in the control window bore the element's name."""
+        return replace(self, touched=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +229,9 @@ NO_WAIT_KNOWN_NS = 1_000_000_000
 """What a connection may usually wait of which no answer is known: within a second each has one."""
 
 
-def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult:
-    """Splits a flow at the event and the heal. A probe that was on its way at the event counts to the fault.
+def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool, backends: Sequence[str] = ()) -> FlowResult:
+    """Splits a flow at the event and the heal. A probe that was on its way at the event counts to the fault. `backends`: the names
+    that its answers bear by number.
 
     A loss that goes on until the heal is censored: it was the heal that ended it.
     """
@@ -239,7 +245,15 @@ def measure_flow(trace: FlowTrace, clock: Clock, *, touched: bool) -> FlowResult
         reversion=_part(trace, clock.heal_ns, clock.end_ns, step),
         start_ns=start,
         under_way_ns=_waited_ns(trace, start, clock.event_ns),
+        named=_named(trace, start, backends),
     )
+
+
+def _named(trace: FlowTrace, until_ns: int, backends: Sequence[str]) -> frozenset[str]:
+    """Who answered the probes that were due until then."""
+    until = int(np.searchsorted(trace.due, until_ns))
+    numbers = np.unique(trace.backend[:until][trace.state[:until] == ANSWERED])
+    return frozenset(backends[int(i)] for i in numbers if i < len(backends))
 
 
 def _waited_ns(trace: FlowTrace, start_ns: int, event_ns: int) -> int:

@@ -114,7 +114,8 @@ class Scenario:
 
 @dataclass
 class _Trial:
-    """The doing of a trial once its fault is chosen. `first`: the stack's routes and addresses before it, in a run's first trial."""
+    """The doing of a trial once its fault is chosen. `first`: the stack's routes and addresses before it, in a run's first trial.
+    `unseen`: why nobody saw whether the stack came back. `acted_ns`: when the stack's own action had ended, 0: there was none."""
 
     scenario: Scenario
     fault: Fault
@@ -127,6 +128,8 @@ class _Trial:
     quiet: bool = False
     timers: Timers = field(default_factory=lambda: Timers(()))
     watched: str = ""
+    unseen: str = ""
+    acted_ns: int = 0
 
     @property
     def bench(self) -> Bench:
@@ -216,8 +219,7 @@ class _Trial:
         )
         concluded = conclude(done, bench.booted, instruments, bench.writer, bench.begin_renewal)
         scenario.disturbed = concluded.judged.disturbed
-        if self.heal.ours_left or self.heal.missing:
-            bench.broken = self.heal.ours_left or self.heal.missing
+        bench.broken = bench.broken or not_whole(self.heal, self.unseen)
         return concluded
 
     # -- control ---------------------------------------------------------------------------------------------------
@@ -295,9 +297,10 @@ class _Trial:
             except FaultFailed:
                 self.injected = False  # there was nothing to do it to
                 raise
+            self.acted_ns = time.monotonic_ns() if plan.action else 0
             self.event_ns = instant.before_ns
             self._step("inject", instant.before_ns, spread_ns=instant.spread_ns)
-            effect_s = max(EFFECT_S, self._watch_ns() / 1e9) if plan.action else EFFECT_S
+            effect_s = standing_watch.of_an_action_ns(self._contract_watch_ns()) / 1e9 if plan.action else EFFECT_S
             took = wait_until(self.fault.missing_effect, deadline_s=effect_s, what=f"{plan.fault} of {plan.target}")
             self._step("effective", time.monotonic_ns())
             return f"effective {took:.2f} s after it was done"
@@ -321,8 +324,15 @@ class _Trial:
         except TROUBLE:
             return ""
 
-    def _watch_ns(self) -> int:
+    def _contract_watch_ns(self) -> int:
         return standing_watch.watched_ns(self.bench.booted.contract, self.fault.plan)
+
+    def _watch_ns(self) -> int:
+        """For how long the fault is watched at least, from the event on; of an action, from its exit on."""
+        watch_ns = self._contract_watch_ns()
+        if not self.acted_ns:
+            return watch_ns
+        return self.acted_ns - self.event_ns + standing_watch.of_an_action_ns(watch_ns)
 
     def _stand(self, losses: Losses) -> list[Crossing]:
         """The fault stands until it was quiet and its timers are over, or for as long as it may; then half of the idle connections are
@@ -413,16 +423,30 @@ class _Trial:
             for sentence in back.moved():
                 bench.say(f"{self.scenario.key}: {sentence}")
                 self.watched = f"{self.watched} {sentence}".strip()
-        elif doubt := bench.instruments.missing_sign_of_life() or _lossy(losses, back):
-            # nobody was there to see the stack come back, or could tell
-            self.scenario._doubts.append(Doubt("recovery", doubt, "makes", after_heal=True, no_pass=True))
-            self.heal = replace(self.heal, back_ns=None)
-        else:
-            self.heal = replace(self.heal, back_ns=None, missing=back.last_words() or trouble)
+            return
+        self.unseen = bench.instruments.missing_sign_of_life()
+        missing, doubt = not_back(back.last_words(), self.unseen, trouble, lossy=losses.any_at_rest)
+        self.heal = replace(self.heal, back_ns=None, missing=missing)
+        if doubt:
+            self.scenario._doubts.append(Doubt("recovery", doubt, "blurs", after_heal=True, no_pass=True))
 
 
-def _lossy(losses: Losses, back: Back) -> str:
-    """Why nobody can tell whether the stack is back, a sentence: it lacks nothing, and loses something as it did at rest."""
-    if back.last_words() or not losses.at_rest:
-        return ""
-    return "Something was lost at rest, and is lost after the heal: whether the stack serves as before cannot be told."
+def not_back(last_words: str, unseen: str, trouble: str, *, lossy: bool) -> tuple[str, str]:
+    """Of a stack that was not seen to be back in time: what it lacks, or else why nobody can tell whether it is back, a sentence.
+
+    `last_words`: what a node lacks, by its own kernel, whoever measures; `unseen`: which instruments have ended; `trouble`: what was
+    waited for; `lossy`: it loses something at rest."""
+    if not last_words and unseen:
+        return "", unseen
+    if not last_words and lossy:
+        return (
+            "",
+            "Something was lost at rest, and is lost after the heal: whether the stack serves as before cannot be told.",
+        )
+    return last_words or trouble, ""
+
+
+def not_whole(heal: Heal, unseen: str) -> str:
+    """Why no trial may begin on what this one left: something of ours is there, the stack is not back, refused to come back, or nobody
+    saw it. Empty where nothing is wrong; loss as at rest is the stack's usual state."""
+    return heal.ours_left or heal.missing or heal.refused or unseen

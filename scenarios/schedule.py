@@ -107,10 +107,17 @@ def connected_to(reached: Sequence[Reached]) -> list[Target]:
     ]
 
 
-def heartbeat_ns(count: int, cores: int) -> int:
-    """Between two heartbeats of one of so many connections of a vantage, on a host of so many cores."""
+def heartbeat_ns(count: int, cores: int, idle_ns: int | None = None) -> int:
+    """Between two heartbeats of one of so many connections of a vantage, on a host of so many cores. A service that closes what is
+    silent for `idle_ns` hears from a busy one twice in that time."""
     per_s = min(HEARTBEATS_PER_S, HEARTBEATS_PER_S_AND_CORE * cores)
-    return max(HEARTBEAT_NS, min(SLOWEST_HEARTBEAT_NS, count * 1_000_000_000 // per_s))
+    interval_ns = max(HEARTBEAT_NS, min(SLOWEST_HEARTBEAT_NS, count * 1_000_000_000 // per_s))
+    return interval_ns if idle_ns is None else min(interval_ns, max(1, idle_ns // 2))
+
+
+def shortest_idle_ns(reached: Sequence[Reached]) -> int | None:
+    """After how long without a word the least patient of these services closes; None where none says so."""
+    return min((r.service.idle_ns for r in reached if r.service.idle_ns is not None), default=None)
 
 
 def security_of(service: Service) -> Security | None:

@@ -41,6 +41,8 @@ def _did(plan: FaultPlan, trial: Trial) -> str:
         return f"{plan.element} refused what it was asked ({act.refused})"
     if act.not_bitten:
         return f"Tried in vain: {plan.verb[0].lower()}{plan.verb[1:]} ({act.not_bitten})"
+    if act.did_nothing:
+        return f"{plan.element} was asked to {plan.fault}, said that it did, and did nothing ({act.did_nothing})"
     return plan.verb
 
 
@@ -98,7 +100,15 @@ def _across(measured: Measured, trial: Trial) -> str:
 
 def _elsewhere(measured: Measured) -> str:
     lost = sum(f.fault.lost + f.reversion.lost for f in measured.untouched)
+    failed = [
+        (
+            sum(a.fault.failed + a.reversion.failed for a in measured.attempts_of(touched=False)),
+            "new connections failed",
+        ),
+        (sum(r.fault.failed + r.reversion.failed for r in measured.requests_of(touched=False)), "new requests failed"),
+    ]
     strays, among = measured.strays, sum(1 for c in measured.established if not c.touched)
-    if lost or strays:
-        return f"elsewhere {lost} probes were lost and {len(strays)} connections broke"
+    if lost or strays or any(count for count, _ in failed):
+        said = [f"{lost} probes were lost", *(f"{count} {what}" for count, what in failed if count)]
+        return f"elsewhere {', '.join(said)} and {len(strays)} connections broke"
     return "elsewhere nothing was lost" + (f" (0 of {among} connections; {upper_bound(among)})" if among else "")

@@ -30,10 +30,20 @@ def watched_ns(contract: Contract, plan: FaultPlan) -> int:
     return max(contract.watched_ns(plan.fault, role) or 0 for role in _roles(plan))
 
 
+ACTION_NS = 8_000_000_000
+"""For so long after its exit an action may still have its effect, and what it costs."""
+
+
+def of_an_action_ns(watch_ns: int) -> int:
+    """For how long after its exit an action is watched, ns: as long as the contract says, where it says something."""
+    return watch_ns or ACTION_NS
+
+
 def cap_of(contract: Contract, plan: FaultPlan, timers_ns: int, watch_ns: int, shortest_ns: int, quiet_ns: int) -> int:
-    """For how long the fault stands at most, ns."""
+    """For how long the fault stands at most, ns: longer than any limit, of what was touched or not, allows for."""
     requests = contract.answers_requests
-    limits = [effective_limits(j.budget, plan.planned, requests=requests) for j in judging_of(contract, plan)]
+    budgets = [b for j in judging_of(contract, plan) for b in (j.budget, j.budget.elsewhere) if b is not None]
+    limits = [effective_limits(b, plan.planned, requests=requests) for b in budgets]
     longest = max((limit.longest_ns for limit in limits), default=0)
     return cap_ns(timers_ns, watch_ns, longest, shortest_ns=shortest_ns, quiet_ns=quiet_ns)
 
@@ -45,10 +55,12 @@ def return_limit_ns(contract: Contract, plan: FaultPlan, longest_timer_ns: int) 
 
 
 def told(timers: Timers, stood_s: float) -> str:
-    """By which timers the fault stood, for a reason: where none is known, for how long it was watched."""
-    if timers.known:
-        return ""
-    return f"No timer of the stack is known: watched for {stood_s:.1f} s."
+    """By which timers the fault stood, for a reason: where none is known, or some could not be read, for how long it was watched."""
+    unread = [*timers.unanswered, *timers.said]
+    if unread:
+        more = f", and {len(unread) - 1} more" if len(unread) > 1 else ""
+        return f"Not every timer of the stack could be read ({unread[0]}{more}): watched for {stood_s:.1f} s."
+    return "" if timers.known else f"No timer of the stack is known: watched for {stood_s:.1f} s."
 
 
 @dataclass

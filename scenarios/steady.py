@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from scenarios.answering import Answering, Asked, everything, not_to_ask
-from scenarios.answers import reply_of
+from scenarios.answers import PATIENT_S, reply_of
 from scenarios.full_size import NoAnswer, unanswered_in_full_size
 from scenarios.pings import answers_ping
 from scenarios.waiting import wait_until
@@ -25,14 +25,23 @@ WAITED_FOR_AT_ONCE = 16
 FULL_SIZE_TRIES = 3
 
 
-def answering(lab: LinuxLab, contract: Contract) -> Answering:
-    """Every service asked from every vantage at each of its VIPs, but for families of which a vantage has no address."""
+PATIENT_AFTER_S = 5.0
+"""A stack that comes up is asked often and briefly; one that has had so long, and whose services take their time, patiently."""
+
+
+def answering(lab: LinuxLab, contract: Contract, *, patient: bool = False) -> Answering:
+    """Every service asked from every vantage at each of its VIPs, but for families of which a vantage has no address. `patient`: who
+    says nothing is asked once more, with as long for an answer as a request has."""
     vantages = tuple(v.name for v in lab.topology.nodes_with_role("client"))
     not_asked = not_to_ask({v: families(lab.netns(v)) for v in vantages}, contract)
     asked = [one for one in everything(vantages, contract) if one not in not_asked]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         replies = list(pool.map(lambda q: reply_of(lab.netns(q[0]), contract.services[q[1]], q[2]), asked))
     found = list(zip(asked, replies, strict=True))
+    if patient and (silent := [one for one, reply in found if reply.silent]):
+        with ThreadPoolExecutor(WAITED_FOR_AT_ONCE) as pool:
+            late = pool.map(lambda q: reply_of(lab.netns(q[0]), contract.services[q[1]], q[2], PATIENT_S), silent)
+            found = list((dict(found) | dict(zip(silent, late, strict=True))).items())
     return Answering(
         vantages,
         {(v, s, vip): f"{v} → {s} {vip} ({reply.missing})" for (v, s, vip), reply in found if reply.missing},
@@ -59,7 +68,7 @@ def asked_in_full_size(lab: LinuxLab, contract: Contract, known: Answering) -> A
             found = list(pool.map(lambda q: unanswered_in_full_size(lab.netns(q[0]), served[q[1]], q[2]), left))
         left = {one: none for one, none in zip(left, found, strict=True) if none}
     with ThreadPoolExecutor(WAITED_FOR_AT_ONCE) as pool:  # what answers small ones no more tells nothing of a size
-        small = list(pool.map(lambda q: reply_of(lab.netns(q[0]), served[q[1]], q[2]).missing, left))
+        small = list(pool.map(lambda q: reply_of(lab.netns(q[0]), served[q[1]], q[2], PATIENT_S).missing, left))
     unknown = {
         one: f"small ones have none now, either: {missing}" if missing else none.why
         for (one, none), missing in zip(left.items(), small, strict=True)
@@ -70,9 +79,9 @@ def asked_in_full_size(lab: LinuxLab, contract: Contract, known: Answering) -> A
     )
 
 
-def unanswered(lab: LinuxLab, contract: Contract) -> dict[Asked, str]:
+def unanswered(lab: LinuxLab, contract: Contract, *, patient: bool = True) -> dict[Asked, str]:
     """Why a service does not answer a vantage at a VIP, where it was asked and does not."""
-    return dict(answering(lab, contract).unreached)
+    return dict(answering(lab, contract, patient=patient).unreached)
 
 
 class Stillness:
@@ -113,7 +122,8 @@ def wait_for_steady_state(
         # Routes are cheaper to look at than services to ask, and have to rest in any case.
         if left := still.missing():
             return left
-        return "; ".join(unanswered(lab, contract).values()) if contract else ""
+        patient = time.monotonic_ns() - began > PATIENT_AFTER_S * 1e9
+        return "; ".join(unanswered(lab, contract, patient=patient).values()) if contract else ""
 
     wait_until(missing, deadline_s=deadline_s, every_s=LOOK_S, what=f"steady state of lab {lab.topology.name}")
     now = time.monotonic_ns()

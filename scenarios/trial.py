@@ -48,17 +48,16 @@ def held_of(measured: Measured) -> tuple[Held, ...]:
     return tuple(_held(c, again.get((c.record.vantage, c.record.id), 0)) for c in measured.established)
 
 
-def latencies_of(measured: Measured, *, touched: bool) -> tuple[int, ...]:
-    """How long the requests due in the 5 s after the event took, ns; a failed one 2 s."""
+def latencies_of(measured: Measured, *, touched: bool, part: Part = "fault") -> tuple[int, ...]:
+    """How long the requests due in the 5 s after the event, or after the heal, took, ns; a failed one 2 s."""
     clock = measured.clock
     if clock is None:
         return ()
+    first_ns, end_ns = (clock.event_ns, clock.heal_ns) if part == "fault" else (clock.heal_ns, clock.end_ns)
     found: list[int] = []
     for r in measured.requests_of(touched=touched):
         t = r.trace
-        chosen = (
-            t.known() & (t.due >= clock.event_ns) & (t.due < min(clock.heal_ns, clock.event_ns + LATENCY_WINDOW_NS))
-        )
+        chosen = t.known() & (t.due >= first_ns) & (t.due < min(end_ns, first_ns + LATENCY_WINDOW_NS))
         took = np.where(t.good(), t.done - t.due, MOST_NS)[chosen]
         found += took.astype(int).tolist()
     return tuple(found)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from probes.connections.aging import closed_by_age
 from probes.connections.log import (
     AnyLine,
     Asked,
@@ -44,8 +45,11 @@ class _Life:
 class Ledger:
     """One vantage's connections so far."""
 
-    def __init__(self, vantage: str) -> None:
+    def __init__(self, vantage: str, idle_after: Mapping[tuple[str, int], int] | None = None) -> None:
+        """`idle_after`: (address, port) → after how long without a word that service closes, ns, as far as anybody said."""
         self.vantage = vantage
+        self._idle_after = idle_after or {}
+        self._aged: set[tuple[int, int]] = set()
         self.refusals: list[Refusal] = []
         self.pulses: list[Pulse] = []
         self.unstreamed: dict[int, int] = {}
@@ -107,9 +111,23 @@ class Ledger:
         return len(told.asked), silent
 
     def last_break_ns(self, since_ns: int) -> int:
-        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did."""
-        broken = (life.broken for life in self._lives.values() if life.broken and life.broken.t_ns >= since_ns)
-        return max((b.t_ns if b.sent_ns is None else max(since_ns, b.sent_ns) for b in broken), default=-1)
+        """When the last connection that broke since then began to wait in vain, or broke at once; -1 where none did. An idle one that
+        was closed for its age did not break."""
+        broken = {k: life for k, life in self._lives.items() if life.broken and life.broken.t_ns >= since_ns}
+        self._find_aged([k for k, life in broken.items() if life.opened.use == "idle" and k not in self._aged])
+        found = (life.broken for k, life in broken.items() if life.broken and k not in self._aged)
+        return max((b.t_ns if b.sent_ns is None else max(since_ns, b.sent_ns) for b in found), default=-1)
+
+    def _find_aged(self, asked: Sequence[tuple[int, int]]) -> None:
+        """Which of these idle connections were closed for their age, as far as that shows by now."""
+        if not asked:
+            return
+        idle = {k: self._record(k, one) for k, one in self._lives.items() if one.broken and one.opened.use == "idle"}
+        for key in asked:
+            mine = idle[key]
+            alike = [r for k, r in idle.items() if k != key and (r.dst, r.dport) == (mine.dst, mine.dport)]
+            if closed_by_age(mine, alike, self._idle_after.get((mine.dst, mine.dport))):
+                self._aged.add(key)
 
     def open_ids(self) -> set[int]:
         """Places whose connection is established, was answered, and has not ended."""
@@ -135,6 +153,7 @@ class Ledger:
             for key, life in self._lives.items()
             if (ended := life.ended_ns) is None or ended >= before_ns or id(life) in newest
         }
+        self._aged &= self._lives.keys()
         self.refusals = [refusal for refusal in self.refusals if refusal.t_ns >= before_ns]
         self.pulses = [pulse for pulse in self.pulses[:-1] if pulse.t_ns >= before_ns] + self.pulses[-1:]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -54,6 +54,7 @@ class Connections(Started):
         streams: Sequence[Target] = (),
         per_stream: int = PER_STREAM,
         idle_every: int = IDLE_EVERY,
+        idle_after: Mapping[tuple[str, int], int] | None = None,
     ) -> None:
         if not targets and not (src and dst and dport):
             raise ValueError("connections need a target: an address to come from, one to go to, and a port")
@@ -81,7 +82,7 @@ class Connections(Started):
         self._child: Child | None = None
         self._renewing_since: int | None = None
         self._asked_since: dict[int, int] = {}
-        self._ledger = Ledger(vantage)
+        self._ledger = Ledger(vantage, idle_after)
         self._read = 0
         self._decoder = msgspec.json.Decoder(AnyLine)
 

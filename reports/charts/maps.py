@@ -81,7 +81,7 @@ def broken_things(layout: Layout, verdict: Verdict, fault: Fault | None) -> tupl
     lost = [one for text in (fault.links if fault else ()) if (one := _lost_link(layout, text))]
     kind, said = "process", f"broken ({verdict.element})"
     if verdict.planned:
-        kind, said = "drained", "takes no new flow"
+        kind, said = "drained", "asked to take no new flow"
     elif verdict.kills:
         kind, said = "dead", "dead"
     return *lost, *(

@@ -63,6 +63,11 @@ class Timers:
         found = {n: {p: pids for p, pids in had.items() if p in PROGRAMS} for n, had in alive.items()}
         stale = [n for n, had in found.items() if had and (n not in kept.nodes or kept.nodes[n][0] != had)]
         answers, unanswered = ask_all(stale, lambda node: read_node(lab, node, found[node]))
+        if unanswered:  # once more: a host may have been busy, and what they hold up may be what this fault costs
+            again, unanswered = ask_all(
+                [n for n in stale if n not in answers], lambda node: read_node(lab, node, found[node])
+            )
+            answers |= again
         read = {n: kept.nodes[n][1] for n, had in found.items() if had and n not in stale} | answers
         kept.nodes = {n: (found[n], told) for n, told in read.items() if told.settled}
 

@@ -104,15 +104,26 @@ class Heal:
 
 
 @dataclass(frozen=True, slots=True)
+class Loaded:
+    """What became of requests and of the load in one part of a trial. `latencies_ns`: of touched requests due in its first 5 s, a
+    failed one 2 s; `latencies_elsewhere_ns`: of the others. `load`, `load_elsewhere`: its worst 5 s."""
+
+    latencies_ns: tuple[int, ...] = ()
+    latencies_elsewhere_ns: tuple[int, ...] = ()
+    load: Load | None = None
+    load_elsewhere: Load | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """Everything a verdict needs.
 
     `planned`: the fault is a drain, a withdrawal, an upgrade. `carries`: traffic crossed the element in the control window.
-    `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `latencies_ns`: of touched requests
-    due in the 5 s after the event, a failed one 2 s; `latencies_elsewhere_ns`: of the others. `silent`: what answered nothing in the
-    control window. `longest_timer_ns`: of the timers of the stack that are known. `watched`: how long the fault stood and by which
-    timers, for sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own,
-    so that loss which still went on then has not ended only if it already exceeds a limit.
+    `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `latencies_ns` to `load_elsewhere`:
+    as `Loaded`, from the event to the heal; `after`: from the heal on. `silent`: what answered nothing in the control window.
+    `longest_timer_ns`: of the timers of the stack that are known. `watched`: how long the fault stood and by which timers, for
+    sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own, so that loss
+    which still went on then has not ended only if it already exceeds a limit.
     """
 
     fault: str
@@ -126,6 +137,7 @@ class Trial:
     latencies_elsewhere_ns: tuple[int, ...] = ()
     load: Load | None = None
     load_elsewhere: Load | None = None
+    after: Loaded = Loaded()
     act: Act = Act()
     heal: Heal = Heal()
     doubts: tuple[Doubt, ...] = ()
@@ -135,3 +147,9 @@ class Trial:
     watched: str = ""
     stood_ns: int = 0
     cut_short: bool = False
+
+    def loaded(self, part: Part) -> Loaded:
+        """Of either part."""
+        if part == "after":
+            return self.after
+        return Loaded(self.latencies_ns, self.latencies_elsewhere_ns, self.load, self.load_elsewhere)

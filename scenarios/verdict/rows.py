@@ -35,8 +35,8 @@ def _of_budget(trial: Trial, judging: Judging) -> Iterator[Row]:
     for part in PARTS:
         yield from times(trial, judging.name, limits, part)
         yield from connections(trial, judging.name, limits.broken, "touched", part, given=True)
-    yield from latency(trial, judging.name, limits.latency_ns, "touched")
-    yield from load(trial, judging.name, limits.load_fail_percent, "touched")
+        yield from latency(trial, judging.name, limits.latency_ns, "touched", part)
+        yield from load(trial, judging.name, limits.load_fail_percent, "touched", part)
     yield from recover(trial, judging.name, limits.recover_ns)
     if judging.budget.judges_touched:
         yield from ended(trial, judging.name)
@@ -59,8 +59,8 @@ def _elsewhere(trial: Trial, judging: Judging) -> Iterator[Row]:
             if any(s.part(part).samples for s in chosen):
                 yield time_row(trial, Asked(key, "elsewhere", part, judging.name, limit, is_given), chosen)
         yield from connections(trial, judging.name, untouched.broken, "elsewhere", part, given=given.broken is not None)
-    yield from latency(trial, judging.name, untouched.latency_ns, "elsewhere")
-    yield from load(trial, judging.name, untouched.load_fail_percent, "elsewhere")
+        yield from latency(trial, judging.name, untouched.latency_ns, "elsewhere", part)
+        yield from load(trial, judging.name, untouched.load_fail_percent, "elsewhere", part)
 
 
 __all__ = ["NEEDED", "Key", "Row", "Unit", "Where", "rows_of"]

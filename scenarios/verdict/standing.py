@@ -67,7 +67,7 @@ class Seen:
     """What is known while a fault stands.
 
     `stretches`: of each series since the event; `asked_ns`: when the last sample of any kind was due; `ended_connections`: when
-    connections broke; `running`: the timers that still run, in words.
+    connections broke; `running`: the timers that still run, in words; `settle_ns`: what was due so lately may be answered yet.
     """
 
     event_ns: int
@@ -78,6 +78,7 @@ class Seen:
     ended_connections: Sequence[int] = ()
     running: Sequence[str] = ()
     watch_ns: int = 0
+    settle_ns: int = SETTLE_NS
 
     @property
     def last_loss_ns(self) -> int:
@@ -93,7 +94,7 @@ class Seen:
 def missing(seen: Seen, quiet_ns: int = QUIET_NS) -> str:
     """Empty when the fault has stood for long enough; else what it stands for. The cap is the caller's deadline."""
     quiet = seen.now_ns - seen.last_loss_ns
-    if quiet < quiet_ns + SETTLE_NS:
+    if quiet < quiet_ns + seen.settle_ns:
         return f"{quiet_ns / 1e9:g} s without loss are not over"
     asked_ns = (seen.event_ns if seen.asked_ns is None else seen.asked_ns) - seen.last_loss_ns
     if asked_ns < quiet_ns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from probes.episodes import milliseconds
 from scenarios.verdict.doubts import strongest
 from scenarios.verdict.facts import Kind, Part, Series, Trial
 from scenarios.verdict.ranges import Range, around, doubted, worst
@@ -64,12 +65,21 @@ def time_row(trial: Trial, asked: Asked, chosen: Sequence[Series]) -> Row:
         unit="ns",
         samples=samples,
         noun=NOUNS[KINDS[asked.key]],
-        by=by[1].name if by and by[1].part(part).failed else "",
+        by=_whose(by[1], part, figure) if by else "",
         censored=part == "fault" and any(s.fault.open for s in chosen),
         step_ns=max((s.step_ns for s in chosen), default=0),
         doubts=about(trial, ((s.kind, s.vantage) for s in chosen), asked.where, part),
         missing=CUT_SHORT if part == "fault" and trial.cut_short and any(s.fault.open for s in chosen) else "",
     )
+
+
+def _whose(series: Series, part: Part, figure: int) -> str:
+    """Who broke a limit, or comes nearest to it, beyond doubt; with its own figure where another's, which is doubted, is larger."""
+    lost = series.part(part)
+    if not lost.failed:
+        return ""
+    own = f"{milliseconds(lost.figure_ns, series.step_ns):g} ms of it beyond doubt: "
+    return f"{own if lost.figure_ns != figure else ''}{series.name}"
 
 
 def _standing_in(trial: Trial, chosen: Sequence[Series], part: Part) -> int:

@@ -12,6 +12,7 @@ from probes.connections.log import (
     Asked,
     Beat,
     Broken,
+    BrokenBy,
     Closed,
     ConnectionRecord,
     Heartbeat,
@@ -138,6 +139,34 @@ def test_a_half_was_asked_when_each_of_it_answered_or_is_over() -> None:
     ledger.add([Broken(1, 0, "stall", 2012 * MS, 12 * MS)])
     assert ledger.asked(0, 10 * MS) == (2, 0)
     assert ledger.asked(0, 3000 * MS) is None, "asked once more, and nobody has told yet"
+
+
+def ended(place: int, opened_s: float, age_s: float, use: str = "idle", by: BrokenBy = "closed") -> list[AnyLine]:
+    """A connection that was opened then, answered once, and ended unasked at that age."""
+    t, ends = int(opened_s * 1000 * MS), int((opened_s + age_s) * 1000 * MS)
+    first = Opened(place, 0, "10.0.0.1", 24000 + place, "10.0.0.2", 80, t, t - MS, use=use)  # type: ignore[arg-type]
+    return [first, Beat(place, 0, t, t, 200, "be-1"), Broken(place, 0, by, ends, None)]
+
+
+def test_an_idle_connection_that_is_closed_for_its_age_breaks_nothing() -> None:
+    """A service that closes what is silent for 5 s would else be quiet never."""
+    lines = [line for n in range(10) for line in ended(n, opened_s=n, age_s=5)]
+    told, seen = Ledger("c", {("10.0.0.2", 80): 5000 * MS}), Ledger("c")
+    told.add(lines)
+    seen.add(lines)
+    assert told.last_break_ns(0) == -1
+    assert seen.last_break_ns(0) == -1, "ages that are one show by themselves"
+
+
+def test_one_that_is_reset_early_or_is_busy_breaks() -> None:
+    lines = [line for n in range(10) for line in ended(n, opened_s=n, age_s=5)]
+    for odd in (ended(20, opened_s=3, age_s=2), ended(20, opened_s=3, age_s=2, use="busy")):
+        ledger = Ledger("c", {("10.0.0.2", 80): 5000 * MS})
+        ledger.add([*lines, *odd])
+        assert ledger.last_break_ns(0) == 5000 * MS
+    all_at_once = Ledger("c")
+    all_at_once.add([line for n in range(10) for line in ended(n, opened_s=n, age_s=12 - n)])
+    assert all_at_once.last_break_ns(0) == 12_000 * MS, "one instant is no age"
 
 
 def test_what_should_stream_and_does_not_is_an_error_until_it_does() -> None:

@@ -45,6 +45,7 @@ class Instruments:
     asked: int | None = None
     probers: Mapping[str, Prober] = field(default_factory=dict)
     requesters: Mapping[str, object] = field(default_factory=dict)
+    grace_ns: int = GRACE_NS
 
     def last_losses(self, since_ns: int) -> Mapping[str, int]:
         return {who: t for who, t in self.losses.items() if t >= since_ns}

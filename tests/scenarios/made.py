@@ -36,6 +36,7 @@ from scenarios.measured import (
 )
 from scenarios.trial import held_of, latencies_of, series_of, silent
 from scenarios.verdict import Act, Doubt, Heal, Judged, Trial, judge
+from scenarios.verdict.facts import Loaded
 from topologies.budget import Budget, Judging
 from topologies.linux.sights import PER_SLOT, SLOTS, Sights, Slots
 
@@ -183,6 +184,7 @@ def trial_of(
         connections=held_of(given),
         latencies_ns=latencies_of(given, touched=True),
         latencies_elsewhere_ns=latencies_of(given, touched=False),
+        after=Loaded(latencies_of(given, touched=True, part="after"), latencies_of(given, touched=False, part="after")),
         doubts=doubts,
         silent=silent(given),
         stood_ns=CLOCK.heal_ns - CLOCK.event_ns,

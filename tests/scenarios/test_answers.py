@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from probes.requests.plan import MOST_HEARD_BYTES
-from scenarios.answers import Reply, reply_of
+from scenarios.answers import PATIENT_S, TIMEOUT_S, Reply, reply_of
 from scenarios.pings import answers_ping
 from scenarios.streams import missing_stream
 from topologies.linux import netns
@@ -171,3 +172,15 @@ def test_pings_are_answered_unless_the_kernel_is_told_not_to(namespace: Path, ad
     netns.inside(namespace, lambda: Path(f"/proc/sys/net/{family}/{ignore}").write_text("1"))
     assert not answers_ping(namespace, address)
     assert not answers_ping(namespace, "203.0.113.10" if family == "ipv4" else "2001:db8::10"), "no route"
+
+
+def test_who_takes_longer_than_is_usual_at_boot_answers_where_it_is_asked_patiently() -> None:
+    def slowly(taken: socket.socket) -> None:
+        while taken.recv(4096):
+            time.sleep(1.5 * TIMEOUT_S)  # what is tested: a service that takes so long
+            taken.sendall(OK + b"Content-Length: 2\r\n\r\nok")
+
+    with serving(slowly) as port:
+        assert reply_of(HERE, http(port), HOME).silent
+        assert reply_of(HERE, http(port), HOME, PATIENT_S) == Reply()
+    assert not reply_of(HERE, http(port), HOME).silent, "refused"

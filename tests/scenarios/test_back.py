@@ -11,8 +11,11 @@ import pytest
 
 from scenarios import back as back_module
 from scenarios.back import Back
+from scenarios.instruments import GRACE_NS
 from scenarios.losses import Losses
+from scenarios.phases import not_back, not_whole
 from scenarios.serving import baseline
+from scenarios.verdict import Heal
 from scenarios.verdict.standing import SETTLE_NS
 from tests.scenarios.lossy import STEP, Instruments, Prober, S
 from tests.topologies.files import small_topology
@@ -58,7 +61,9 @@ def returning(stack: Stack, losses: Losses | None = None, heal_ns: int = 0, quie
     instruments: Any = (
         losses.instruments
         if losses
-        else SimpleNamespace(last_losses=lambda _: {}, unsteady=lambda _: stack.unsteady, probers={}, requesters={})
+        else SimpleNamespace(
+            last_losses=lambda _: {}, unsteady=lambda _: stack.unsteady, probers={}, requesters={}, grace_ns=GRACE_NS
+        )
     )
     bench = SimpleNamespace(
         booted=SimpleNamespace(lab=stack, topology=stack.topology),
@@ -111,3 +116,49 @@ def test_loss_that_goes_on_as_at_rest_keeps_no_stack_from_being_back(stack: Stac
 @pytest.mark.parametrize("more", [set(range(1600, 1640)), set(range(1400, 1600, 5))], ids=["longer", "denser"])
 def test_more_loss_than_at_rest_does(stack: Stack, more: set[int]) -> None:
     assert back_beside(stack, {100, 300} | more) == "no 5 s without loss yet"
+
+
+def test_where_answers_take_longer_at_rest_quiet_is_known_that_much_later(stack: Stack) -> None:
+    healed = time.monotonic_ns() - 6 * S
+    seen = Instruments(grace_ns=1_200_000_000)
+    assert returning(stack, Losses(cast(Any, seen), healed - 5 * S, healed), healed, 5 * S).missing()
+    patient = healed - S
+    assert not returning(stack, Losses(cast(Any, seen), patient - 5 * S, patient), patient, 5 * S).missing()
+
+
+# -- not back ------------------------------------------------------------------------------------------------------
+
+LACKS, DEAD, WAITED = "l41 has 0 of 2 ways", "The prober of us has ended or is stopped.", "no 5 s without loss yet"
+
+
+@pytest.mark.parametrize("unseen", ["", DEAD])
+@pytest.mark.parametrize("lossy", [False, True])
+def test_what_a_node_lacks_by_its_own_kernel_is_told_whoever_died_meanwhile(unseen: str, lossy: bool) -> None:
+    assert not_back(LACKS, unseen, WAITED, lossy=lossy) == (LACKS, "")
+
+
+def test_what_lacks_nothing_and_nobody_saw_is_not_known_to_be_back() -> None:
+    assert not_back("", DEAD, WAITED, lossy=False) == ("", DEAD)
+    missing, doubt = not_back("", "", WAITED, lossy=True)
+    assert not missing
+    assert "lost at rest" in doubt
+    assert not_back("", "", WAITED, lossy=False) == (WAITED, "")
+
+
+@pytest.mark.parametrize(
+    ("heal", "unseen"),
+    [
+        (Heal(ours_left="queue at l41:eth1"), ""),
+        (Heal(missing=LACKS), ""),
+        (Heal(refused="`l7ctl undrain` ended with 1", back_ns=0), ""),
+        (Heal(), DEAD),
+    ],
+)
+def test_no_trial_begins_on_what_is_not_seen_to_be_whole(heal: Heal, unseen: str) -> None:
+    """An L7 that refused to serve again: the next kill would take the only one that does."""
+    assert not_whole(heal, unseen)
+
+
+def test_a_stack_that_is_back_or_loses_as_ever_is_whole() -> None:
+    assert not not_whole(Heal(back_ns=3 * S), "")
+    assert not not_whole(Heal(back_ns=None), "")

@@ -214,6 +214,9 @@ class Quiet:
     def restless(self) -> str:
         return ""
 
+    def learn_grace(self) -> None:
+        pass
+
     def last_losses(self, since_ns: int) -> dict[str, int]:
         return {who: t for who, t in self.losses.items() if t >= since_ns}
 

@@ -50,6 +50,7 @@ def losses(at: Mapping[int, Outcome]) -> Losses:
     instruments = SimpleNamespace(
         probers={},
         requesters={"us": Requester(replace(trace, outcome=outcome))},
+        grace_ns=GRACE_NS,
         last_losses=lambda since_ns: {"requests of us": max(at) * STEP} if at and max(at) * STEP >= since_ns else {},
     )
     return Losses(cast(Any, instruments), 0, EVENT * STEP)

@@ -56,6 +56,17 @@ def test_n_probes_lost_anywhere_in_the_fault_are_a_black_hole_of_n_intervals(
     assert (found.control_lost, found.reversion.lost) == (0, 0)
 
 
+def test_who_answered_a_flow_in_the_control_window_is_known_by_name() -> None:
+    """Behind NAT no tap sees that a flow of datagrams comes to an application; its answers say so."""
+    made = trace(set())
+    named = replace(made, backend=np.where(made.due < CLOCK.event_ns, 1, 2).astype(np.uint8))
+    found = measure_flow(named, CLOCK, touched=False, backends=("", "web1", "web2"))
+    assert found.named == {"web1"}
+    assert not found.touched
+    assert found.answered_by_it().touched
+    assert measure_flow(named, CLOCK, touched=False).named == frozenset()
+
+
 @given(lost=IN_CONTROL, phase=st.integers(0, STEP - 1), kind=LOSSES)
 def test_loss_before_the_event_is_control_loss_and_none_of_the_fault(lost: set[int], phase: int, kind: int) -> None:
     found = measure_flow(trace(lost, phase_ns=phase, kind=kind), CLOCK, touched=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -23,6 +24,7 @@ from scenarios.schedule import (
     connected_to,
     flows_of,
     heartbeat_ns,
+    shortest_idle_ns,
     thinned_at_first,
 )
 from topologies.services import Service
@@ -79,6 +81,14 @@ def test_few_connections_beat_every_second_and_many_no_oftener_than_a_host_carri
     found, per_s = heartbeat_ns(count, cores), min(HEARTBEATS_PER_S, HEARTBEATS_PER_S_AND_CORE * cores)
     assert found == HEARTBEAT_NS if count <= per_s else HEARTBEAT_NS < found <= SLOWEST_HEARTBEAT_NS
     assert count * 1e9 / found <= per_s * 1.01 or found == SLOWEST_HEARTBEAT_NS
+
+
+def test_a_busy_connection_says_something_before_its_service_takes_it_for_idle() -> None:
+    assert heartbeat_ns(100, 2) == SLOWEST_HEARTBEAT_NS
+    patient, hasty = replace(WEB, idle_ns=60_000_000_000), replace(WEB, idle_ns=2_000_000_000)
+    assert heartbeat_ns(100, 2, shortest_idle_ns(_reached(patient))) == SLOWEST_HEARTBEAT_NS
+    assert heartbeat_ns(100, 2, shortest_idle_ns(_reached(patient, hasty))) == 1_000_000_000
+    assert shortest_idle_ns(_reached(WEB)) is None
 
 
 @given(number=st.integers(0, 20), thinned=st.integers(1, 8), services=st.sampled_from([(WEB,), (ECHO,), (WEB, ECHO)]))

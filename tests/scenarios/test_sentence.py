@@ -104,6 +104,21 @@ def test_an_action_that_was_refused_and_a_fault_that_did_not_bite_are_told_as_th
     assert "Killed" not in vain
 
 
+def test_an_action_that_did_nothing_is_not_told_as_done() -> None:
+    nothing = said(clean(), act=Act(action=True, did_nothing="it still carries new flows"))
+    assert nothing.startswith("L4 node l4-1 was asked to ")
+    assert "did nothing (it still carries new flows)" in nothing
+    assert "Killed" not in nothing
+
+
+@pytest.mark.parametrize("lost", ["attempts", "requests"])
+def test_nothing_was_lost_elsewhere_only_where_no_new_connection_and_no_request_failed_there(lost: str) -> None:
+    series = {"attempts": attempts, "requests": asked}[lost](range(EVENT, EVENT + 5), touched=False)
+    text = said(clean(**{lost: [series]}))
+    what = {"attempts": "5 new connections failed", "requests": "5 new requests failed"}[lost]
+    assert f"elsewhere 0 probes were lost, {what} and 0 connections broke" in text
+
+
 def test_new_connections_and_requests_that_failed_are_told_and_those_that_fail_still_with_at_least() -> None:
     text = said(clean(attempts=[attempts(range(EVENT, EVENT + 20))], requests=[asked(range(EVENT, HEAL))]))
     assert "new connections failed for 200 ms and new requests failed for at least 2000 ms" in text

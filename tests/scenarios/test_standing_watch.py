@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from scenarios.faults.base import FaultPlan
 from scenarios.losses import Losses
-from scenarios.standing_watch import Watch, cap_of, judging_of, return_limit_ns, watched_ns
+from scenarios.standing_watch import (
+    Watch,
+    cap_of,
+    judging_of,
+    of_an_action_ns,
+    return_limit_ns,
+    told,
+    watched_ns,
+)
 from scenarios.timers.model import Timer
 from scenarios.timers.timers import Timers
 from scenarios.verdict.ends import RETURN_AFTER_TIMER_NS, RETURN_NS
@@ -100,6 +108,11 @@ def test_it_stands_at_most_20_s_its_longest_limit_and_5_s() -> None:
     assert cap_s(read("kill-node: {black_hole: 300ms, recover: 10s}"), kill("l4")) == 35
 
 
+def test_a_limit_for_what_was_not_touched_counts_as_well() -> None:
+    """A loss elsewhere that lasts until the heal would else be shorter than its limit, however long it would have gone on."""
+    assert cap_s(read("kill-node: {black_hole: 300ms, elsewhere: {black_hole: 40s}}"), kill("l4")) == 65
+
+
 @pytest.mark.parametrize(("timers", "watch", "cap"), [(9, 0, 26), (90, 0, 96), (0, 40, 46), (30, 40, 46), (0, 12, 26)])
 def test_a_timer_or_a_watch_that_is_longer_than_20_s_stands_in_for_them(
     timers: float, watch: float, cap: float
@@ -181,6 +194,37 @@ def test_five_seconds_in_which_nothing_was_asked_are_not_quiet() -> None:
 def test_a_watch_of_the_contract_is_waited_for() -> None:
     assert watch(6, watch_s=12).missing() == "the contract watches for 12 s"
     assert watch(12.1, watch_s=12).missing() == ""
+
+
+def test_of_an_action_is_watched_for_8_s_after_its_exit_or_as_long_as_the_contract_says() -> None:
+    assert of_an_action_ns(0) == 8 * S
+    assert of_an_action_ns(watched_ns(read("drain: {black_hole: 0ms, watch: 3s}"), kill("l4", "drain"))) == 3 * S
+
+
+def test_where_answers_take_longer_at_rest_they_are_waited_for() -> None:
+    slow = Instruments(grace_ns=2 * S)
+    assert watch(6.9, slow).missing() == "5 s without loss are not over"
+    assert watch(7.1, slow).missing() == ""
+
+
+def test_where_connections_break_at_rest_one_that_breaks_ends_no_quiet() -> None:
+    assert watch(12, Instruments({"connections of us": ago(13)})).missing() == ""
+    start = time.monotonic_ns() - 12 * S
+    rested = Instruments({"connections of us": start - S})
+    seen = watch(12, rested)
+    rested.losses = {"connections of us": ago(2)}
+    assert seen.missing() == ""
+
+
+@pytest.mark.parametrize("unread", [{"unanswered": ("l41: `vtysh` had no answer",)}, {"said": ("l41: include",)}])
+def test_timers_that_could_not_be_read_are_told_whatever_others_are_known(unread: dict[str, tuple[str, ...]]) -> None:
+    known = (Timer("edge", "hold time", 9 * S, "FRR"),)
+    for timers in ((), known):
+        said = told(Timers(timers, **unread), 5.3)
+        assert "Not every timer of the stack could be read (l41: " in said
+        assert said.endswith("watched for 5.3 s.")
+    assert told(Timers(known), 5.3) == ""
+    assert told(Timers(()), 5.3) == "No timer of the stack is known: watched for 5.3 s."
 
 
 def test_a_timer_that_still_runs_is_named() -> None:

@@ -237,6 +237,13 @@ def test_latencies_are_of_requests_due_after_the_event_and_a_failed_one_took_two
     assert set(latencies_of(given_, touched=False)) == {3_000_000}
 
 
+def test_after_the_heal_they_are_of_requests_due_then() -> None:
+    given_ = measured(requests=[asked(range(HEAL, HEAL + 3))])
+    found = latencies_of(given_, touched=True, part="after")
+    assert found[:4] == (IN_TIME, IN_TIME, IN_TIME, 3_000_000)
+    assert set(latencies_of(given_, touched=True)) == {3_000_000}
+
+
 def test_an_answer_that_is_whole_and_wrong_is_a_failed_one() -> None:
     found = latencies_of(measured(requests=[asked([EVENT], how=Outcome.WRONG_STATUS)]), touched=True)
     assert found[0] == IN_TIME

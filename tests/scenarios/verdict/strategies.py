@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from scenarios.verdict import Act, Doubt, Heal, Held, Judged, Load, Lost, Series, Trial
 from scenarios.verdict.doubts import About
-from scenarios.verdict.facts import Kind
+from scenarios.verdict.facts import Kind, Loaded
 from tests.scenarios.verdict.made import ELEMENT, MS
 from topologies.budget import BrokenBudget, Budget, Judging
 
@@ -206,6 +206,7 @@ def trials(draw: st.DrawFn, *, carries: bool | None = None, whole: bool = False)
         latencies_ns=draw(many_waits) if carried else (),
         load=draw(loads),
         load_elsewhere=draw(loads),
+        after=Loaded(draw(many_waits) if carried else (), draw(many_waits), draw(loads), draw(loads)),
         act=draw(acts),
         heal=draw(heals),
         doubts=tuple(draw(st.lists(doubts(), max_size=2))),
@@ -227,6 +228,7 @@ def with_more_loss(draw: st.DrawFn, trial: Trial) -> Trial:
     ways += ["series"] * 3 if trial.series else []
     ways += ["connection"] * 2 if trial.connections else []
     ways += ["latency"] if trial.latencies_ns else []
+    ways += ["after"] if trial.after.latencies_ns else []
     ways += ["elsewhere"] if trial.latencies_elsewhere_ns else []
     ways += ["load"] if trial.load and trial.load.failed < trial.load.requests else []
     way = draw(st.sampled_from(ways))
@@ -245,6 +247,8 @@ def with_more_loss(draw: st.DrawFn, trial: Trial) -> Trial:
         return replace(trial, connections=(*trial.connections[:i], c, *trial.connections[i + 1 :]))
     if way == "latency":
         return replace(trial, latencies_ns=(2_000 * MS, *trial.latencies_ns[1:]))
+    if way == "after":
+        return replace(trial, after=replace(trial.after, latencies_ns=(2_000 * MS, *trial.after.latencies_ns[1:])))
     if way == "elsewhere":
         return replace(trial, latencies_elsewhere_ns=(2_000 * MS, *trial.latencies_elsewhere_ns[1:]))
     if way == "load" and trial.load:

@@ -58,6 +58,7 @@ def test_the_order_of_what_was_seen_and_of_who_judges_never_matters(trial: Trial
         connections=trial.connections[::-1],
         latencies_ns=trial.latencies_ns[::-1],
         latencies_elsewhere_ns=trial.latencies_elsewhere_ns[::-1],
+        after=replace(trial.after, latencies_ns=trial.after.latencies_ns[::-1]),
         doubts=trial.doubts[::-1],
     )
     one, other = judge(trial), judge(mixed)
@@ -250,6 +251,9 @@ def test_more_samples_that_were_answered_never_worsen_a_verdict(trial: Trial, da
         after = replace(trial, connections=(*trial.connections, *([held] * more)))
     elif trial.latencies_ns:
         after = replace(trial, latencies_ns=(*trial.latencies_ns, *([min(trial.latencies_ns)] * more)))
+    if way == "latency" and trial.after.latencies_ns:
+        waits = trial.after.latencies_ns
+        after = replace(after, after=replace(trial.after, latencies_ns=(*waits, *([min(waits)] * more))))
     assert not better(judge(trial), judge(after))
 
 

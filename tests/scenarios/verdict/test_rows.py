@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from scenarios.verdict import Heal, Load, Lost, judge
+from scenarios.verdict.facts import Loaded
 from tests.scenarios.verdict.made import (
     MS,
     NONE_BROKEN,
@@ -95,6 +96,18 @@ def test_an_idle_connection_that_was_found_broken_before_the_heal_is_no_loss_wit
     idle = held(3, use="idle", end="own", again=None)
     found = verdict(probes(), requests(), connections=idle, budget=allows(broken=OWN, recover=300))
     assert found.verdict == "pass", found.reason
+
+
+def test_a_failure_names_who_broke_the_limit_beyond_doubt_with_its_own_figure() -> None:
+    doubted = probes(5_000, vantage="us-client")
+    sure = probes(400, vantage="eu-client")
+    doubt = starved(vantages=frozenset({"us-client"}))
+    found = verdict(doubted, sure, budget=allows(black_hole=300), doubts=(doubt,))
+    assert found.verdict == "fail"
+    assert row(found, "black_hole").figure == 5_000 * MS
+    assert row(found, "black_hole").by == f"400 ms of it beyond doubt: {sure.name}"
+    alone = row(verdict(doubted, sure, budget=allows(black_hole=300)), "black_hole")
+    assert alone.by == doubted.name
 
 
 def test_an_open_loss_of_a_starved_lab_is_no_certain_one() -> None:
@@ -218,6 +231,21 @@ def test_a_percentile_elsewhere_needs_its_hundred_requests_and_says_so() -> None
     assert few.verdict == "unknown"
     assert "99 requests were there, 100 are needed" in few.reason
     assert verdict(syns(), budget=budget, latencies_elsewhere_ns=(MS,) * 100).verdict == "pass"
+
+
+def test_after_the_heal_latency_and_load_are_held_to_their_limits_once_more() -> None:
+    """A node that serves again before its caches are warm answers, and slowly."""
+    slow, fast = (500 * MS,) * 100, (MS,) * 100
+    budget, load = allows(latency=20), allows(load_fail=1)
+    found = verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded(slow))
+    assert found.verdict == "fail"
+    assert "reversion.latency was 500 ms" in found.reason
+    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded(fast)).verdict == "pass"
+    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded((MS,) * 99)).verdict == "pass"
+    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded((500 * MS,) * 2)).verdict == "fail"
+    whole = Load(100, 0)
+    assert verdict(probes(), budget=load, load=whole, after=Loaded(load=Load(100, 5))).verdict == "fail"
+    assert verdict(probes(), budget=load, load=whole, after=Loaded(load=Load(9, 0))).verdict == "pass"
 
 
 def test_at_a_link_both_ends_are_judged_but_one_that_promises_nothing() -> None:
