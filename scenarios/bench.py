@@ -31,6 +31,8 @@ CONTROL_NS = 5_000_000_000
 CHOSEN_NS = 500_000_000
 """So much of it is left for a target to be chosen in."""
 READ_EVERY_NS = 5_000_000_000
+OPENED_AT_MOST = 2
+"""Before a trial connections are opened so many times at most, where something is lost after each."""
 
 Say = Callable[[str], None]
 
@@ -41,7 +43,8 @@ class Bench:
 
     `opened`: long-lived connections have been opened since something was broken last; `openings`: which ways they were opened, and all
     else went since; `overflow`: for how many flows there was no room among these; `quiet_ns`: since when nothing was
-    broken, healed, restarted or lost.
+    broken, healed, restarted or lost; `stale`: something was lost since connections were opened, so that where idle ones are now
+    nobody knows.
     """
 
     booted: Booted
@@ -58,7 +61,9 @@ class Bench:
     broken: str = ""
     kept: Kept = field(default_factory=Kept)
     plays: Mapping[str, Play] = field(default_factory=dict)
+    stale: bool = False
     redeploy: Callable[[], tuple[Booted, Instruments]] | None = None
+    _opened_ns: int = field(default_factory=time.monotonic_ns, repr=False)
     _renewing: bool = field(default=False, repr=False)
     _read_ns: int = field(default_factory=time.monotonic_ns, repr=False)
     _learned_ns: int = field(default_factory=time.monotonic_ns, repr=False)
@@ -145,14 +150,25 @@ class Bench:
         if self.opened:
             return
         self._renewing, self.quiet_ns = True, time.monotonic_ns()
+        self._opened_ns = self.quiet_ns
         self.openings, self.overflow = (), 0
         tap_openings(self.booted.lab)
         self.instruments.begin_renewal()
 
     def settle(self) -> str:
-        """Long-lived connections opened anew where something was broken since, and everything answers for a second. `quiet_ns` is then
-        when the control window began: now where anything was lost meanwhile. Links stay tapped. Raises DeadlineMissed, ProbeError."""
-        lost = True
+        """Long-lived connections opened anew where something was broken or lost since, and everything answers for a second. `quiet_ns`
+        is then when the control window began: now where anything was lost meanwhile. Links stay tapped. Raises DeadlineMissed,
+        ProbeError."""
+        for _ in range(OPENED_AT_MOST):
+            said = self._settled()
+            if not self.stale:
+                break
+            self.opened = False
+        self.opened = True
+        return said
+
+    def _settled(self) -> str:
+        lost = self.stale = True
         try:
             if not self.opened:
                 self._renew()
@@ -160,6 +176,7 @@ class Bench:
             self.calm(CALM_S)
             self.instruments.learn_grace()
             lost = bool(self.instruments.last_losses(self.quiet_ns))
+            self.stale = bool(self.instruments.last_losses(self._opened_ns))
         finally:
             now = time.monotonic_ns()
             # a window that begins just behind a loss would show less of it than there is

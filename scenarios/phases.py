@@ -168,6 +168,10 @@ class _Trial:
             scenario._doubt("control", trouble)
         counts = self._counts()
         losses = Losses(instruments, control, time.monotonic_ns())
+        if bench.stale or losses.any_at_rest:
+            # an idle one that was opened while a region was away belongs to another since, and shows it when it is asked
+            moved = "Something was lost after connections were opened: where idle ones stood at the event is not known."
+            scenario._doubts.append(Doubt("openings", moved, "makes", about=frozenset(("idle",)), cpu=True))
         self.event_ns = time.monotonic_ns()
         bench.say(f"{scenario.key}: {plan.verb[0].lower()}{plan.verb[1:]}")
         try:

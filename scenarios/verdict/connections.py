@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from scenarios.verdict.doubts import strongest
+from scenarios.verdict.doubts import About, strongest
 from scenarios.verdict.facts import Held, Part, Trial, Use
 from scenarios.verdict.ranges import Range
 from scenarios.verdict.row import NOUNS, PARTS, Asked, Row, Where, about, doubts_of, judged, touches
@@ -30,9 +30,8 @@ def _count(trial: Trial, asked: Asked, mine: Sequence[Held], samples: int, use: 
     parts = ("fault",) if asked.part == "fault" else PARTS
     broken = [c for c in mine if c.broke in parts]
     own = [c for c in broken if c.end == "own"]
-    doubts = about(
-        trial, (("connection", c.vantage) for c in mine) if mine else [("connection", "")], asked.where, asked.part
-    )
+    things = [(kind, c.vantage) for c in mine for kind in _kinds(c)] or [("connection", "")]
+    doubts = about(trial, things, asked.where, asked.part)
     _, hides, _, count = strongest(doubts)
     own_only = isinstance(asked.limit, BrokenBudget) and asked.limit.unit == "own"
     # of `own`, what broke and did not end there is too many; whose end cannot be told may be
@@ -57,6 +56,14 @@ def _count(trial: Trial, asked: Asked, mine: Sequence[Held], samples: int, use: 
     )
 
 
+def _kinds(held: Held) -> tuple[About, ...]:
+    return ("connection", "idle") if held.use == "idle" else ("connection",)
+
+
 def _may_be_ours(trial: Trial, held: Held, asked: Asked) -> bool:
     """Whether a doubt may have broken this one."""
-    return any(d.makes and d.concerns("connection", held.vantage, asked.where, asked.part) for d in doubts_of(trial))
+    return any(
+        d.makes and d.concerns(kind, held.vantage, asked.where, asked.part)
+        for d in doubts_of(trial)
+        for kind in _kinds(held)
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-About = Literal["probe", "syn", "request", "query", "connection", "load"]
+About = Literal["probe", "syn", "request", "query", "connection", "idle", "load"]
 Effect = Literal["widens", "hides", "makes", "blurs"]
 
 
@@ -17,8 +17,9 @@ class Doubt:
     `effect`: it *widens* a time by `width_ns` and a number of connections by `count`; it can only *hide* loss (a dead prober), so that
     what was kept is not known and what was broken is; it can only *make* loss (a lab short of CPU), so that what was broken is not
     known and what was kept is; it *blurs* (a clock that stepped): nothing is known.
-    `about`, `vantages`, `where`: which rows and series it concerns; empty: all. `after_heal`: it began after the heal.
-    `no_pass`: whatever the rows say, the trial does not pass. `cpu`: a host with more CPU to spare may not have it.
+    `about`, `vantages`, `where`: which rows and series it concerns; empty: all. An idle connection is one of the connections, too.
+    `after_heal`: it began after the heal. `no_pass`: whatever the rows say, the trial does not pass. `cpu`: a host with more CPU to
+    spare may not have it.
     """
 
     check: str

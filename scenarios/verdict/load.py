@@ -44,7 +44,7 @@ def latency(trial: Trial, budget: str, limit: int | None, where: Where, part: Pa
         trial, asked, figure=figure, found=found, unit="ns", samples=len(ordered), noun=NOUNS["request"],
         doubts=doubts, needed=LATENCY_SAMPLES, step_ns=int(max(width, LEAST_STEP_NS)),
     )  # fmt: skip
-    if part == "fault" or enough or row.state == "fail":
+    if part == "fault" or enough or figure > limit:
         yield row
 
 
@@ -63,7 +63,7 @@ def load(trial: Trial, budget: str, limit: float | None, where: Where, part: Par
         trial, asked, figure=share, found=found, unit="percent", samples=load.requests if load else 0,
         noun=NOUNS["load"], doubts=doubts,
     )  # fmt: skip
-    if part == "fault" or row.state == "fail" or row.samples >= NEEDED:
+    if part == "fault" or share > limit or row.samples >= NEEDED:
         yield row
 
 

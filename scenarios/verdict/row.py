@@ -43,6 +43,7 @@ NOUNS: dict[About, str] = {
     "request": "requests",
     "query": "queries",
     "connection": "connections",
+    "idle": "idle connections",
     "load": "requests of the load",
 }
 CUT_SHORT = "it still went on when the schedule healed the fault"

@@ -11,7 +11,7 @@ import pytest
 
 from probes.child import ProbeError
 from scenarios import bench as bench_module
-from scenarios.bench import Bench, crossed_by
+from scenarios.bench import OPENED_AT_MOST, Bench, crossed_by
 from scenarios.protocols import UDP
 from scenarios.serving import baseline
 from scenarios.waiting import DeadlineMissed
@@ -266,6 +266,26 @@ def test_a_loss_meanwhile_begins_it_anew(made: Made, monkeypatch: pytest.MonkeyP
     bench.opened, bench.quiet_ns = True, 97_000_000_000
     bench.settle()
     assert bench.quiet_ns == 100_000_000_000
+
+
+def test_connections_are_opened_once_more_where_something_was_lost_since(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a region was away its clients' connections went to another; idle ones of these broke in the next trial, untouched."""
+    bench = steady(made, monkeypatch, quiet := Quiet(losses={"probes of a": 98_500_000_000}), 97.0)
+    bench.begin_renewal()
+    steady(made, monkeypatch, quiet, 99.0)
+    bench.quiet_ns = 99_000_000_000  # fewer probes since
+    bench.settle()
+    assert (quiet.renewals, bench.stale, bench.opened) == (2, False, True)
+
+
+def test_where_something_is_lost_after_that_as_well_it_is_known_that_idle_ones_may_be_anywhere(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = steady(made, monkeypatch, quiet := Quiet(losses={"probes of a": 1 << 62}))
+    bench.settle()
+    assert (quiet.renewals, bench.stale, bench.opened) == (OPENED_AT_MOST, True, True)
 
 
 def test_fewer_probes_begin_it_anew(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scenarios.verdict import Heal, Load, Lost, judge
+from scenarios.verdict import Doubt, Heal, Load, Lost, judge
 from scenarios.verdict.facts import Loaded
 from tests.scenarios.verdict.made import (
     MS,
@@ -171,6 +171,15 @@ def test_a_starved_vantage_hides_no_break_that_another_saw() -> None:
     assert found.verdict == "fail"
     one = verdict(probes(), connections=there, budget=allows(broken=BrokenBudget("count", 2)), doubts=(doubt,))
     assert one.verdict == "unknown"
+
+
+def test_where_idle_connections_may_be_anywhere_one_that_breaks_is_unknown_and_a_busy_one_is_broken() -> None:
+    doubt = Doubt("openings", "Something was lost since they were opened.", "makes", about=frozenset({"idle"}))
+    seen = {"budget": allows(broken=NONE_BROKEN), "doubts": (doubt,)}
+    idle = (*held(use="idle"), *held())
+    assert verdict(probes(), connections=idle, **seen).verdict == "pass"
+    assert verdict(probes(), connections=(*held(1, use="idle"), *held()), **seen).verdict == "unknown"
+    assert verdict(probes(), connections=(*held(use="idle"), *held(1)), **seen).verdict == "fail"
 
 
 def test_one_that_broke_and_whose_end_cannot_be_told_is_unknown_and_says_so() -> None:
