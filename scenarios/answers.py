@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from probes.connections.asking import ask
+from probes.flows import FORWARDING_DELAY_THRESHOLD_NS
 from probes.requests.plan import MOST_HEARD_BYTES
 from scenarios.schedule import Reached, connected_to
 from topologies.linux.netns import inside
 from topologies.services import Service
 
 TIMEOUT_S = 0.4
-PATIENT_S = 2.0
+PATIENT_S = FORWARDING_DELAY_THRESHOLD_NS / 1e9
 """A request has failed when it is not whole by then; asked so, a stack that comes up is looked at seldom."""
 
 

@@ -56,7 +56,6 @@ from scenarios.touching import Touching, at_element
 from scenarios.trial import at_rest, held_of, latencies_of, series_of, silent
 from scenarios.verdict import Act, Doubt, Heal, Judged, Load, Trial, judge
 from scenarios.verdict.facts import Kind, Loaded, Part
-from scenarios.verdict.row import PARTS
 from scenarios.ways import routes
 from topologies.linux.impair.doing import Impaired
 from topologies.linux.sights import Sights
@@ -343,7 +342,6 @@ def _trial(
     named = frozenset(plan.nodes)
     answered = any(f.named & named for f in measured.flows) or any(r.named & named for r in measured.requests)
     by_name = answered or any(c.touched and c.record.backend in named for c in measured.connections)
-    until_heal, after = (_loaded(measured, instruments, part) for part in PARTS)
     return Trial(
         fault=plan.fault,
         element=plan.element,
@@ -352,11 +350,8 @@ def _trial(
         carries=done.touching.carries(vips) or by_name,
         series=series_of(measured, quiet=done.quiet, quiet_ns=done.quiet_ns, straddle_ns=straddle),
         connections=held_of(measured),
-        latencies_ns=until_heal.latencies_ns,
-        latencies_elsewhere_ns=until_heal.latencies_elsewhere_ns,
-        load=until_heal.load,
-        load_elsewhere=until_heal.load_elsewhere,
-        after=after,
+        until_heal=_loaded(measured, instruments, "fault"),
+        after=_loaded(measured, instruments, "after"),
         act=done.act,
         heal=done.heal,
         doubts=doubts,
@@ -385,7 +380,7 @@ def _load(vantages: Sequence[str], instruments: Instruments, clock: Clock | None
     load = instruments.load
     if load is None or clock is None or not vantages:
         return None
-    first_ns, end_ns = (clock.event_ns, clock.heal_ns) if part == "fault" else (clock.heal_ns, clock.end_ns)
+    first_ns, end_ns = clock.span(part)
     phase: Literal["fault", "recovery"] = "fault" if part == "fault" else "recovery"
     found = [
         Load(sum(f.requests for f in figures), sum(f.failures for f in figures))

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from probes.connections import Connections
-from probes.flows import ANSWERED, FlowWindow, Ints
+from probes.flows import ANSWERED, FORWARDING_DELAY_THRESHOLD_NS, FlowWindow, Ints
 from probes.load import LoadError, LoadRun, Target
 from probes.prober import Prober
 from probes.requests import Requester
@@ -60,7 +60,7 @@ PROBER, WAKEUPS, REQUESTER = NATIVE / "prober.c", NATIVE / "wakeups.c", NATIVE /
 REQUESTER_LIBRARIES = ("ssl", "crypto", "nghttp2")
 GRACE_NS = 300_000_000
 """An answer may be so long on its way before its absence counts as a loss, while a fault stands."""
-GRACES_NS = (GRACE_NS, 600_000_000, 1_200_000_000, 2_000_000_000)
+GRACES_NS = (GRACE_NS, 600_000_000, 1_200_000_000, FORWARDING_DELAY_THRESHOLD_NS)
 """Services that take longer at rest are given longer: no request has failed before its 2 s are over."""
 SLOW_SHARE = 0.5
 """At rest the slowest answers take this share of the time that is given, at most."""

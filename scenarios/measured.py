@@ -15,6 +15,7 @@ from probes.flows import ANSWERED, LATE, LOST, NOT_SENT, FlowTrace
 from probes.packets import Transport
 from probes.requests import Failing, Outcome, RequestTrace, failing
 from reports.evidence.schema import NewConnections, Percentiles, VantageFigures
+from scenarios.verdict.facts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Clock:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "over_ns", max(self.over_ns, self.end_ns))
+
+    def span(self, part: Part) -> tuple[int, int]:
+        """From when to when samples are of this part."""
+        return (self.event_ns, self.heal_ns) if part == "fault" else (self.heal_ns, self.end_ns)
 
 
 @dataclass(frozen=True, slots=True)

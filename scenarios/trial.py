@@ -53,7 +53,7 @@ def latencies_of(measured: Measured, *, touched: bool, part: Part = "fault") -> 
     clock = measured.clock
     if clock is None:
         return ()
-    first_ns, end_ns = (clock.event_ns, clock.heal_ns) if part == "fault" else (clock.heal_ns, clock.end_ns)
+    first_ns, end_ns = clock.span(part)
     found: list[int] = []
     for r in measured.requests_of(touched=touched):
         t = r.trace

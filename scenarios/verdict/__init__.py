@@ -7,7 +7,7 @@ its figure, `rows` all of them (`times`, `connections`, `load`, `ends`), `decide
 
 from scenarios.verdict.decide import Judged, judge
 from scenarios.verdict.doubts import Doubt
-from scenarios.verdict.facts import Act, Heal, Held, Load, Lost, Series, Trial
+from scenarios.verdict.facts import Act, Heal, Held, Load, Loaded, Lost, Series, Trial
 from scenarios.verdict.rows import Row, rows_of
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Held",
     "Judged",
     "Load",
+    "Loaded",
     "Lost",
     "Row",
     "Series",

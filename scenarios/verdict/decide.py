@@ -152,7 +152,7 @@ def _passed(trial: Trial, rows: Sequence[Row]) -> str:
         flows = sum(1 for s in trial.series if s.kind == "probe")
         requests = sum(s.fault.samples for s in trial.series if s.kind in ("request", "syn"))
         kept = f"{trial.element} stood by: none of {flows} flows and {requests} requests crossed it. {kept}"
-    short = dict.fromkeys(d.sentence for d in trial.doubts if d.makes)
+    short = dict.fromkeys(d.sentence for d in trial.doubts if d.effect == "makes")
     all_the_same = ["That can only add loss, and every limit was kept all the same."] if short else []
     return " ".join([kept, *short, *all_the_same, *_notes(trial, rows)])
 

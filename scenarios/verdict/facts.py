@@ -119,8 +119,8 @@ class Trial:
     """Everything a verdict needs.
 
     `planned`: the fault is a drain, a withdrawal, an upgrade. `carries`: traffic crossed the element in the control window.
-    `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `latencies_ns` to `load_elsewhere`:
-    as `Loaded`, from the event to the heal; `after`: from the heal on. `silent`: what answered nothing in the control window.
+    `lateness_ns`: by how much the instrument of a kind of samples was late at most, in each part. `until_heal`: requests and
+    load from the event on; `after`: from the heal on. `silent`: what answered nothing in the control window.
     `longest_timer_ns`: of the timers of the stack that are known. `watched`: how long the fault stood and by which timers, for
     sentences. `stood_ns`: from the event to the heal. `cut_short`: a schedule healed the fault at an instant of its own, so that loss
     which still went on then has not ended only if it already exceeds a limit.
@@ -133,10 +133,7 @@ class Trial:
     carries: bool = True
     series: tuple[Series, ...] = ()
     connections: tuple[Held, ...] = ()
-    latencies_ns: tuple[int, ...] = ()
-    latencies_elsewhere_ns: tuple[int, ...] = ()
-    load: Load | None = None
-    load_elsewhere: Load | None = None
+    until_heal: Loaded = Loaded()
     after: Loaded = Loaded()
     act: Act = Act()
     heal: Heal = Heal()
@@ -150,6 +147,4 @@ class Trial:
 
     def loaded(self, part: Part) -> Loaded:
         """Of either part."""
-        if part == "after":
-            return self.after
-        return Loaded(self.latencies_ns, self.latencies_elsewhere_ns, self.load, self.load_elsewhere)
+        return self.until_heal if part == "fault" else self.after

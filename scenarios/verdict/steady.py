@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from scenarios.verdict.decide import Judged
 from scenarios.verdict.doubts import Doubt
-from scenarios.verdict.facts import Trial
+from scenarios.verdict.facts import Loaded, Trial
 from scenarios.verdict.load import latency
 from scenarios.verdict.ranges import Range
 from scenarios.verdict.row import Row
@@ -69,7 +69,7 @@ def _latency(
         BUDGET,
         ELEMENT,
         (),
-        latencies_ns=tuple(latencies_ns),
+        until_heal=Loaded(tuple(latencies_ns)),
         doubts=doubts,
         lateness_ns={("request", "fault"): lateness_ns},
     )

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from reports.evidence import schema
 from scenarios.concluded import judgement
-from scenarios.verdict import Heal, Load, Row, Trial, judge
+from scenarios.verdict import Heal, Load, Loaded, Row, Trial, judge
 from tests.scenarios.made import EVENT, HEAL, asked, attempts, clean, connections, flow, told
 from tests.scenarios.verdict.made import MS, NONE_BROKEN, OWN, S, allows, held, probes, requests, syns, trial
 from tests.scenarios.verdict.strategies import trials
@@ -70,7 +70,7 @@ def test_connections_are_told_in_numbers_whatever_the_unit_of_their_limit(
 
 
 def test_a_share_of_the_load_is_told_in_percent() -> None:
-    said = one(trial(probes(), load=Load(1_000, 5), budget=allows(load_fail=1)), "load_fail")
+    said = one(trial(probes(), until_heal=Loaded(load=Load(1_000, 5)), budget=allows(load_fail=1)), "load_fail")
     assert (said.figure, said.unit, said.limit, said.limit_unit, said.samples) == (0.5, "percent", 1, "percent", 1_000)
     assert (said.measured, said.budget, said.among) == ("0.5 %", "1%", None)
 

@@ -192,7 +192,7 @@ def trials(draw: st.DrawFn, *, carries: bool | None = None, whole: bool = False)
         carries=carried,
         series=tuple(draw(st.lists(any_series(carried, whole), max_size=5))),
         connections=tuple(draw(st.lists(connections(carried, whole), max_size=4))),
-        latencies_elsewhere_ns=() if whole else draw(many_waits),
+        until_heal=Loaded(latencies_elsewhere_ns=() if whole else draw(many_waits)),
     )
     if draw(often):  # connections enough, some of them broken together
         more = draw(connections(carried, whole))
@@ -203,9 +203,12 @@ def trials(draw: st.DrawFn, *, carries: bool | None = None, whole: bool = False)
         return made
     return replace(
         made,
-        latencies_ns=draw(many_waits) if carried else (),
-        load=draw(loads),
-        load_elsewhere=draw(loads),
+        until_heal=replace(
+            made.until_heal,
+            latencies_ns=draw(many_waits) if carried else (),
+            load=draw(loads),
+            load_elsewhere=draw(loads),
+        ),
         after=Loaded(draw(many_waits) if carried else (), draw(many_waits), draw(loads), draw(loads)),
         act=draw(acts),
         heal=draw(heals),
@@ -227,10 +230,11 @@ def with_more_loss(draw: st.DrawFn, trial: Trial) -> Trial:
     ways = ["back"]
     ways += ["series"] * 3 if trial.series else []
     ways += ["connection"] * 2 if trial.connections else []
-    ways += ["latency"] if trial.latencies_ns else []
+    seen = trial.until_heal
+    ways += ["latency"] if seen.latencies_ns else []
     ways += ["after"] if trial.after.latencies_ns else []
-    ways += ["elsewhere"] if trial.latencies_elsewhere_ns else []
-    ways += ["load"] if trial.load and trial.load.failed < trial.load.requests else []
+    ways += ["elsewhere"] if seen.latencies_elsewhere_ns else []
+    ways += ["load"] if seen.load and seen.load.failed < seen.load.requests else []
     way = draw(st.sampled_from(ways))
     if way == "series":
         i = draw(st.integers(0, len(trial.series) - 1))
@@ -246,13 +250,14 @@ def with_more_loss(draw: st.DrawFn, trial: Trial) -> Trial:
             c = replace(c, again_ns=draw(st.sampled_from((None, c.again_ns + 400 * MS))))
         return replace(trial, connections=(*trial.connections[:i], c, *trial.connections[i + 1 :]))
     if way == "latency":
-        return replace(trial, latencies_ns=(2_000 * MS, *trial.latencies_ns[1:]))
+        return replace(trial, until_heal=replace(seen, latencies_ns=(2_000 * MS, *seen.latencies_ns[1:])))
     if way == "after":
         return replace(trial, after=replace(trial.after, latencies_ns=(2_000 * MS, *trial.after.latencies_ns[1:])))
     if way == "elsewhere":
-        return replace(trial, latencies_elsewhere_ns=(2_000 * MS, *trial.latencies_elsewhere_ns[1:]))
-    if way == "load" and trial.load:
-        return replace(trial, load=replace(trial.load, failed=trial.load.failed + 1))
+        waits = (2_000 * MS, *seen.latencies_elsewhere_ns[1:])
+        return replace(trial, until_heal=replace(seen, latencies_elsewhere_ns=waits))
+    if way == "load" and seen.load:
+        return replace(trial, until_heal=replace(seen, load=replace(seen.load, failed=seen.load.failed + 1)))
     back = trial.heal.back_ns
     later = None if back is None else draw(st.sampled_from((None, back + 2_000 * MS)))
     return replace(trial, heal=replace(trial.heal, back_ns=later))

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from scenarios.verdict import Act, Doubt, Heal, Held, Load, Lost, Row, Series, Trial, judge
+from scenarios.verdict import Act, Doubt, Heal, Held, Load, Loaded, Lost, Row, Series, Trial, judge
 from scenarios.verdict.decide import MOST_NAMED
 from scenarios.verdict.load import LATENCY_SAMPLES
 from scenarios.verdict.rows import NEEDED
@@ -56,9 +56,8 @@ def test_the_order_of_what_was_seen_and_of_who_judges_never_matters(trial: Trial
         judging=tuple(data.draw(st.permutations(trial.judging))),
         series=tuple(data.draw(st.permutations(trial.series))),
         connections=trial.connections[::-1],
-        latencies_ns=trial.latencies_ns[::-1],
-        latencies_elsewhere_ns=trial.latencies_elsewhere_ns[::-1],
-        after=replace(trial.after, latencies_ns=trial.after.latencies_ns[::-1]),
+        until_heal=_backwards(trial.until_heal),
+        after=_backwards(trial.after),
         doubts=trial.doubts[::-1],
     )
     one, other = judge(trial), judge(mixed)
@@ -249,12 +248,22 @@ def test_more_samples_that_were_answered_never_worsen_a_verdict(trial: Trial, da
         held = replace(data.draw(connections(carries=True, whole=True)), touched=True)
         assume(not any(d.concerns("connection", held.vantage, "touched", "after") for d in trial.doubts))
         after = replace(trial, connections=(*trial.connections, *([held] * more)))
-    elif trial.latencies_ns:
-        after = replace(trial, latencies_ns=(*trial.latencies_ns, *([min(trial.latencies_ns)] * more)))
-    if way == "latency" and trial.after.latencies_ns:
-        waits = trial.after.latencies_ns
-        after = replace(after, after=replace(trial.after, latencies_ns=(*waits, *([min(waits)] * more))))
+    else:
+        after = replace(trial, until_heal=_asked_more(trial.until_heal, more), after=_asked_more(trial.after, more))
     assert not better(judge(trial), judge(after))
+
+
+def _asked_more(loaded: Loaded, more: int) -> Loaded:
+    waits = loaded.latencies_ns
+    return replace(loaded, latencies_ns=(*waits, *([min(waits)] * more))) if waits else loaded
+
+
+def _backwards(loaded: Loaded) -> Loaded:
+    return replace(
+        loaded,
+        latencies_ns=loaded.latencies_ns[::-1],
+        latencies_elsewhere_ns=loaded.latencies_elsewhere_ns[::-1],
+    )
 
 
 def _longer(lost: Lost, more: int) -> Lost:
@@ -373,7 +382,7 @@ def test_nothing_lost_nothing_doubted_samples_enough_and_healed_is_pass_for_ever
             judging=(Judging("kill-node", budget, kin=False),),
             series=(*trial.series, *whole),
             connections=(*trial.connections, *held),
-            load=Load(samples, 0),
+            until_heal=Loaded(load=Load(samples, 0)),
         )
     )
     assert found.verdict == "pass", found.reason

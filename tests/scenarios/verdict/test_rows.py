@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from scenarios.verdict import Doubt, Heal, Load, Lost, judge
-from scenarios.verdict.facts import Loaded
+from scenarios.verdict import Doubt, Heal, Load, Loaded, Lost, judge
 from tests.scenarios.verdict.made import (
     MS,
     NONE_BROKEN,
@@ -77,9 +76,14 @@ def test_beside_an_idle_element_a_dead_prober_is_doubted_wherever_it_probed() ->
 
 
 def test_beside_an_idle_element_the_load_is_judged_that_was_worse_off() -> None:
-    found = verdict(budget=allows(load_fail=1), carries=False, load=Load(100, 0), load_elsewhere=Load(100, 5))
+    found = verdict(
+        budget=allows(load_fail=1), carries=False, until_heal=Loaded(load=Load(100, 0), load_elsewhere=Load(100, 5))
+    )
     assert found.verdict == "fail"
-    assert verdict(budget=allows(load_fail=1), carries=False, load_elsewhere=Load(100, 0)).verdict == "pass"
+    assert (
+        verdict(budget=allows(load_fail=1), carries=False, until_heal=Loaded(load_elsewhere=Load(100, 0))).verdict
+        == "pass"
+    )
 
 
 # -- loss that has not ended ---------------------------------------------------------------------------------------
@@ -236,25 +240,29 @@ def test_both_the_doubts_and_the_missing_samples_are_said() -> None:
 
 def test_a_percentile_elsewhere_needs_its_hundred_requests_and_says_so() -> None:
     budget = allows(new_fail=300, elsewhere=allows(latency=20))
-    few = verdict(syns(), budget=budget, latencies_elsewhere_ns=(MS,) * 99)
+    few = verdict(syns(), budget=budget, until_heal=Loaded(latencies_elsewhere_ns=(MS,) * 99))
     assert few.verdict == "unknown"
     assert "99 requests were there, 100 are needed" in few.reason
-    assert verdict(syns(), budget=budget, latencies_elsewhere_ns=(MS,) * 100).verdict == "pass"
+    assert verdict(syns(), budget=budget, until_heal=Loaded(latencies_elsewhere_ns=(MS,) * 100)).verdict == "pass"
 
 
 def test_after_the_heal_latency_and_load_are_held_to_their_limits_once_more() -> None:
     """A node that serves again before its caches are warm answers, and slowly."""
     slow, fast = (500 * MS,) * 100, (MS,) * 100
     budget, load = allows(latency=20), allows(load_fail=1)
-    found = verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded(slow))
+    found = verdict(probes(), budget=budget, until_heal=Loaded(fast), after=Loaded(slow))
     assert found.verdict == "fail"
     assert "reversion.latency was 500 ms" in found.reason
-    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded(fast)).verdict == "pass"
-    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded((MS,) * 99)).verdict == "pass"
-    assert verdict(probes(), budget=budget, latencies_ns=fast, after=Loaded((500 * MS,) * 2)).verdict == "fail"
+    assert verdict(probes(), budget=budget, until_heal=Loaded(fast), after=Loaded(fast)).verdict == "pass"
+    assert verdict(probes(), budget=budget, until_heal=Loaded(fast), after=Loaded((MS,) * 99)).verdict == "pass"
+    assert verdict(probes(), budget=budget, until_heal=Loaded(fast), after=Loaded((500 * MS,) * 2)).verdict == "fail"
     whole = Load(100, 0)
-    assert verdict(probes(), budget=load, load=whole, after=Loaded(load=Load(100, 5))).verdict == "fail"
-    assert verdict(probes(), budget=load, load=whole, after=Loaded(load=Load(9, 0))).verdict == "pass"
+    assert (
+        verdict(probes(), budget=load, until_heal=Loaded(load=whole), after=Loaded(load=Load(100, 5))).verdict == "fail"
+    )
+    assert (
+        verdict(probes(), budget=load, until_heal=Loaded(load=whole), after=Loaded(load=Load(9, 0))).verdict == "pass"
+    )
 
 
 def test_at_a_link_both_ends_are_judged_but_one_that_promises_nothing() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.verdict import Load, Row, judge
+from scenarios.verdict import Load, Loaded, Row, judge
 from scenarios.verdict.ranges import NOTHING
 from scenarios.verdict.rows import Key, Unit
 from scenarios.verdict.text import limit_of, told
@@ -95,7 +95,7 @@ def test_connections_are_told_by_number_use_and_where_they_ended() -> None:
 
 
 def test_a_latency_just_over_its_limit_is_not_told_as_the_limit() -> None:
-    found = verdict(probes(), budget=allows(latency=20), latencies_ns=(20_400_000,) * 100)
+    found = verdict(probes(), budget=allows(latency=20), until_heal=Loaded((20_400_000,) * 100))
     assert "latency was 20.4 ms, limit 20 ms" in found.reason
 
 
@@ -132,7 +132,7 @@ def test_no_row_is_told_in_powers_of_ten_or_as_nothing(trial: object) -> None:
 
 def test_a_row_is_called_by_its_part_and_by_where_it_was_seen() -> None:
     found = verdict(
-        probes(), syns(touched=False), connections=held(touched=False), load_elsewhere=Load(100, 0),
+        probes(), syns(touched=False), connections=held(touched=False), until_heal=Loaded(load_elsewhere=Load(100, 0)),
         budget=allows(black_hole=300, elsewhere=allows(load_fail=1)),
     )  # fmt: skip
     assert {r.name for r in found.rows if r.state} == {

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from scenarios.verdict import Act, Heal, Judged, judge
+from scenarios.verdict import Act, Heal, Judged, Loaded, judge
 from scenarios.verdict.outcome import FAIL, PASS, UNKNOWN, Outcomes
 from scenarios.verdict.standing import Seen, missing
 from tests.scenarios.verdict.made import (
@@ -343,7 +343,7 @@ def test_what_requests_fall_back_on_is_at_least_100_ms_unless_the_fault_is_plann
     ],
 )
 def test_latency_is_a_percentile_from_a_hundred_on_and_two_break_it_before(waits: list[int], word: str) -> None:
-    found = verdict(probes(), budget=allows(latency=20), latencies_ns=tuple(ms * S // 1_000 for ms in waits))
+    found = verdict(probes(), budget=allows(latency=20), until_heal=Loaded(tuple(ms * S // 1_000 for ms in waits)))
     assert found.verdict == word
 
 
